@@ -1,0 +1,147 @@
+"""The command line, `astria-emulator`. Logging is set up here."""
+
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from emulator.assumptions import ASSUMPTIONS
+from emulator.config import PREFIX, Config
+from emulator.errors import SetupError
+
+log = logging.getLogger("emulator")
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag for every field of Config."""
+    for setting in reversed(fields(Config)):
+        flag = f"--{setting.name.replace('_', '-')}"
+        switch = (
+            {"is_flag": True, "flag_value": "true"} if isinstance(setting.default, bool) else {}
+        )
+        many: dict[str, Any] = {"multiple": True} if isinstance(setting.default, tuple) else {}
+        shown = f"{setting.metadata['help']} [{PREFIX}{setting.name.upper()}]"
+        if setting.default not in ("", (), False):
+            shown += f" Default: {setting.default}."
+        command = click.option(
+            flag, setting.name, type=str, default=None, help=shown, **switch, **many
+        )(command)
+    return command
+
+
+def read_config(flags: dict[str, Any]) -> Config:
+    """Flags win over variables.
+
+    Raises SetupError.
+    """
+    values = {
+        s.name: os.environ[PREFIX + s.name.upper()]
+        for s in fields(Config)
+        if PREFIX + s.name.upper() in os.environ
+    }
+    values |= {
+        name: ",".join(v) if isinstance(v, tuple) else v
+        for name, v in flags.items()
+        if v not in (None, ())
+    }
+    return Config.from_strings(values)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="astria-emulator")
+def main() -> None:
+    """A local emulator of Astria's fine-tuning API."""
+
+
+@main.command()
+@with_settings
+def serve(**flags: Any) -> None:
+    """Serve the API until SIGTERM or Ctrl-C."""
+    config = read_config(flags)
+    logging.basicConfig(
+        level=config.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+    )
+    # What waitress says of its queue is of no use to a reader of this log.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    if not config.on_loopback and not config.control_token:
+        config = replace(config, control_token=secrets.token_urlsafe(16))
+        click.echo(f"Control token of /_emulator/: {config.control_token}", err=True)
+    from emulator.app import create_app
+    from emulator.server import Server, stop_on_signals
+
+    app = create_app(config)
+    try:
+        server = Server(app, config.host, config.port, max_body=config.max_body_mb * 1_000_000)
+    except OSError as error:
+        app.close()
+        raise click.ClickException(
+            f"cannot listen on {config.host}:{config.port}: {error.strerror}"
+        ) from None
+    stop_on_signals(server)
+    url = config.public_url or local_url(config.host, server.port)
+    key = config.keys[0][:3] + "..." if config.keys else "sd_local"
+    click.echo(f"Astria emulator ready on {url} - point a client at it:")
+    click.echo(f"export ASTRIA_BASE_URL={url} ASTRIA_API_KEY={key}")
+    if config.ready_file:
+        write_ready_file(Path(config.ready_file), url)
+    server.run()
+    app.close()
+
+
+def local_url(host: str, port: int) -> str:
+    """How this machine reaches the server; every address is reached on loopback."""
+    reachable = "127.0.0.1" if ip_is_any(host) else f"[{host}]" if ":" in host else host
+    return f"http://{reachable}:{port}"
+
+
+def ip_is_any(host: str) -> bool:
+    return host in ("", "0.0.0.0", "::")  # noqa: S104 - it is read here, not bound
+
+
+def write_ready_file(path: Path, url: str) -> None:
+    """In one step, so that a reader never sees half of it."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(url + "\n")
+    draft.replace(path)
+
+
+@main.command()
+def routes() -> None:
+    """List the operations of the contract."""
+    from emulator.spec import Spec, default_path
+
+    for operation in Spec.read(default_path()).operations:
+        click.echo(f"{operation.method:6} {operation.path:32} {operation.id}")
+
+
+@main.command()
+def assumptions() -> None:
+    """List what is assumed where Astria's documentation is silent."""
+    for row in ASSUMPTIONS:
+        switch = " | ".join(row.choices)
+        click.echo(f"{click.style(row.name, bold=True)} = {switch}\n    {row.says}")
+    click.echo(
+        "\nThe first choice is the default; --assume NAME=VALUE switches one that has several."
+    )
+
+
+def run() -> None:
+    """Entry point: a set-up that is wrong is told in full, and exits with 2."""
+    try:
+        main()
+    except SetupError as error:
+        click.echo(f"astria-emulator: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,89 @@
+"""Read a form's parts in the order they were sent: Rack's rules depend on it.
+
+The only door to the multipart parser.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from emulator.errors import BadRequest, TooLarge
+from emulator.values import Upload
+
+MAX_PARTS = 10_000
+CHUNK = 1 << 18  # bytes read at a time
+
+
+def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
+    """Raises BadRequest."""
+    try:
+        return parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS
+        )
+    except UnicodeDecodeError:
+        raise BadRequest("the form is not valid UTF-8 text") from None
+    except ValueError:
+        raise BadRequest(f"the form has more than {MAX_PARTS} fields") from None
+
+
+def read_multipart(stream: IO[bytes], boundary: str) -> list[tuple[str, Any]]:
+    """Fields as text and files as uploads.
+
+    A file input that was left empty in a browser is passed over.
+
+    Raises BadRequest, and TooLarge when the stream is longer than it may be.
+    """
+    decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
+    found: list[tuple[str, Any]] = []
+    part: Field | File | None = None
+    pieces: list[bytes] = []
+    try:
+        for event in _events(decoder, stream):
+            if isinstance(event, Field | File):
+                part, pieces = event, []
+            elif isinstance(event, Data):
+                pieces.append(event.data)
+                if not event.more_data and part is not None:
+                    found += _finished(part, b"".join(pieces))
+    except RequestEntityTooLarge:
+        raise TooLarge from None
+    except (ValueError, LookupError) as error:
+        raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
+    return found
+
+
+def _events(decoder: MultipartDecoder, stream: IO[bytes]) -> Iterator[Any]:
+    while True:
+        data = stream.read(CHUNK)
+        decoder.receive_data(data or None)
+        while not isinstance(event := decoder.next_event(), NeedData):
+            yield event
+            if isinstance(event, Epilogue):
+                return
+        if not data:
+            raise ValueError("it ends too early")
+
+
+def _finished(part: Field | File, data: bytes) -> Iterator[tuple[str, Any]]:
+    if not part.name:
+        raise BadRequest("a part of the form has no name")
+    if isinstance(part, File):
+        if part.filename or data:
+            yield part.name, Upload(part.filename, _content_type(part), data)
+        return
+    try:
+        yield part.name, data.decode()
+    except UnicodeDecodeError:
+        raise BadRequest(f"form field {part.name[:80]!r} is not valid UTF-8 text") from None
+
+
+def _content_type(part: File) -> str:
+    sent = part.headers.get("Content-Type", "").partition(";")[0].strip()
+    return (
+        sent
+        if sent.count("/") == 1 and sent.isascii() and sent.isprintable()
+        else "application/octet-stream"
+    )

@@ -1,0 +1,64 @@
+"""What time it is: the system's clock, or a virtual one that moves only when told."""
+
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+TICK = timedelta(seconds=1)
+
+
+class Clock(Protocol):
+    """The one source of time."""
+
+    def now(self) -> datetime: ...
+    def tick(self) -> None: ...
+
+
+class SystemClock:
+    """The machine's time, cut to milliseconds as the wire shows them."""
+
+    def now(self) -> datetime:
+        moment = datetime.now(UTC)
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def tick(self) -> None:
+        """Nothing: real time moves by itself."""
+
+
+class VirtualClock:
+    """A clock that one answered request moves by `TICK`, and the control surface by any span."""
+
+    def __init__(self, start: datetime):
+        self._now = start
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        return self._now
+
+    def tick(self) -> None:
+        self.advance(TICK)
+
+    def advance(self, span: timedelta) -> None:
+        with self._lock:
+            self._now += span
+
+    def move_to(self, moment: datetime) -> None:
+        """Move forward to a moment; an earlier one changes nothing."""
+        with self._lock:
+            self._now = max(self._now, moment)
+
+
+def wire_time(moment: datetime) -> str:
+    """ISO 8601, UTC, three digits of milliseconds, `Z`: `2023-10-02T14:32:40.363Z`."""
+    return (
+        moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    )
+
+
+def read_time(text: str) -> datetime:
+    """Read an ISO 8601 time; one without a zone is UTC.
+
+    Raises ValueError.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

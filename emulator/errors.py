@@ -1,0 +1,115 @@
+"""Every exception that we raise, in three families: set-up, caller and backend."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+
+class SetupError(Exception):
+    """The program cannot start; `problems` lists all that is wrong."""
+
+    def __init__(self, subject: str, problems: Sequence[str]):
+        self.problems = tuple(problems)
+        super().__init__(f"{subject}: " + "".join(f"\n  - {problem}" for problem in problems))
+
+
+class ApiError(Exception):
+    """A refusal that has a form on the wire.
+
+    `{"status": 404, "error": "Not Found"}` unless a subclass says else.
+    """
+
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+
+    def __init__(self, error: str | None = None, *, headers: Mapping[str, str] | None = None):
+        self.error = error or self.status.phrase
+        self.headers = dict(headers or {})
+        super().__init__(self.error)
+
+    @property
+    def body(self) -> Any:
+        return {"status": self.status.value, "error": self.error}
+
+
+class BadRequest(ApiError):
+    status = HTTPStatus.BAD_REQUEST
+
+
+class Unauthorized(ApiError):
+    """Plain text, as Rails' token authentication answers."""
+
+    status = HTTPStatus.UNAUTHORIZED
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": 'Token realm="Application"'})
+
+    @property
+    def body(self) -> str:
+        return "HTTP Token: Access denied.\n"
+
+
+class Forbidden(ApiError):
+    """Only the emulator's own surface answers with it."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class NotFound(ApiError):
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(ApiError):
+    """Only the emulator's own surface answers with it."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class TooLarge(ApiError):
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+    @property
+    def body(self) -> Any:
+        return {"status": 413, "error": "Payload Too Large"}
+
+
+class UnsupportedMediaType(ApiError):
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+class Message(str):
+    """A message in Rails' wording, with an explanation that goes to the log and not to the wire."""
+
+    explanation: str
+
+    def __new__(cls, text: str, explanation: str = "") -> "Message":
+        self = super().__new__(cls, text)
+        self.explanation = explanation
+        return self
+
+
+class Invalid(ApiError):
+    """422: messages by field, as Rails' errors hash; `base` holds those that belong to no field."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, messages: Mapping[str, Sequence[str]]):
+        self.messages = {field: list(texts) for field, texts in messages.items()}
+        super().__init__()
+
+    @property
+    def body(self) -> Any:
+        return self.messages
+
+    @property
+    def explanation(self) -> str:
+        """Every message with what was sent and what would do, for the log."""
+        return "; ".join(
+            f"{field} {text}"
+            + (f" ({text.explanation})" if isinstance(text, Message) and text.explanation else "")
+            for field, texts in self.messages.items()
+            for text in texts
+        )
+
+
+class BackendError(Exception):
+    """The work has failed for good. `str(error)` is a sentence meant for the end user."""

@@ -1,0 +1,31 @@
+"""Likes: feedback on pictures. A copy's like counts for the original as well."""
+
+from emulator.creation import own
+from emulator.services import Caller, Services
+from emulator.values import Empty
+
+
+def like_prompt(services: Services, caller: Caller, *, id: int) -> Empty:
+    return _set(services, caller, id, liked=True)
+
+
+def unlike_prompt(services: Services, caller: Caller, *, id: int) -> Empty:
+    return _set(services, caller, id, liked=False)
+
+
+def _set(services: Services, caller: Caller, id: int, *, liked: bool) -> Empty:
+    """A second like, and taking back what was not given, change nothing."""
+    with services.store.transaction():
+        row = own(services, caller, "prompt", id)
+        if row["liked"] is not liked:
+            original = (
+                services.store.get("prompt", row["orig_prompt_id"])
+                if row["orig_prompt_id"]
+                else None
+            )
+            for counted in (row, original):
+                if counted is not None:
+                    count = counted.get("prompt_likes_count", 0) + (1 if liked else -1)
+                    services.store.update(counted, {"prompt_likes_count": max(0, count)})
+            services.store.update(row, {"liked": liked})
+    return Empty()

@@ -1,0 +1,69 @@
+"""The states of tunes and prompts, as a table.
+
+This module alone writes started, trained and expires times.
+
+A tune is *queued*, in *training*, then *trained*, and *expired* 30 days later unless it is
+extended. One that *failed* has no form on the wire: it looks untrained. A prompt is *waiting* for
+its tunes, *queued*, *generating*, then *finished* or *failed*; `trained_at` marks the end of both.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+STORAGE = timedelta(days=30)  # docs/api/0-overview.md, 2026-08-21
+UNTIMED: Mapping[str, None] = {"started_training_at": None, "trained_at": None}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where an event leads, and the times that it writes."""
+
+    to: str
+    stamps: tuple[str, ...] = ()
+
+
+TRANSITIONS: Mapping[tuple[str, str, str], Step] = {
+    ("tune", "queued", "start"): Step("training", ("started_training_at",)),
+    # FaceID tunes are not trained: they are ready as they are made.
+    ("tune", "queued", "finish"): Step(
+        "trained", ("started_training_at", "trained_at", "eta", "expires_at")
+    ),
+    ("tune", "queued", "fail"): Step("failed"),
+    ("tune", "training", "finish"): Step("trained", ("trained_at", "eta", "expires_at")),
+    ("tune", "training", "fail"): Step("failed"),
+    ("tune", "trained", "extend"): Step("trained", ("extended",)),
+    ("tune", "trained", "expire"): Step("expired"),
+    ("prompt", "waiting", "release"): Step("queued"),
+    ("prompt", "waiting", "fail"): Step("failed", ("trained_at",)),
+    ("prompt", "queued", "start"): Step("generating", ("started_training_at",)),
+    ("prompt", "queued", "fail"): Step("failed", ("trained_at",)),
+    ("prompt", "generating", "finish"): Step("finished", ("trained_at",)),
+    ("prompt", "generating", "fail"): Step("failed", ("trained_at",)),
+}
+FINAL = {"tune": frozenset({"failed", "expired"}), "prompt": frozenset({"finished", "failed"})}
+
+
+class IllegalStep(LookupError):
+    """The object is in no state that the event can happen in."""
+
+
+def step(kind: str, row: Mapping[str, Any], event: str, now: datetime) -> dict[str, Any]:
+    """The changes that an event makes to a row.
+
+    Raises IllegalStep, and then nothing has changed.
+    """
+    try:
+        found = TRANSITIONS[kind, row["state"], event]
+    except KeyError:
+        raise IllegalStep(f"{kind} is {row['state']}: cannot {event}") from None
+    changes: dict[str, Any] = {"state": found.to, "updated_at": now}
+    for stamp in found.stamps:
+        if stamp == "expires_at":
+            changes[stamp] = now + STORAGE
+        elif stamp == "extended":
+            changes["expires_at"] = row["expires_at"] + STORAGE
+        else:
+            changes[stamp] = now
+    return changes

@@ -1,0 +1,57 @@
+"""Serve the files: uploads as they came, pictures drawn when they are first fetched."""
+
+import io
+import json
+import threading
+from functools import lru_cache
+from typing import Any
+
+from werkzeug.http import parse_etags
+from werkzeug.utils import send_file
+from werkzeug.wrappers import Response as BaseResponse
+
+from emulator.errors import NotFound
+from emulator.files import KEY, File
+from emulator.mock import render
+from emulator.services import Services
+
+# An address never shows anything else: its key is made of the content.
+CACHE = "public, max-age=31536000, immutable"
+REMEMBERED = 32  # drawn pictures
+DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
+
+
+class Media:
+    """Answers a file's address."""
+
+    def __init__(self, services: Services):
+        self._services = services
+        self._gate = threading.Semaphore(DRAWING_AT_ONCE)
+        self._drawn = lru_cache(REMEMBERED)(self._draw)
+
+    def respond(self, key: str, environ: dict[str, Any]) -> BaseResponse:
+        """With ETag and ranges.
+
+        Raises NotFound.
+        """
+        file = self._services.files.get(key) if KEY.fullmatch(key) else None
+        if file is None:
+            raise NotFound
+        # Told from the key alone, so that a picture is not drawn again for a cache that has it.
+        if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(key):
+            return BaseResponse(status=304, headers={"ETag": f'"{key}"', "Cache-Control": CACHE})
+        data = io.BytesIO(self._bytes(file))
+        response = send_file(data, environ, mimetype=file.content_type, etag=key)
+        response.headers["Cache-Control"] = CACHE
+        return response
+
+    def _bytes(self, file: File) -> bytes:
+        return (
+            file.data
+            if file.data is not None
+            else self._drawn(json.dumps(file.recipe, sort_keys=True))
+        )
+
+    def _draw(self, recipe: str) -> bytes:
+        with self._gate:
+            return render(json.loads(recipe))

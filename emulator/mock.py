@@ -1,0 +1,167 @@
+"""MockBackend: pictures, videos and weights without a model.
+
+It hands out recipes; `render` makes the bytes when a file is fetched, the same ones every time.
+"""
+
+import io
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from random import Random
+from typing import Any
+
+from emulator.backend import Artefact, GenerateJob, Recipe, Report, TrainJob
+
+JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
+REFERENCE_SIDE = 768  # pixels of a training picture that the mock did not download
+MIN_SIDE = 512  # pixels; smaller pictures are said to be of low resolution
+
+# docs/api/4-images/1-inspect.md, 2026-08-21
+TRAITS: Mapping[str, Sequence[str]] = {
+    "ethnicity": ("caucasian", "black", "hispanic", "asian", "indian", "arabic"),
+    "age": ("20 yo", "30 yo", "40 yo", "50 yo", "60 yo", "70 yo"),
+    "eye_color": ("blue eyes", "brown eyes", "green eyes", "gray eyes", "black eyes"),
+    "hair_color": (
+        "black hair",
+        "brown hair",
+        "blonde hair",
+        "red hair",
+        "grey hair",
+        "white hair",
+    ),
+    "hair_length": ("short hair", "medium hair", "long hair"),
+    "hair_style": ("straight hair", "wavy hair", "curly hair"),
+    "body_type": ("slim body", "average body", "muscular body"),
+    "glasses": ("", "glasses"),
+}
+PEOPLE = frozenset({"man", "woman", "boy", "girl", "baby", "person"})
+FLAWS = (
+    "funny_face",
+    "wearing_sunglasses",
+    "wearing_hat",
+    "blurry",
+    "includes_multiple_people",
+    "full_body_image_or_longshot",
+)
+
+
+class MockBackend:
+    """Serves `branch=fast`, and every other branch while no real backend is configured.
+
+    train_seconds, prompt_seconds: how long the work is said to take.
+    """
+
+    name = "mock"
+    pretends = True
+
+    def __init__(self, *, train_seconds: float, prompt_seconds: float):
+        self._train_seconds = train_seconds
+        self._prompt_seconds = prompt_seconds
+
+    def train_seconds(self, attributes: Mapping[str, Any]) -> float:
+        return self._train_seconds
+
+    def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
+        return self._prompt_seconds
+
+    def train(self, job: TrainJob, report: Report) -> Artefact | None:
+        about = {
+            "tune_id": str(job.tune_id),
+            "branch": job.branch,
+            "base_tune_id": str(job.base_tune_id),
+        }
+        return Artefact(
+            SAFETENSORS, {"weights": about | {"model_type": job.model_type or "checkpoint"}}
+        )
+
+    def generate(self, jobs: Sequence[GenerateJob], report: Report) -> list[list[Artefact]]:
+        return [
+            self._clips(job) if job.attributes.get("video_model") else self._pictures(job)
+            for job in jobs
+        ]
+
+    def _pictures(self, job: GenerateJob) -> list[Artefact]:
+        common = {
+            "width": job.width,
+            "height": job.height,
+            "text": job.text,
+            "seed": job.seed,
+            "subject": job.subject,
+            "tune": f"tune {job.tune_id} {job.tune_title}",
+            "prompt": f"prompt {job.prompt_id}",
+        }
+        return [
+            Artefact(JPEG, {"picture": {**common, "index": index}})
+            for index in range(job.num_images)
+        ]
+
+    def _clips(self, job: GenerateJob) -> list[Artefact]:
+        recipe = {"clip": f"{job.width}:{job.height}"}
+        return [
+            Artefact(MP4, {**recipe, "index": index, "seed": job.seed})
+            for index in range(job.num_images)
+        ]
+
+    def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
+        raw = image if isinstance(image, bytes) else image.encode()
+        chance = Random(int.from_bytes(blake2b(raw, digest_size=8).digest()))  # noqa: S311 - no secret
+        small = (
+            isinstance(image, bytes)
+            and (side := shorter_side(image)) is not None
+            and side < MIN_SIDE
+        )
+        found: dict[str, Any] = {"name": name}
+        if name in PEOPLE:
+            found |= {trait: chance.choice(options) for trait, options in TRAITS.items()}
+            found |= {"facial_hair": "", "is_bald": "", "headcover": ""}
+        return (
+            found
+            | dict.fromkeys(FLAWS, False)
+            | {"selfie": chance.random() < 0.5, "low_resolution": small, "low_quality": False}
+        )
+
+
+def shorter_side(image: bytes) -> int | None:
+    """Pixels of a picture's shorter side, read from its header; None when it is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            return min(opened.size)
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
+        return None
+
+
+def reference(label: str) -> Artefact:
+    """Stands for a picture at an address that was not fetched."""
+    return Artefact(JPEG, {"reference": label})
+
+
+def render(recipe: Recipe) -> bytes:
+    """The bytes that a recipe stands for."""
+    from emulator import drawing
+
+    if "picture" in recipe:
+        return drawing.draw_jpeg(drawing.Picture(**recipe["picture"]))
+    if "reference" in recipe:
+        return drawing.draw_reference(REFERENCE_SIDE, REFERENCE_SIDE, recipe["reference"])
+    if "clip" in recipe:
+        return drawing.clip(recipe["clip"])
+    return safetensors(recipe["weights"])
+
+
+def safetensors(metadata: Mapping[str, str]) -> bytes:
+    """A valid safetensors file: one small tensor of zeros, and metadata.
+
+    Format: huggingface/safetensors, README: little-endian u64 header size, JSON header padded with
+    spaces, data.
+    """
+    shape = [4, 4]
+    header = {
+        "__metadata__": dict(metadata),
+        "mock.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, 64]},
+    }
+    text = json.dumps(header, sort_keys=True).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text + bytes(64)

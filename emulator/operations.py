@@ -1,0 +1,310 @@
+"""One request: load it by the contract, call the handler, dump the answer by the contract."""
+
+import inspect
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+
+from emulator import wire
+from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
+from emulator.forms import Coerce, compile_coercion, nest
+from emulator.schemas import Compiler, flat_messages, types_of
+from emulator.services import Caller, Services
+from emulator.spec import JSON, Node, Operation
+from emulator.store import Row
+from emulator.values import Empty, Made
+
+log = logging.getLogger(__name__)
+
+Pairs = Sequence[tuple[str, Any]]
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request in plain values.
+
+    `fields` are a form's, files among them; `text` is a JSON body's.
+    """
+
+    path: Mapping[str, str]
+    query: Pairs
+    headers: Mapping[str, str]
+    content_type: str = ""
+    fields: Pairs = ()
+    text: bytes = b""
+    has_body: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes = b""
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Loader:
+    """Coerces and checks values against one object schema."""
+
+    def __init__(self, compiler: Compiler, schema: Node):
+        self._coerce: Coerce = compile_coercion(compiler.spec, schema)
+        self._schema: Schema = compiler.object_class(schema)()
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        """Raises marshmallow's ValidationError, with messages by field."""
+        loaded: dict[str, Any] = self._schema.load(self._coerce(value))
+        return loaded
+
+
+class BoundOperation:
+    """An operation of the contract with its handler.
+
+    Schemas are compiled when they are first needed.
+    """
+
+    def __init__(self, operation: Operation, handler: Handler, compiler: Compiler):
+        self.operation = operation
+        self._handler = handler
+        self._compiler = compiler
+        self._wants = inspect.signature(handler).parameters.keys()
+        self._bodies: dict[str, Loader] = {}
+        self._path = self._loader("path")
+        self._query = self._loader("query")
+        self._headers = self._loader("header")
+        self.status, schema = operation.success
+        self._dump = Dumper(compiler, schema) if schema else None
+
+    def _loader(self, place: str) -> Loader | None:
+        """Parameters of one place as one object; `name[]` is known as `name`, as Rack reads it."""
+        found = {
+            p["name"].removesuffix("[]"): p for p in self.operation.parameters if p["in"] == place
+        }
+        if not found:
+            return None
+        required = [name for name, parameter in found.items() if parameter.get("required")]
+        properties = {name: parameter["schema"] for name, parameter in found.items()}
+        return Loader(
+            self._compiler, {"type": "object", "required": required, "properties": properties}
+        )
+
+    def load(self, call: Call) -> dict[str, Any]:
+        """What the handler is given.
+
+        Raises NotFound for the path, BadRequest for the query and for what cannot be read, Invalid
+        for the body.
+        """
+        given: dict[str, Any] = {}
+        if self._path:
+            try:
+                given |= self._path(dict(call.path))
+            except ValidationError:
+                raise NotFound from None
+        if self._query:
+            given["query"] = _load_parameters(self._query, nest(call.query))
+        if self._headers:
+            names = {p["name"] for p in self.operation.parameters if p["in"] == "header"}
+            _load_parameters(
+                self._headers, {name: call.headers[name] for name in names if name in call.headers}
+            )
+        if self.operation.request_body:
+            given["body"] = self._load_body(call)
+        return {name: value for name, value in given.items() if name in self._wants}
+
+    def _load_body(self, call: Call) -> dict[str, Any]:
+        value = self._read_body(call)
+        wrapper = self.operation.wrapper
+        if wrapper and not isinstance(value.get(wrapper), dict | str):
+            value = {**value, wrapper: value}
+        elif wrapper and isinstance(value[wrapper], str) and wrapper in self._wrapped_names():
+            # POST /themes: the wrapper and an attribute within it have the same name.
+            value = {**value, wrapper: value}
+        try:
+            return self._body_loader(call)(value)
+        except ValidationError as error:
+            nested: Any = error.messages
+            inner = nested.pop(wrapper, {}) if wrapper else {}
+            raise Invalid(flat_messages(nested) | flat_messages(inner)) from None
+
+    def _wrapped_names(self) -> Iterable[str]:
+        schema = self._compiler.spec.resolve(self._body_schema(JSON))["properties"][
+            self.operation.wrapper
+        ]
+        return {
+            name
+            for part in self._compiler.spec.object_parts(schema)
+            for name in part.get("properties", {})
+        }
+
+    def _body_schema(self, content_type: str) -> Node:
+        body = self.operation.request_body or {}
+        schema: Node = body["content"][content_type]["schema"]
+        return schema
+
+    def _body_loader(self, call: Call) -> Loader:
+        """By content type.
+
+        A body that was not sent is checked as JSON: what is required is then missing.
+        """
+        kind = call.content_type if call.has_body else JSON
+        if kind not in self._bodies:
+            self._bodies[kind] = Loader(self._compiler, self._body_schema(kind))
+        return self._bodies[kind]
+
+    def _read_body(self, call: Call) -> dict[str, Any]:
+        body = self.operation.request_body or {}
+        if not call.has_body:
+            return {}
+        if call.content_type not in body["content"]:
+            raise UnsupportedMediaType
+        if call.content_type != JSON:
+            return nest(call.fields)
+        value = parse_json(call.text)
+        if not isinstance(value, dict):
+            raise BadRequest("the JSON body is not an object")
+        return value
+
+    def answer(self, services: Services, caller: Caller, call: Call) -> Answer:
+        """Serve the request."""
+        result = self._handler(services, caller, **self.load(call))
+        status = self.status
+        if isinstance(result, Empty):
+            return Answer(result.status or status)
+        if isinstance(result, Made):
+            status = int(services.assumed("repeat-status")) if result.repeated else status
+            result = result.row
+        headers = {}
+        if isinstance(result, Row) and "backend" in result:
+            headers["X-Astria-Emulator-Backend"] = result["backend"]
+        body = self._dump(services, caller, result, call.query) if self._dump else b""
+        return Answer(status, body, JSON, headers)
+
+
+def _load_parameters(loader: Loader, values: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return loader(values)
+    except ValidationError as error:
+        messages = flat_messages(error.messages)
+        raise BadRequest(
+            "; ".join(f"{name} {text}" for name, texts in messages.items() for text in texts)
+        ) from None
+
+
+def parse_json(text: bytes) -> Any:
+    """Parse strictly: UTF-8, no NaN, no lone surrogates.
+
+    Raises BadRequest.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+        if b"\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the JSON body cannot be parsed: {_reason(error)}") from None
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at line {error.lineno}, column {error.colno}"
+    return "nested too deep" if isinstance(error, RecursionError) else "not valid UTF-8 text"
+
+
+PRESENT: Mapping[str, Callable[[Services, Row, str], dict[str, Any]]] = {
+    "tune": wire.tune,
+    "prompt": wire.prompt,
+}
+
+
+class Dumper:
+    """Writes answers through a response schema.
+
+    A row's JSON is kept with the row until it changes.
+    """
+
+    def __init__(self, compiler: Compiler, schema: Node):
+        resolved = compiler.spec.resolve(schema)
+        self.is_list = types_of(resolved) == ("array",)
+        item = resolved["items"] if self.is_list else schema
+        alternatives = compiler.spec.resolve(item).get("anyOf", [item])
+        self._schemas = [
+            (compiler.spec.resolve(a).get("required", ()), compiler.object_class(a)())
+            for a in alternatives
+        ]
+        self._name = str(item.get("$ref", id(item)))
+
+    def __call__(self, services: Services, caller: Caller, result: Any, query: Pairs) -> bytes:
+        expand = [value for name, value in query if name == "expand[]"]
+        if self.is_list:
+            return (
+                b"["
+                + b",".join(self._one(services, caller, item, expand) for item in result)
+                + b"]"
+            )
+        return self._one(services, caller, result, expand)
+
+    def _one(self, services: Services, caller: Caller, item: Any, expand: Sequence[str]) -> bytes:
+        if not isinstance(item, Row):
+            return self._json(item)
+        # What depends on more than the row is written anew: gallery addresses, progress and
+        # expanded fields.
+        if item.owner is None or expand or item.get("state") == "generating":
+            return self._json(self._shown(services, caller, item, expand))
+        if self._name not in item.rendered:
+            item.rendered[self._name] = self._json(self._shown(services, caller, item, ()))
+        return item.rendered[self._name]
+
+    def _shown(
+        self, services: Services, caller: Caller, row: Row, expand: Sequence[str]
+    ) -> dict[str, Any]:
+        present = PRESENT.get(row.table)
+        shown = present(services, row, caller.origin) if present else dict(row)
+        if "debug_images" in expand:
+            shown |= {"debug_images": [], "debug_filenames": [], "debug_content_types": []}
+        return shown | ({"comments": []} if "comments" in expand else {})
+
+    def _json(self, data: Mapping[str, Any]) -> bytes:
+        schema = next(
+            schema for required, schema in self._schemas if all(name in data for name in required)
+        )
+        return json.dumps(schema.dump(data), ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def bind(
+    operations: Iterable[Operation], handlers: Mapping[str, Handler], compiler: Compiler
+) -> list[BoundOperation]:
+    """Bind every operation to the handler of its id.
+
+    Raises SetupError with all that does not fit: missing handlers, handlers without an operation,
+    unknown keywords.
+    """
+    operations = list(operations)
+    problems = [f"operation {op.id!r} has no handler" for op in operations if op.id not in handlers]
+    ids = {operation.id for operation in operations}
+    problems += [f"handler {name!r} has no operation" for name in sorted(handlers.keys() - ids)]
+    problems += sorted(set(_unknown(operations, compiler)))
+    if problems:
+        raise SetupError("openapi document", problems)
+    return [BoundOperation(operation, handlers[operation.id], compiler) for operation in operations]
+
+
+def _unknown(operations: Iterable[Operation], compiler: Compiler) -> Iterable[str]:
+    for name, schema in compiler.spec.document.get("components", {}).get("schemas", {}).items():
+        yield from compiler.unknown_keywords(schema, name)
+    for operation in operations:
+        for parameter in operation.parameters:
+            yield from compiler.unknown_keywords(
+                parameter["schema"], f"{operation.id}.{parameter['name']}"
+            )
+        for part in (operation.request_body or {}).get("content", {}).values():
+            yield from compiler.unknown_keywords(part["schema"], f"{operation.id} body")
+        _, schema = operation.success
+        yield from compiler.unknown_keywords(schema or {}, f"{operation.id} answer")

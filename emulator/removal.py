@@ -1,0 +1,39 @@
+"""What goes when an object goes: its files, its work, and what belongs to it."""
+
+from collections.abc import Iterator
+
+from emulator.services import Services
+from emulator.store import Query, Row
+
+
+def remove_tune(services: Services, row: Row) -> None:
+    """Delete a tune with all that `erase_tune` erases."""
+    with services.store.transaction():
+        erase_tune(services, row)
+        services.store.cancel_jobs(row)
+        services.store.delete(row)
+
+
+def erase_tune(services: Services, row: Row) -> None:
+    """Erase a tune's weights, pictures and own prompts.
+
+    Prompts on a base that merely name it stay.
+    """
+    for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
+        if prompt["home_tune_id"] == row.id:
+            remove_prompt(services, prompt)
+    services.files.delete([*row["image_keys"], row.get("ckpt_key") or ""])
+
+
+def remove_prompt(services: Services, row: Row) -> None:
+    """Delete a prompt with its pictures and inputs."""
+    with services.store.transaction():
+        services.store.cancel_jobs(row)
+        services.files.delete(_keys(row))
+        services.store.delete(row)
+
+
+def _keys(prompt: Row) -> Iterator[str]:
+    yield from prompt["image_keys"]
+    for kept in prompt["files"].values():
+        yield from [kept] if isinstance(kept, str) else kept

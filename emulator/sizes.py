@@ -1,0 +1,44 @@
+"""How large a prompt's pictures are, in pixels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from emulator.prompt_text import flags
+
+NATIVE = {"sd15": 512, "fast": 512}  # side of a square picture; 1024 on every other branch
+TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}
+LEGACY = {"portrait": "4:5", "landscape": "5:4"}
+LARGEST = 8192
+LARGEST_UPSCALED = 4096
+
+
+def picture_size(prompt: Mapping[str, Any], branch: str) -> tuple[int, int]:
+    """Width and height of a prompt's pictures.
+
+    `--outpaint_*` win, then `w` and `h`, then the aspect ratio on the tier's or branch's area.
+
+    Super-resolution multiplies by four (docs/api/1-prompt/1-create.md, 2026-08-21), up to
+    `LARGEST_UPSCALED`.
+    """
+    side = TIERS.get(prompt.get("resolution") or "") or NATIVE.get(branch, 1024)
+    ratio = prompt.get("aspect_ratio") or prompt.get("ar") or "1:1"
+    across, down = (
+        int(part) for part in LEGACY.get(ratio, "1:1" if ratio == "adaptive" else ratio).split(":")
+    )
+    scale = (side * side / (across * down)) ** 0.5
+    width, height = _multiple_of_8(across * scale), _multiple_of_8(down * scale)
+    width, height = prompt.get("w") or width, prompt.get("h") or height
+    if prompt.get("super_resolution"):
+        factor = max(1.0, min(4.0, LARGEST_UPSCALED / max(width, height)))
+        width, height = _multiple_of_8(width * factor), _multiple_of_8(height * factor)
+    given = flags(prompt.get("text") or "")
+    outpaint = [given.get(f"outpaint_{name}", "") for name in ("width", "height")]
+    if "outpaint" in given and all(
+        text.isdecimal() and 64 <= int(text) <= LARGEST for text in outpaint
+    ):
+        width, height = (int(text) for text in outpaint)
+    return width, height
+
+
+def _multiple_of_8(pixels: float) -> int:
+    return max(64, round(pixels / 8) * 8)

@@ -1,0 +1,283 @@
+"""Rows and jobs: the `Store` protocol, and the default in memory."""
+
+import heapq
+import itertools
+import threading
+from bisect import bisect_left, insort
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Protocol
+
+# Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
+FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
+
+
+@dataclass(frozen=True, eq=False)
+class Row(Mapping[str, Any]):
+    """One object as it is now; a change makes a new row.
+
+    `refs` are what it is found by: the ids of a prompt's tunes, or a text such as `pack:260`.
+    `rendered` keeps its JSON, which lives as long as the row.
+    """
+
+    table: str
+    id: int
+    owner: int | None
+    data: Mapping[str, Any]
+    refs: tuple[int | str, ...] = ()
+    rendered: dict[str, bytes] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> Any:
+        return self.data[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which rows, newest first. `owner` None means the gallery's; `test` narrows further."""
+
+    owner: int | None
+    ref: int | str | None = None
+    before_id: int | None = None
+    offset: int = 0
+    limit: int | None = None
+    test: Callable[[Row], bool] | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """Work to be done on one object, not before `due`."""
+
+    id: int
+    kind: str
+    table: str
+    target: int
+    due: datetime
+    state: str = "waiting"
+    attempt: int = 0
+    lease: datetime | None = None
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    cancel: bool = False
+
+
+class Store(Protocol):
+    """What keeps the state. Every method is atomic; `transaction` makes several so."""
+
+    def transaction(self) -> Any: ...
+    def insert(
+        self,
+        table: str,
+        owner: int | None,
+        data: Mapping[str, Any],
+        *,
+        id: int | None = None,
+        refs: tuple[int | str, ...] = (),
+    ) -> Row: ...
+    def get(self, table: str, id: int) -> Row | None: ...
+    def update(
+        self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
+    ) -> Row: ...
+    def delete(self, row: Row) -> None: ...
+    def find(self, table: str, query: Query) -> list[Row]: ...
+    def reset(self) -> None: ...
+    def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
+    def next_due(self) -> datetime | None: ...
+    def claim_job(
+        self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
+    ) -> Job | None: ...
+    def end_job(self, job: Job) -> None: ...
+    def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
+    def cancel_jobs(self, row: Row) -> None: ...
+    def jobs(self) -> list[Job]: ...
+
+
+class _State:
+    """All tables.
+
+    A reset swaps in a new one, which takes the same time however full the old one is.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, dict[int, Row]] = defaultdict(dict)
+        # (table, owner) and (table, owner, ref) -> ids, ascending
+        self.index: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        self.next_id: dict[str, int] = {}
+        self.jobs: dict[int, Job] = {}
+        self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self.queue: list[tuple[datetime, int]] = []
+        self.job_ids = itertools.count(1)
+
+
+class MemoryStore:
+    """Everything in this process; gone when it ends."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._state = _State()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            yield
+
+    # -- rows --------------------------------------------------------------------------------------
+    def insert(
+        self,
+        table: str,
+        owner: int | None,
+        data: Mapping[str, Any],
+        *,
+        id: int | None = None,
+        refs: tuple[int | str, ...] = (),
+    ) -> Row:
+        with self._lock:
+            state = self._state
+            if id is None:
+                id = state.next_id.get(table, FIRST_ID.get(table, 1))
+                state.next_id[table] = id + 1
+            row = Row(table, id, owner, {**data, "id": id}, refs)
+            state.rows[table][id] = row
+            for key in self._index_keys(row):
+                insort(state.index[key], id)
+            return row
+
+    def get(self, table: str, id: int) -> Row | None:
+        return self._state.rows[table].get(id)
+
+    def update(
+        self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
+    ) -> Row:
+        """Apply changes to the newest version of a row. A deleted row stays deleted."""
+        with self._lock:
+            current = self._state.rows[row.table].get(row.id)
+            if current is None:
+                return row
+            new = replace(
+                current,
+                data={**current.data, **changes},
+                refs=current.refs if refs is None else refs,
+                rendered={},
+            )
+            if new.refs != current.refs:
+                self._unindex(current)
+                for key in self._index_keys(new):
+                    insort(self._state.index[key], new.id)
+            self._state.rows[row.table][row.id] = new
+            return new
+
+    def delete(self, row: Row) -> None:
+        with self._lock:
+            if self._state.rows[row.table].pop(row.id, None):
+                self._unindex(row)
+
+    def find(self, table: str, query: Query) -> list[Row]:
+        with self._lock:
+            rows = self._state.rows[table]
+            key = (table, query.owner) if query.ref is None else (table, query.owner, query.ref)
+            ids = self._state.index.get(key, [])
+            end = len(ids) if query.before_id is None else bisect_left(ids, query.before_id)
+            found = (rows[ids[at]] for at in range(end - 1, -1, -1))
+            if query.test:
+                found = (row for row in found if query.test(row))
+            stop = None if query.limit is None else query.offset + query.limit
+            return list(itertools.islice(found, query.offset, stop))
+
+    def reset(self) -> None:
+        with self._lock:
+            self._state = _State()
+
+    @staticmethod
+    def _index_keys(row: Row) -> list[tuple[Any, ...]]:
+        return [(row.table, row.owner), *((row.table, row.owner, ref) for ref in set(row.refs))]
+
+    def _unindex(self, row: Row) -> None:
+        for key in self._index_keys(row):
+            ids = self._state.index[key]
+            at = bisect_left(ids, row.id)
+            if at < len(ids) and ids[at] == row.id:
+                del ids[at]
+            if not ids:
+                del self._state.index[key]
+
+    # -- jobs --------------------------------------------------------------------------------------
+    def add_job(self, kind: str, row: Row, due: datetime) -> Job:
+        with self._lock:
+            job = Job(next(self._state.job_ids), kind, row.table, row.id, due)
+            self._state.jobs[job.id] = job
+            self._state.jobs_of[row.table, row.id].add(job.id)
+            heapq.heappush(self._state.queue, (due, job.id))
+            return job
+
+    def next_due(self) -> datetime | None:
+        """When the first waiting job is due."""
+        with self._lock:
+            queue = self._state.queue
+            while queue and getattr(self._state.jobs.get(queue[0][1]), "state", None) != "waiting":
+                heapq.heappop(queue)
+            return queue[0][0] if queue else None
+
+    def claim_job(
+        self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
+    ) -> Job | None:
+        """Take the first waiting job by (due, id).
+
+        `now` None takes one that is not due yet, too.
+        """
+        with self._lock:
+            passed: list[tuple[datetime, int]] = []
+            claimed = None
+            while self._state.queue and (now is None or self._state.queue[0][0] <= now):
+                entry = heapq.heappop(self._state.queue)
+                job = self._state.jobs.get(entry[1])
+                if job is None or job.state != "waiting":
+                    continue
+                if job.id in skip or (kinds and job.kind not in kinds):
+                    passed.append(entry)
+                    continue
+                claimed = self._state.jobs[job.id] = replace(
+                    job, state="running", attempt=job.attempt + 1, lease=now
+                )
+                break
+            for entry in passed:
+                heapq.heappush(self._state.queue, entry)
+            return claimed
+
+    def end_job(self, job: Job) -> None:
+        with self._lock:
+            if self._state.jobs.pop(job.id, None):
+                ids = self._state.jobs_of[job.table, job.target]
+                ids.discard(job.id)
+                if not ids:
+                    del self._state.jobs_of[job.table, job.target]
+
+    def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
+        """Keep a running job's progress; tells whether it shall go on."""
+        with self._lock:
+            current = self._state.jobs.get(job.id)
+            if current is None or current.cancel:
+                return False
+            self._state.jobs[job.id] = replace(current, progress=dict(progress))
+            return True
+
+    def cancel_jobs(self, row: Row) -> None:
+        """Drop an object's waiting jobs, and ask those that run to stop."""
+        with self._lock:
+            for job_id in list(self._state.jobs_of.get((row.table, row.id), ())):
+                job = self._state.jobs[job_id]
+                if job.state == "waiting":
+                    self.end_job(job)
+                else:
+                    self._state.jobs[job_id] = replace(job, cancel=True)
+
+    def jobs(self) -> list[Job]:
+        """All jobs that have not ended, by (due, id)."""
+        with self._lock:
+            return sorted(self._state.jobs.values(), key=lambda job: (job.due, job.id))

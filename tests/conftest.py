@@ -1,0 +1,141 @@
+"""Fixtures: an application on a virtual clock, and a client whose key is the account."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from emulator import Config, create_app
+from emulator.app import Emulator
+from emulator.server import Server
+
+START = "2026-01-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Api:
+    """Calls the application as one account. The virtual clock moves 1 s with every call."""
+
+    client: FlaskClient
+    key: str = "sd_test"
+
+    def call(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {self.key}", **kwargs.pop("headers", {})}
+        return self.client.open(path, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> Any:
+        """The JSON of a GET that must succeed."""
+        response = self.call("GET", path, **kwargs)
+        assert response.status_code == 200, response.text
+        return response.json
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> Any:
+        """The JSON of a POST that must create."""
+        response = self.call("POST", path, json=json, **kwargs)
+        assert response.status_code == 201, response.text
+        return response.json
+
+    def tune(self, **attributes: Any) -> Any:
+        """Create a tune; a fast checkpoint of one picture unless told otherwise."""
+        given = {
+            "title": "Jane",
+            "name": "woman",
+            "branch": "fast",
+            "image_urls": ["https://example.com/1.jpg"],
+        }
+        return self.post("/tunes", {"tune": {**given, **attributes}})
+
+    def prompt(self, tune_id: int, text: str = "ohwx woman by the sea", **attributes: Any) -> Any:
+        return self.post(f"/tunes/{tune_id}/prompts", {"prompt": {"text": text, **attributes}})
+
+    def finish(self) -> None:
+        """Complete all work and wait for its callbacks."""
+        assert self.client.post("/_emulator/finish").status_code == 200
+
+
+@pytest.fixture
+def make_app() -> Iterator[Callable[..., Emulator]]:
+    """Makes applications on a virtual clock, and closes them."""
+    made: list[Emulator] = []
+
+    def make(**settings: Any) -> Emulator:
+        made.append(create_app(Config(**{"clock": START, **settings})))
+        return made[-1]
+
+    yield make
+    for app in made:
+        app.close()
+
+
+@pytest.fixture
+def make_api(make_app: Callable[..., Emulator]) -> Callable[..., Api]:
+    """Makes an `Api` on an application of its own with these settings."""
+    return lambda **settings: Api(make_app(**settings).test_client())
+
+
+@pytest.fixture
+def api(make_api: Callable[..., Api]) -> Api:
+    return make_api()
+
+
+@dataclass
+class Receiver:
+    """Listens for callbacks on loopback."""
+
+    url: str = ""
+    status: int = 200
+    received: list[tuple[str, Any]] = field(default_factory=list)  # (path with query, JSON body)
+    headers: list[dict[str, str]] = field(default_factory=list)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """A callback receiver that notes what it gets, in the order of arrival."""
+    import json
+
+    found = Receiver()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            found.received.append((self.path, json.loads(body)))
+            found.headers.append(dict(self.headers))
+            self.send_response(found.status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    found.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(
+        target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+    )
+    thread.start()
+    yield found
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Serves an application over HTTP on a free port, in a thread; returns its URL."""
+    running: list[tuple[Server, threading.Thread]] = []
+
+    def start(app: Emulator) -> str:
+        server = Server(app, "127.0.0.1", 0, max_body=app.services.config.max_body_mb * 1_000_000)
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        running.append((server, thread))
+        return f"http://127.0.0.1:{server.port}"
+
+    yield start
+    for server, thread in running:
+        server.stop()
+        thread.join()
