@@ -22,7 +22,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one flag for every field of Config."""
     for setting in reversed(fields(Config)):
         flag = f"--{setting.name.replace('_', '-')}"
-        switch = (
+        switch: dict[str, Any] = (
             {"is_flag": True, "flag_value": "true"} if isinstance(setting.default, bool) else {}
         )
         many: dict[str, Any] = {"multiple": True} if isinstance(setting.default, tuple) else {}

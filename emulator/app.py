@@ -13,13 +13,15 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.http import parse_options_header
 
 from emulator.accounts import authenticate, caller_for, scope
+from emulator.answers import Answer
 from emulator.bodies import read_multipart, read_urlencoded
 from emulator.config import Config
 from emulator.control import add_control
 from emulator.errors import ApiError, BadRequest, Invalid, TooLarge
+from emulator.files import KEY_LENGTH
 from emulator.handlers import all_handlers
 from emulator.media import Media
-from emulator.operations import Answer, BoundOperation, Call, bind
+from emulator.operations import BoundOperation, Call, bind
 from emulator.schemas import Compiler
 from emulator.services import Caller, Services, build
 from emulator.spec import JSON, Spec, default_path
@@ -58,7 +60,9 @@ def create_app(config: Config | None = None, *, spec_path: Path | None = None) -
             route(app, path, bound, api_view(app.services, bound))
     media = Media(app.services)
     app.add_url_rule(
-        "/<key>", view_func=lambda key: media.respond(key, request.environ), endpoint="file"
+        f"/<string(length={KEY_LENGTH}):key>",
+        view_func=lambda key: media.respond(key, request.environ),
+        endpoint="file",
     )
     app.add_url_rule(
         "/",

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Protocol
 
-KEY = re.compile(r"[0-9a-z]{28}")
+KEY_LENGTH = 28
+KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -80,7 +81,7 @@ def base36(digest: bytes) -> str:
     """28 base-36 characters of a digest of at least 24 bytes."""
     number = int.from_bytes(digest)
     text = ""
-    while len(text) < 28:
+    while len(text) < KEY_LENGTH:
         number, digit = divmod(number, 36)
         text += DIGITS[digit]
     return text

@@ -4,7 +4,7 @@ import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from emulator.schemas import types_of
+from emulator.fields import types_of
 from emulator.spec import JSON, Node, Spec
 
 DEEPEST = 3  # levels of brackets that are spelled out

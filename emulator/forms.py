@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from emulator.errors import BadRequest
-from emulator.schemas import types_of
+from emulator.fields import allows_null, types_of
 from emulator.spec import Node, Spec
 
 MAX_DEPTH = 32  # Rack's own limit is 32 levels of brackets.
@@ -20,7 +20,7 @@ TRUE, FALSE = (
     frozenset({"true", "t", "1", "on", "yes"}),
     frozenset({"false", "f", "0", "off", "no"}),
 )
-INTEGER = re.compile(r"[+-]?\d{1,30}(\.0+)?", re.ASCII)
+INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _PIECE = re.compile(r"\[([^\[\]]*)\]")
 
@@ -97,18 +97,31 @@ def compile_coercion(spec: Spec, schema: Node) -> Coerce:
     resolved = spec.resolve(schema)
     kinds = types_of(resolved)
     if kinds == ("object",):
-        return _object(spec, resolved)
+        coerce = _object(spec, resolved)
+        return _nullable(coerce) if reads_null(resolved) else coerce
     if kinds == ("array",):
         return _array(compile_coercion(spec, resolved["items"]))
     if resolved.get("format") == "binary":
         return lambda value: value
     scalars = {"string": _string, "integer": _integer, "number": _number, "boolean": _boolean}
     coerce = scalars[kinds[0]] if len(kinds) == 1 else (lambda value: value)
-    return _clamped(coerce, resolved["x-clamp"]) if "x-clamp" in resolved else coerce
+    if "x-clamp" in resolved:
+        coerce = _clamped(coerce, resolved["x-clamp"])
+    return _nullable(coerce) if reads_null(resolved) else coerce
 
 
 def is_blank(value: Any) -> bool:
     return isinstance(value, str) and not value.strip()
+
+
+def reads_null(schema: Node) -> bool:
+    """Whether the text `null` stands for null: where it is allowed, and is no free text."""
+    is_free_text = "string" in types_of(schema) and not {"enum", "pattern"} & schema.keys()
+    return allows_null(schema) and not is_free_text
+
+
+def _nullable(coerce: Coerce) -> Coerce:
+    return lambda value: None if value == "null" else coerce(value)
 
 
 def _object(spec: Spec, schema: Node) -> Coerce:
@@ -124,8 +137,7 @@ def _object(spec: Spec, schema: Node) -> Coerce:
     extra = schema.get("additionalProperties")
 
     def coerce(value: Any) -> Any:
-        if isinstance(value, str):
-            value = _from_json_text(value, dict)
+        value = read_json_text(value, dict)
         if not isinstance(value, dict):
             return value
         if extra:
@@ -144,8 +156,7 @@ def _object(spec: Spec, schema: Node) -> Coerce:
 
 def _array(inner: Coerce) -> Coerce:
     def coerce(value: Any) -> Any:
-        if isinstance(value, str):
-            value = _from_json_text(value, list)
+        value = read_json_text(value, list)
         if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
             value = [value[key] for key in sorted(value, key=int)]
         if not isinstance(value, list):
@@ -155,8 +166,10 @@ def _array(inner: Coerce) -> Coerce:
     return coerce
 
 
-def _from_json_text(value: str, kind: type) -> Any:
+def read_json_text(value: Any, kind: type) -> Any:
     """An object or list sent as JSON text in one field; the command line does so."""
+    if not isinstance(value, str):
+        return value
     try:
         found = json.loads(value)
     except (ValueError, RecursionError):

@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from emulator import lifecycle, wire
-from emulator.backend import Artefact, GenerateJob, TrainJob
+from emulator.backend import GenerateJob, TrainJob
 from emulator.errors import BackendError
+from emulator.inputs import kept_artefact
 from emulator.lifecycle import IllegalStep, step
 from emulator.prompt_text import tokens, words
 from emulator.removal import erase_tune
@@ -67,7 +68,7 @@ def start_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
 
 def train_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
     backend = services.backend_for(row["branch"])
-    images = [_artefact(services, key) for key in row["image_keys"]]
+    images = [kept_artefact(services, key) for key in row["image_keys"]]
     work = TrainJob(
         row.id, row["branch"], row["model_type"], row["home_base_id"], images, dict(row)
     )
@@ -78,9 +79,7 @@ def train_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
         changes = step("tune", services.store.get("tune", row.id) or row, "finish", now)
         hidden = row["branch"] == "flux1" and services.assumed("flux-weights") == "hidden"
         if weights and not hidden:
-            changes["ckpt_key"] = services.files.put(
-                f"tune/{row.id}/weights", weights.content_type, weights.content
-            )
+            changes["ckpt_key"] = services.keep(f"tune/{row.id}/weights", weights)
         row = services.store.update(row, changes)
     tune_ready(services, row)
     if row.get("callback"):
@@ -151,8 +150,7 @@ def generate_prompt(services: Services, row: Row, job: Job, now: datetime) -> No
     with services.store.transaction():
         changes = step("prompt", services.store.get("prompt", row.id) or row, "finish", now)
         changes["image_keys"] = [
-            services.files.put(f"prompt/{row.id}/{index}", made.content_type, made.content)
-            for index, made in enumerate(pictures)
+            services.keep(f"prompt/{row.id}/{index}", made) for index, made in enumerate(pictures)
         ]
         row = services.store.update(row, changes)
     end_prompt(services, row)
@@ -184,7 +182,7 @@ def generate_job(services: Services, row: Row) -> GenerateJob:
         tunes=[(kind, tune_id, scale) for kind, tune_id, scale in named if tune_id],
         attributes=dict(row),
         images={
-            name: _artefact(services, key)
+            name: kept_artefact(services, key)
             for name, key in row["files"].items()
             if isinstance(key, str)
         },
@@ -231,13 +229,6 @@ def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> An
     return services.contract.object_class({"$ref": f"#/components/schemas/{name}Callback"})().dump(
         {kind: shown}
     )
-
-
-def _artefact(services: Services, key: str) -> Artefact:
-    file = services.files.get(key)
-    if file is None:
-        raise BackendError("A file that this needs is gone.")
-    return Artefact(file.content_type, file.data if file.data is not None else file.recipe or {})
 
 
 KINDS: Mapping[str, Callable[[Services, Row, Job, datetime], None]] = {

@@ -3,16 +3,16 @@
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from emulator import wire
+from emulator.answers import Answer, Dumper, Pairs
 from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
-from emulator.forms import Coerce, compile_coercion, nest
-from emulator.schemas import Compiler, flat_messages, types_of
+from emulator.forms import Coerce, compile_coercion, nest, read_json_text
+from emulator.schemas import Compiler, flat_messages
 from emulator.services import Caller, Services
 from emulator.spec import JSON, Node, Operation
 from emulator.store import Row
@@ -20,7 +20,6 @@ from emulator.values import Empty, Made
 
 log = logging.getLogger(__name__)
 
-Pairs = Sequence[tuple[str, Any]]
 Handler = Callable[..., Any]
 
 
@@ -38,14 +37,6 @@ class Call:
     fields: Pairs = ()
     text: bytes = b""
     has_body: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    body: bytes = b""
-    content_type: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class Loader:
@@ -116,13 +107,8 @@ class BoundOperation:
         return {name: value for name, value in given.items() if name in self._wants}
 
     def _load_body(self, call: Call) -> dict[str, Any]:
-        value = self._read_body(call)
+        value = self._wrapped(self._read_body(call))
         wrapper = self.operation.wrapper
-        if wrapper and not isinstance(value.get(wrapper), dict | str):
-            value = {**value, wrapper: value}
-        elif wrapper and isinstance(value[wrapper], str) and wrapper in self._wrapped_names():
-            # POST /themes: the wrapper and an attribute within it have the same name.
-            value = {**value, wrapper: value}
         try:
             return self._body_loader(call)(value)
         except ValidationError as error:
@@ -130,15 +116,18 @@ class BoundOperation:
             inner = nested.pop(wrapper, {}) if wrapper else {}
             raise Invalid(flat_messages(nested) | flat_messages(inner)) from None
 
-    def _wrapped_names(self) -> Iterable[str]:
-        schema = self._compiler.spec.resolve(self._body_schema(JSON))["properties"][
-            self.operation.wrapper
-        ]
-        return {
-            name
-            for part in self._compiler.spec.object_parts(schema)
-            for name in part.get("properties", {})
-        }
+    def _wrapped(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Put attributes at the top level under the wrapper, unless the wrapper is there."""
+        wrapper = self.operation.wrapper
+        if wrapper is None:
+            return value
+        if wrapper in value:
+            schema = self._compiler.spec.resolve(self._body_schema(JSON))["properties"][wrapper]
+            # POST /themes has an attribute of the wrapper's name: what is no object is that one.
+            is_attribute = wrapper in self._compiler.property_names(schema)
+            if not is_attribute or isinstance(read_json_text(value[wrapper], dict), dict):
+                return value
+        return {**value, wrapper: value}
 
     def _body_schema(self, content_type: str) -> Node:
         body = self.operation.request_body or {}
@@ -216,66 +205,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
     return "nested too deep" if isinstance(error, RecursionError) else "not valid UTF-8 text"
-
-
-PRESENT: Mapping[str, Callable[[Services, Row, str], dict[str, Any]]] = {
-    "tune": wire.tune,
-    "prompt": wire.prompt,
-}
-
-
-class Dumper:
-    """Writes answers through a response schema.
-
-    A row's JSON is kept with the row until it changes.
-    """
-
-    def __init__(self, compiler: Compiler, schema: Node):
-        resolved = compiler.spec.resolve(schema)
-        self.is_list = types_of(resolved) == ("array",)
-        item = resolved["items"] if self.is_list else schema
-        alternatives = compiler.spec.resolve(item).get("anyOf", [item])
-        self._schemas = [
-            (compiler.spec.resolve(a).get("required", ()), compiler.object_class(a)())
-            for a in alternatives
-        ]
-        self._name = str(item.get("$ref", id(item)))
-
-    def __call__(self, services: Services, caller: Caller, result: Any, query: Pairs) -> bytes:
-        expand = [value for name, value in query if name == "expand[]"]
-        if self.is_list:
-            return (
-                b"["
-                + b",".join(self._one(services, caller, item, expand) for item in result)
-                + b"]"
-            )
-        return self._one(services, caller, result, expand)
-
-    def _one(self, services: Services, caller: Caller, item: Any, expand: Sequence[str]) -> bytes:
-        if not isinstance(item, Row):
-            return self._json(item)
-        # What depends on more than the row is written anew: gallery addresses, progress and
-        # expanded fields.
-        if item.owner is None or expand or item.get("state") == "generating":
-            return self._json(self._shown(services, caller, item, expand))
-        if self._name not in item.rendered:
-            item.rendered[self._name] = self._json(self._shown(services, caller, item, ()))
-        return item.rendered[self._name]
-
-    def _shown(
-        self, services: Services, caller: Caller, row: Row, expand: Sequence[str]
-    ) -> dict[str, Any]:
-        present = PRESENT.get(row.table)
-        shown = present(services, row, caller.origin) if present else dict(row)
-        if "debug_images" in expand:
-            shown |= {"debug_images": [], "debug_filenames": [], "debug_content_types": []}
-        return shown | ({"comments": []} if "comments" in expand else {})
-
-    def _json(self, data: Mapping[str, Any]) -> bytes:
-        schema = next(
-            schema for required, schema in self._schemas if all(name in data for name in required)
-        )
-        return json.dumps(schema.dump(data), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def bind(

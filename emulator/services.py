@@ -3,8 +3,9 @@
 import importlib
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
-from emulator.backend import Backend
+from emulator.backend import Artefact, Backend
 from emulator.callbacks import Callbacks
 from emulator.clock import Clock, SystemClock, VirtualClock
 from emulator.config import Config
@@ -35,6 +36,11 @@ class Services:
     catalogue: Catalogue
     idempotency: bool = False
 
+    @cached_property
+    def prompt_attributes(self) -> frozenset[str]:
+        """What a request may say of a prompt, in words and addresses."""
+        return self.contract.property_names({"$ref": "#/components/schemas/PromptFields"})
+
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
 
@@ -47,6 +53,12 @@ class Services:
         job = self.store.add_job(kind, row, due)
         self.runner.notice(job)
         return job
+
+    def keep(self, place: str, artefact: Artefact) -> str:
+        """Store a file and return its key; a transaction that fails takes it back."""
+        key = self.files.put(place, artefact.content_type, artefact.content)
+        self.store.on_rollback(lambda: self.files.delete([key]))
+        return key
 
     def reset(self) -> None:
         """Forget everything but settings and the gallery."""

@@ -6,9 +6,10 @@ import threading
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 # Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
@@ -69,9 +70,14 @@ class Job:
 
 
 class Store(Protocol):
-    """What keeps the state. Every method is atomic; `transaction` makes several so."""
+    """What keeps the state. Every method is atomic.
 
-    def transaction(self) -> Any: ...
+    `transaction` makes several so: an exception that leaves it takes all of them back, and calls
+    what was given to `on_rollback`.
+    """
+
+    def transaction(self) -> AbstractContextManager[None]: ...
+    def on_rollback(self, act: Callable[[], object]) -> None: ...
     def insert(
         self,
         table: str,
@@ -122,11 +128,28 @@ class MemoryStore:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._state = _State()
+        self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
-            yield
+            if self._undo is not None:  # within another one, whose end counts
+                yield
+                return
+            self._undo = []
+            try:
+                yield
+            except BaseException:
+                undo, self._undo = self._undo, None
+                for act in reversed(undo):
+                    act()
+                raise
+            finally:
+                self._undo = None
+
+    def on_rollback(self, act: Callable[[], object]) -> None:
+        if self._undo is not None:
+            self._undo.append(act)
 
     # -- rows --------------------------------------------------------------------------------------
     def insert(
@@ -144,9 +167,8 @@ class MemoryStore:
                 id = state.next_id.get(table, FIRST_ID.get(table, 1))
                 state.next_id[table] = id + 1
             row = Row(table, id, owner, {**data, "id": id}, refs)
-            state.rows[table][id] = row
-            for key in self._index_keys(row):
-                insort(state.index[key], id)
+            self._put(row)
+            self.on_rollback(lambda: self._drop(row))
             return row
 
     def get(self, table: str, id: int) -> Row | None:
@@ -160,23 +182,20 @@ class MemoryStore:
             current = self._state.rows[row.table].get(row.id)
             if current is None:
                 return row
+            data = {**current.data, **changes}
             new = replace(
-                current,
-                data={**current.data, **changes},
-                refs=current.refs if refs is None else refs,
-                rendered={},
+                current, data=data, refs=current.refs if refs is None else refs, rendered={}
             )
-            if new.refs != current.refs:
-                self._unindex(current)
-                for key in self._index_keys(new):
-                    insort(self._state.index[key], new.id)
-            self._state.rows[row.table][row.id] = new
+            self._exchange(current, new)
+            self.on_rollback(lambda: self._exchange(new, current))
             return new
 
     def delete(self, row: Row) -> None:
         with self._lock:
-            if self._state.rows[row.table].pop(row.id, None):
-                self._unindex(row)
+            current = self._state.rows[row.table].get(row.id)
+            if current is not None:
+                self._drop(current)
+                self.on_rollback(lambda: self._put(current))
 
     def find(self, table: str, query: Query) -> list[Row]:
         with self._lock:
@@ -198,6 +217,22 @@ class MemoryStore:
     def _index_keys(row: Row) -> list[tuple[Any, ...]]:
         return [(row.table, row.owner), *((row.table, row.owner, ref) for ref in set(row.refs))]
 
+    def _put(self, row: Row) -> None:
+        self._state.rows[row.table][row.id] = row
+        for key in self._index_keys(row):
+            insort(self._state.index[key], row.id)
+
+    def _drop(self, row: Row) -> None:
+        del self._state.rows[row.table][row.id]
+        self._unindex(row)
+
+    def _exchange(self, old: Row, new: Row) -> None:
+        if old.refs == new.refs:
+            self._state.rows[new.table][new.id] = new
+        else:
+            self._drop(old)
+            self._put(new)
+
     def _unindex(self, row: Row) -> None:
         for key in self._index_keys(row):
             ids = self._state.index[key]
@@ -211,10 +246,14 @@ class MemoryStore:
     def add_job(self, kind: str, row: Row, due: datetime) -> Job:
         with self._lock:
             job = Job(next(self._state.job_ids), kind, row.table, row.id, due)
-            self._state.jobs[job.id] = job
-            self._state.jobs_of[row.table, row.id].add(job.id)
-            heapq.heappush(self._state.queue, (due, job.id))
+            self._queue(job)
+            self.on_rollback(lambda: self.end_job(job))
             return job
+
+    def _queue(self, job: Job) -> None:
+        self._state.jobs[job.id] = job
+        self._state.jobs_of[job.table, job.target].add(job.id)
+        heapq.heappush(self._state.queue, (job.due, job.id))
 
     def next_due(self) -> datetime | None:
         """When the first waiting job is due."""
@@ -274,6 +313,7 @@ class MemoryStore:
                 job = self._state.jobs[job_id]
                 if job.state == "waiting":
                     self.end_job(job)
+                    self.on_rollback(partial(self._queue, job))
                 else:
                     self._state.jobs[job_id] = replace(job, cancel=True)
 

@@ -6,18 +6,10 @@ The contract's schemas pick the fields; this fills in those that are not stored.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from emulator.inputs import MEDIA
 from emulator.services import Services
 from emulator.store import Row
 
-# Prompt attributes that may be a file, or `<name>_url`, or `<name>_base64`.
-MEDIA = (
-    "input_image",
-    "mask_image",
-    "video_first_frame",
-    "video_last_frame",
-    "input_video",
-    "audio_reference",
-)
 PRICE_MC = 0  # Nothing is charged here.
 ALLOWANCE_MC = 100_000_000
 

@@ -1,6 +1,6 @@
 """Likes: feedback on pictures. A copy's like counts for the original as well."""
 
-from emulator.creation import own
+from emulator.access import own
 from emulator.services import Caller, Services
 from emulator.values import Empty
 

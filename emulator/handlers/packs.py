@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from emulator import wire
-from emulator.creation import make_prompt, make_tune, unknown_places, visible_tune
+from emulator.access import unknown_places, visible
 from emulator.errors import Invalid, NotFound
 from emulator.jobs import end_run
+from emulator.prompt_creation import make_prompt
 from emulator.prompt_text import fill, token_for, without_tokens
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
+from emulator.tune_creation import make_tune
 
 Given = Mapping[str, Any]
 
@@ -31,7 +33,7 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
     base_id = given.get("base_tune_id")
     if base_id:
         try:
-            visible_tune(services, caller, base_id)
+            visible(services, caller, "tune", base_id)
         except NotFound:
             raise Invalid({"base_tune_id": ["must exist"]}) from None
     with services.store.transaction():
@@ -196,7 +198,7 @@ def _text(pack: Row, template: Row, tune: Row, given: Given) -> str:
 
 
 def _attributes(services: Services, template: Row, given: Given, text: str) -> dict[str, Any]:
-    known = services.contract.property_names("PromptFields") - {
+    known = services.prompt_attributes - {
         "pack_id",
         "base_pack_id",
         "callback",
@@ -229,7 +231,7 @@ def _note(services: Services, run: Row, prompts: Iterable[Row]) -> None:
 
 def _tune(services: Services, caller: Caller, tune_id: int) -> Row:
     try:
-        return visible_tune(services, caller, tune_id)
+        return visible(services, caller, "tune", tune_id)
     except NotFound:
         raise Invalid({"tune_ids": ["must exist"]}) from None
 

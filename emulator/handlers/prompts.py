@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.backend import Artefact
-from emulator.creation import make_prompt, own, unknown_places, visible_tune
+from emulator.access import own, unknown_places, visible
 from emulator.errors import Invalid, NotFound
+from emulator.inputs import kept_artefact
+from emulator.prompt_creation import NOT_A_TUNE, make_prompt
 from emulator.prompt_text import tokens
 from emulator.removal import remove_prompt
 from emulator.services import Caller, Services
@@ -18,12 +19,12 @@ Given = Mapping[str, Any]
 
 
 def create_tune_prompt(services: Services, caller: Caller, *, tune_id: int, body: Given) -> Made:
-    return make_prompt(services, caller, visible_tune(services, caller, tune_id), body["prompt"])
+    return make_prompt(services, caller, visible(services, caller, "tune", tune_id), body["prompt"])
 
 
 def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
     try:
-        tune = visible_tune(services, caller, body["prompt"]["tune_id"])
+        tune = visible(services, caller, "tune", body["prompt"]["tune_id"])
     except NotFound:
         raise Invalid({"tune": ["must exist"]}) from None
     return make_prompt(services, caller, tune, body["prompt"])
@@ -32,7 +33,7 @@ def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
 def list_tune_prompts(
     services: Services, caller: Caller, *, tune_id: int, query: Given
 ) -> list[Row]:
-    return _page(services, caller, query, visible_tune(services, caller, tune_id).id)
+    return _page(services, caller, query, visible(services, caller, "tune", tune_id).id)
 
 
 def list_prompts(services: Services, caller: Caller, *, query: Given) -> list[Row]:
@@ -72,7 +73,7 @@ def duplicate_prompt(
 ) -> Made:
     """Copy a prompt with changes; a copy knows its original."""
     original = own(services, caller, "prompt", id)
-    known = services.contract.property_names("PromptFields")
+    known = services.prompt_attributes
     kept = {
         key: value
         for key, value in original.items()
@@ -91,16 +92,9 @@ def duplicate_prompt(
     for name, kept_files in files.items():
         if not any(attributes.get(key) for key in (name, f"{name}_url", f"{name}_base64")):
             keys = kept_files if isinstance(kept_files, list) else [kept_files]
-            copies = [_artefact(services, key) for key in keys]
+            copies = [kept_artefact(services, key) for key in keys]
             attributes[name] = copies if isinstance(kept_files, list) else copies[0]
     return make_prompt(services, caller, home, attributes, orig_prompt_id=original.id)
-
-
-def _artefact(services: Services, key: str) -> Artefact:
-    file = services.files.get(key)
-    if file is None:
-        raise NotFound
-    return Artefact(file.content_type, file.data if file.data is not None else file.recipe or {})
 
 
 def _under(services: Services, caller: Caller, tune_id: int, id: int) -> Row:
@@ -116,7 +110,7 @@ def _update(services: Services, caller: Caller, row: Row, changes: Given) -> Row
     if changes.get("pack_id") and not any(
         token.tune_id in row.refs for token in tokens(row["text"])
     ):
-        messages["base"] = ["Prompt is not using a fine-tuned model"]
+        messages["base"] = [NOT_A_TUNE]
     if messages:
         raise Invalid(messages)
     refs = (

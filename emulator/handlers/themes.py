@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.creation import make_prompt, visible_tune
+from emulator.access import visible
 from emulator.errors import Invalid, NotFound
+from emulator.prompt_creation import make_prompt
 from emulator.services import Caller, Services
 from emulator.values import Empty
 
@@ -26,7 +27,7 @@ VARIATIONS = (
 def create_theme(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Empty:
     theme = body["theme"]
     try:
-        tunes = [visible_tune(services, caller, id) for id in theme["tune_ids"]]
+        tunes = [visible(services, caller, "tune", id) for id in theme["tune_ids"]]
     except NotFound:
         raise Invalid({"tune_ids": ["must exist"]}) from None
     attributes = {

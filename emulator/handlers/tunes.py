@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.creation import brief, make_tune, own, visible_tune
+from emulator.access import own, visible
+from emulator.prompt_creation import brief
 from emulator.removal import remove_tune
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
+from emulator.tune_creation import make_tune
 from emulator.values import Empty, Made
 
 
@@ -25,7 +27,7 @@ def list_gallery_tunes(
 
 
 def get_tune(services: Services, caller: Caller, *, id: int) -> Row:
-    return visible_tune(services, caller, id)
+    return visible(services, caller, "tune", id)
 
 
 def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[str, Any]) -> Row:

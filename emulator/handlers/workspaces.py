@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from emulator.creation import own
+from emulator.access import own
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
 

@@ -1,0 +1,36 @@
+# Thin: every target is one or two commands that you can also type.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE ?=
+
+.PHONY: serve test lint format clean
+
+serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
+	$(BIN)/astria-emulator serve $(SERVE)
+
+test: $(VENV)/tested  ## Run all tests
+	$(BIN)/pytest
+
+lint: $(VENV)/tested  ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/tested  ## Put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	touch $@
+
+clean:  ## Remove what the other targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

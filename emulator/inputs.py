@@ -1,0 +1,70 @@
+"""The files that come with a prompt: uploads, addresses and base64 text."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from emulator import mock
+from emulator.backend import Artefact
+from emulator.errors import NotFound
+from emulator.services import Services
+from emulator.store import Row
+from emulator.values import Upload
+
+# Each may be a file, or an address in `<name>_url`, or text in `<name>_base64`.
+MEDIA = (
+    "input_image",
+    "mask_image",
+    "video_first_frame",
+    "video_last_frame",
+    "input_video",
+    "audio_reference",
+)
+
+
+def artefact(given: Upload | Artefact) -> Artefact:
+    return given if isinstance(given, Artefact) else Artefact(given.content_type, given.data)
+
+
+def split_media(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a prompt's attributes into files and the rest.
+
+    A file wins over an address, and that over base64.
+    """
+    rest = dict(given)
+    media: dict[str, Any] = {}
+    for name in MEDIA:
+        upload, address, encoded = (rest.pop(name + end, None) for end in ("", "_url", "_base64"))
+        if upload is not None:
+            media[name] = artefact(upload)
+        elif address:
+            media[name] = mock.reference(address)
+        elif encoded:
+            header, _, data = encoded.partition(",")
+            kind = header.removeprefix("data:").partition(";")[0]
+            media[name] = Artefact(kind, base64.b64decode(data + "=="))
+    uploads, addresses = rest.pop("image_references", None), rest.pop("image_reference_urls", None)
+    references = [artefact(item) for item in uploads or ()]
+    references += [mock.reference(address) for address in addresses or ()]
+    return media | ({"image_references": references} if references else {}), rest
+
+
+def keep_media(services: Services, row: Row, media: Mapping[str, Any]) -> dict[str, Any]:
+    """Store a prompt's files and return their keys by name; `image_references` has a list."""
+    kept: dict[str, Any] = {}
+    for name, found in media.items():
+        items = found if isinstance(found, list) else [found]
+        keys = [services.keep(f"prompt/{row.id}/{name}/{at}", i) for at, i in enumerate(items)]
+        kept[name] = keys if isinstance(found, list) else keys[0]
+    return kept
+
+
+def kept_artefact(services: Services, key: str) -> Artefact:
+    """A file that was stored.
+
+    Raises NotFound.
+    """
+    file = services.files.get(key)
+    if file is None:
+        raise NotFound
+    return Artefact(file.content_type, file.data if file.data is not None else file.recipe or {})

@@ -1,0 +1,153 @@
+"""Make prompts: what is checked, filled in and stored, whoever asks for them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+from emulator.access import unknown_places
+from emulator.errors import Invalid
+from emulator.inputs import keep_media, split_media
+from emulator.lifecycle import UNTIMED
+from emulator.prompt_text import fill, token_for, tokens, video_fields
+from emulator.rules import broken_rules
+from emulator.services import FAST, Caller, Services
+from emulator.store import Query, Row
+from emulator.values import Made
+
+Attributes = Mapping[str, Any]
+# Attributes that make two prompts the same (docs/api/0-overview.md#idempotency, 2026-08-21).
+FINGERPRINT = (
+    "text", "tune_id", "cfg_scale", "steps", "seed", "callback", "negative_prompt",
+    "super_resolution", "face_correct", "ar", "num_images", "controlnet", "denoising_strength",
+    "use_lpw", "controlnet_conditioning_scale", "w", "h", "hires_fix", "scheduler",
+    "controlnet_txt2img", "inpaint_faces",
+)  # fmt: skip
+# What the wire shows as null when it was not given.
+NULLS = (
+    "callback", "base_pack_id", "pack_id", "order_id", "orig_prompt_id", "user_error", "cfg_scale",
+    "steps", "seed", "style", "w", "h", "controlnet_conditioning_scale", "denoising_strength",
+    "aspect_ratio", "resolution",
+)  # fmt: skip
+NOT_A_TUNE = "Prompt is not using a fine-tuned model"
+
+
+def make_prompt(
+    services: Services, caller: Caller, home: Row, body: Attributes, **more: Any
+) -> Made:
+    """Make a prompt under a tune; `more` are attributes that the server adds.
+
+    Under a LoRA or FaceID tune it moves to the base, and its text names the tune.
+    Raises Invalid with all that is wrong, and then nothing is stored.
+    """
+    given = with_video_fields(services, body)
+    text = fill(given.get("text") or "", home.get("characteristics"))
+    base = home
+    if home["model_type"]:
+        if services.assumed("adapter-prompts") == "refuse":
+            message = f"model_type={home['model_type']} is not supported. Use a checkpoint instead"
+            raise Invalid({"tune": [message]})
+        base = services.store.get("tune", home["home_base_id"]) or home
+        if home.id not in {token.tune_id for token in tokens(text)}:
+            token = token_for(home["model_type"], home.id, body.get("lora_scale"))
+            text = f"{token} {text}".rstrip()
+    named = named_tunes(services, caller, f"{text} {given.get('video_prompt') or ''}")
+    is_fast = any(tune["branch"] == FAST for tune in (home, *named))
+    branch = FAST if is_fast else base["branch"]
+    if messages := check_prompt(services, caller, branch, body, uses=(home, *named), named=named):
+        raise Invalid(messages)
+    media, attributes = split_media(given)
+    attributes = {**attributes, **more, "text": text, "tune_id": base.id}
+    mark = fingerprint(attributes)
+    with services.store.transaction():
+        same = Query(caller.account, ref=mark, limit=1)
+        if caller.idempotent and (found := services.store.find("prompt", same)):
+            return Made(found[0], repeated=True)
+        waits = any(tune["state"] in ("queued", "training") for tune in (home, *named))
+        now = services.clock.now()
+        subject = next((tune for tune in (*named, home) if tune.owner is not None), None)
+        fixed = {
+            **UNTIMED,
+            **dict.fromkeys(NULLS),
+            "workspace_id": caller.workspace if isinstance(caller.workspace, int) else None,
+            **attributes,
+            "state": "waiting" if waits else "queued",
+            "created_at": now,
+            "updated_at": now,
+            "origin": caller.origin,
+            "branch": branch,
+            "home_tune_id": home.id,
+            "class_name": subject["name"] if subject else "",
+            "tune": brief(base),
+            "tunes": [brief(tune) for tune in named],
+            "image_keys": [],
+            "files": {},
+            "liked": False,
+            "prompt_likes_count": 0,
+            "backend": services.backend_for(branch).name,
+        }
+        refs = dict.fromkeys([base.id, home.id, *(tune.id for tune in named)])
+        marks = [mark, *pack_marks(attributes.get("pack_id"))]
+        row = services.store.insert("prompt", caller.account, fixed, refs=(*refs, *marks))
+        row = services.store.update(row, {"files": keep_media(services, row, media)})
+        if not waits:
+            services.schedule("start_prompt", row, now)
+    return Made(row)
+
+
+def check_prompt(
+    services: Services,
+    caller: Caller,
+    branch: str,
+    body: Attributes,
+    *,
+    uses: Sequence[Row] = (),
+    named: Sequence[Row] = (),
+) -> dict[str, list[str]]:
+    """Messages by field for a prompt; `uses` are all of its tunes, `named` those in its text."""
+    given = with_video_fields(services, body)
+    name = given.get("video_model")
+    model = services.catalogue.video_model(name) if name else None
+    messages = broken_rules(given, branch, model)
+    general = [f"Tune {tune.id} has expired." for tune in uses if tune["state"] == "expired"]
+    if uses and given.get("pack_id") and not named:
+        general.append(NOT_A_TUNE)
+    if general:
+        messages.setdefault("base", []).extend(dict.fromkeys(general))
+    return messages | unknown_places(services, caller, given)
+
+
+def with_video_fields(services: Services, prompt: Attributes) -> dict[str, Any]:
+    """Flags in the text stand for video attributes that were not given.
+
+    A bare `--video` stands for the default model.
+    """
+    found = video_fields(prompt.get("text") or "")
+    if "video_model" in found:
+        found["video_model"] = found["video_model"] or services.catalogue.default_video_model
+    return {**prompt, **{key: value for key, value in found.items() if prompt.get(key) is None}}
+
+
+def named_tunes(services: Services, caller: Caller, text: str) -> list[Row]:
+    """The tunes that tokens name, each once.
+
+    A number that is none of the caller's is left to the model, as LoRAs by name are.
+    """
+    ids = dict.fromkeys(token.tune_id for token in tokens(text) if token.tune_id)
+    rows = [services.store.get("tune", id) for id in ids]
+    return [row for row in rows if row is not None and row.owner in (None, caller.account)]
+
+
+def brief(tune: Row) -> dict[str, Any]:
+    return {"id": tune.id, "title": tune["title"]}
+
+
+def pack_marks(pack_id: int | None) -> list[str]:
+    """What a pack's templates are found by."""
+    return [f"pack:{pack_id}"] if pack_id else []
+
+
+def fingerprint(attributes: Attributes) -> str:
+    """What two prompts that count as the same have in common."""
+    values = json.dumps([attributes.get(name) or None for name in FINGERPRINT])
+    return f"same:{blake2b(values.encode(), digest_size=12).hexdigest()}"

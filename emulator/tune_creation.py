@@ -1,0 +1,135 @@
+"""Make tunes: what is checked, filled in and stored, whoever asks for them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from emulator import mock
+from emulator.access import visible
+from emulator.errors import Invalid, NotFound
+from emulator.inputs import artefact
+from emulator.jobs import tune_ready
+from emulator.lifecycle import UNTIMED, step
+from emulator.prompt_creation import check_prompt, make_prompt
+from emulator.services import Caller, Services
+from emulator.store import Query, Row
+from emulator.values import Made
+
+log = logging.getLogger(__name__)
+
+Attributes = Mapping[str, Any]
+NOT_KEPT = ("images", "image_urls", "prompts_attributes")
+NULLS = ("callback", "base_tune_id", "steps", "expires_at")
+
+
+def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
+    """Make a tune, and the prompts nested in it.
+
+    Raises Invalid with all that is wrong, and then nothing is stored.
+    """
+    attributes = {key: value for key, value in body.items() if key not in NOT_KEPT}
+    images = [artefact(upload) for upload in body.get("images") or ()]
+    images += [mock.reference(address) for address in body.get("image_urls") or ()]
+    nested = body.get("prompts_attributes") or ()
+    title_mark = f"title:{attributes['title']}"
+    with services.store.transaction():
+        same = Query(caller.account, ref=title_mark, limit=1)
+        if caller.idempotent and (found := services.store.find("tune", same)):
+            return Made(found[0], repeated=True)
+        branch = _branch(services, caller, attributes)
+        model_type = _model_type(branch, attributes)
+        base = _base(services, caller, attributes, branch)
+        messages = _messages(services, attributes, model_type, base, len(images))
+        for prompt in nested:
+            for field, texts in check_prompt(services, caller, branch, prompt).items():
+                messages.setdefault(f"prompts.{field}", texts)
+        if messages or base is None:
+            raise Invalid(messages)
+        now = services.clock.now()
+        backend = services.backend_for(branch)
+        fixed = {
+            **UNTIMED,
+            **dict.fromkeys(NULLS),
+            "auto_extend": False,
+            **attributes,
+            "branch": branch,
+            "model_type": model_type,
+            "token": _token(branch, model_type, attributes),
+            "state": "queued",
+            "is_api": True,
+            "created_at": now,
+            "updated_at": now,
+            "eta": now + timedelta(seconds=backend.train_seconds(attributes)),
+            "origin": caller.origin,
+            "home_base_id": base["home_base_id"] if base["model_type"] else base.id,
+            "workspace_id": caller.workspace if isinstance(caller.workspace, int) else None,
+            "image_keys": [],
+            "backend": backend.name,
+        }
+        row = services.store.insert("tune", caller.account, fixed, refs=(title_mark,))
+        keys = [
+            services.keep(f"tune/{row.id}/image/{at}", image) for at, image in enumerate(images)
+        ]
+        row = services.store.update(row, {"image_keys": keys})
+        if model_type == "faceid":
+            row = services.store.update(row, step("tune", row, "finish", now))
+            tune_ready(services, row)
+        else:
+            services.schedule("start_tune", row, now)
+        for prompt in nested:
+            make_prompt(services, caller, row, prompt)
+    log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
+    return Made(row)
+
+
+def _branch(services: Services, caller: Caller, attributes: Attributes) -> str:
+    base = _given_base(services, caller, attributes)
+    return attributes.get("branch") or (base["branch"] if base else "sd15")
+
+
+def _given_base(services: Services, caller: Caller, attributes: Attributes) -> Row | None:
+    try:
+        return visible(services, caller, "tune", attributes.get("base_tune_id") or 0)
+    except NotFound:
+        return None
+
+
+def _base(services: Services, caller: Caller, attributes: Attributes, branch: str) -> Row | None:
+    """The tune that is trained on; None when the one that was named cannot be used."""
+    if not attributes.get("base_tune_id"):
+        return services.store.get("tune", services.catalogue.default_base[branch])
+    base = _given_base(services, caller, attributes)
+    return base if base and base["state"] not in ("failed", "expired") else None
+
+
+def _model_type(branch: str, attributes: Attributes) -> str | None:
+    asked: str | None = attributes.get("model_type")
+    return asked if asked == "faceid" else {"sdxl1": "pti", "flux1": "lora"}.get(branch, asked)
+
+
+def _token(branch: str, model_type: str | None, attributes: Attributes) -> str | None:
+    if model_type == "faceid":
+        return None
+    return attributes.get("token") or ("sks" if branch == "sd15" else "ohwx")
+
+
+def _messages(
+    services: Services,
+    attributes: Attributes,
+    model_type: str | None,
+    base: Row | None,
+    images: int,
+) -> dict[str, Sequence[str]]:
+    messages: dict[str, Sequence[str]] = {}
+    if base is None:
+        messages["base_tune_id"] = ["must exist"]
+    fewest = 1 if model_type == "faceid" else int(services.assumed("minimum-images"))
+    if images < fewest:
+        count = "one image" if fewest == 1 else f"{fewest} images"
+        messages["images"] = [f"must contain at least {count}"]
+    name = attributes["name"]
+    plain = name.isascii() and name.replace(" ", "").isalnum()
+    if services.assumed("class-names") == "strict" and not plain:
+        messages["name"] = ["only English letters, digits, spaces"]
+    return messages
