@@ -40,12 +40,13 @@ class Sent:
 def choose_address(host: str, port: int, allowed_hosts: Collection[str]) -> str:
     """Resolve a host to an address that may be reached.
 
-    Raises Blocked, or OSError when the name does not resolve.
+    Raises Blocked.
     """
-    found = [
-        ipaddress.ip_address(info[4][0])
-        for info in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    ]
+    try:
+        resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except socket.gaierror:
+        raise Blocked(f"{host} does not resolve") from None
+    found = [ipaddress.ip_address(info[4][0]) for info in resolved]
     for address in found:
         plain = getattr(address, "ipv4_mapped", None) or address
         if any(plain in net for net in NEVER) or plain.is_multicast or plain.is_unspecified:
