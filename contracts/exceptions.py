@@ -52,7 +52,7 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
     if isinstance(failure, AcceptedNegativeData):
         # In a form wrong types turn into text or vanish: the server does not see what was wrong.
         harmless = _is_form(case) or _is_read_losslessly(failure) or _is_blank(case, failure)
-        return not harmless
+        return not (harmless or _is_lost_in_query(case, failure))
     return True
 
 
@@ -101,6 +101,13 @@ def _is_blank(case: Any, failure: Failure) -> bool:
         value = value.get(step) if isinstance(value, dict) else value
     items = value if isinstance(value, list) else [value]
     return all(isinstance(item, str) and not item.strip() for item in items)
+
+
+def _is_lost_in_query(case: Any, failure: Failure) -> bool:
+    """A query string has no objects, and a blank value counts as absent."""
+    name = failure.message.partition("parameter `")[2].partition("` in query")[0]
+    value = (case.query or {}).get(name)
+    return bool(name) and (isinstance(value, dict | list) or not str(value or "").strip())
 
 
 def _is_read_losslessly(failure: Failure) -> bool:

@@ -54,7 +54,7 @@ def read_config(flags: dict[str, Any]) -> Config:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="astria-emulator")
+@click.version_option(package_name="astria-emulator", prog_name="astria-emulator")
 def main() -> None:
     """A local emulator of Astria's fine-tuning API."""
 
@@ -83,16 +83,20 @@ def serve(**flags: Any) -> None:
         server = Server(app, config.host, config.port, max_body=config.max_body_mb * 1_000_000)
     except OSError as error:
         app.close()
-        raise click.ClickException(
-            f"cannot listen on {config.host}:{config.port}: {error.strerror}"
-        ) from None
+        where = f"{config.host}:{config.port}"
+        raise click.ClickException(f"cannot listen on {where}: {error.strerror}") from None
     stop_on_signals(server)
     url = config.public_url or local_url(config.host, server.port)
     key = config.keys[0][:3] + "..." if config.keys else "sd_local"
+    if config.ready_file:
+        try:
+            write_ready_file(Path(config.ready_file), url)
+        except OSError as error:
+            app.close()
+            reason = f"{config.ready_file}: {error.strerror}"
+            raise click.ClickException(f"cannot write the ready file {reason}") from None
     click.echo(f"Astria emulator ready on {url} - point a client at it:")
     click.echo(f"export ASTRIA_BASE_URL={url} ASTRIA_API_KEY={key}")
-    if config.ready_file:
-        write_ready_file(Path(config.ready_file), url)
     server.run()
     app.close()
 

@@ -33,7 +33,7 @@ def visible(services: Services, caller: Caller, table: str, id: int) -> Row:
 def unknown_places(
     services: Services, caller: Caller, given: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Messages for packs and workspaces that a prompt names and the caller cannot use."""
+    """Messages for what a prompt names and the caller cannot use."""
     found = {}
     for field, (table, look_up) in PLACES.items():
         if given.get(field):
@@ -49,4 +49,5 @@ PLACES = {
     "workspace_id": ("workspace", own),
     "pack_id": ("pack", own),
     "base_pack_id": ("pack", visible),
+    "orig_prompt_id": ("prompt", visible),
 }

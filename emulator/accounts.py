@@ -3,14 +3,11 @@
 Keys are kept hashed; a key that was never seen makes an account where that is allowed.
 """
 
-import threading
 from hashlib import sha256
 
 from emulator.errors import NotFound, Unauthorized
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
-
-_making = threading.Lock()
 
 
 def authenticate(services: Services, authorization: str | None) -> Row:
@@ -34,40 +31,31 @@ def is_key(services: Services, key: str) -> bool:
 def account_of(services: Services, key: str) -> Row:
     """The account of a key, made when it is new."""
     mark = f"key:{sha256(key.encode()).hexdigest()}"
-    with _making, services.store.transaction():
+    with services.store.transaction():
         if found := services.store.find("user", Query(None, ref=mark, limit=1)):
             return found[0]
-        row = services.store.insert(
-            "user", None, {"idempotency": None, "created_at": services.clock.now()}, refs=(mark,)
-        )
-        return services.store.update(
-            row, {"name": f"Developer {row.id}", "email": f"developer{row.id}@example.com"}
-        )
+        blank = {"idempotency": None, "created_at": services.clock.now()}
+        row = services.store.insert("user", None, blank, refs=(mark,))
+        name = {"name": f"Developer {row.id}", "email": f"developer{row.id}@example.com"}
+        return services.store.update(row, name)
 
 
-def scope(services: Services, account: Row, header: str | None) -> int | str | None:
-    """The workspace that `X-Workspace-Id` names: an id, "all", or None for the personal scope.
+def caller_of(services: Services, account: Row, origin: str, workspace: str | None) -> Caller:
+    """The caller; `workspace` is what X-Workspace-Id says.
 
     Raises NotFound when the account has no such workspace.
     """
-    if not header or header == "personal":
-        return None
-    if header == "all":
-        return "all"
-    workspace = (
-        services.store.get("workspace", int(header))
-        if header.isdecimal() and len(header) < 19
-        else None
-    )
-    if workspace is None or workspace.owner != account.id:
+    scope: int | str | None = workspace if workspace == "all" else None
+    if workspace and workspace.isdecimal():
+        scope = own_workspace(services, account, int(workspace))
+    idempotent = account["idempotency"]
+    if idempotent is None:
+        idempotent = services.idempotency
+    return Caller(account.id, origin, scope, idempotent=idempotent)
+
+
+def own_workspace(services: Services, account: Row, id: int) -> int:
+    row = services.store.get("workspace", id)
+    if row is None or row.owner != account.id:
         raise NotFound
-    return workspace.id
-
-
-def caller_for(
-    services: Services, account: Row, origin: str, workspace: int | str | None
-) -> Caller:
-    own = account["idempotency"]
-    return Caller(
-        account.id, origin, workspace, idempotent=services.idempotency if own is None else own
-    )
+    return row.id

@@ -12,8 +12,6 @@ from emulator.services import Caller, Services
 from emulator.spec import Node
 from emulator.store import Row
 
-Pairs = Sequence[tuple[str, Any]]
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -46,8 +44,9 @@ class Dumper:
         ]
         self._name = str(item.get("$ref", id(item)))
 
-    def __call__(self, services: Services, caller: Caller, result: Any, query: Pairs) -> bytes:
-        expand = [value for name, value in query if name == "expand[]"]
+    def __call__(
+        self, services: Services, caller: Caller, result: Any, expand: Sequence[str]
+    ) -> bytes:
         if self.is_list:
             return (
                 b"["

@@ -1,6 +1,5 @@
-"""create_app: Flask routes from the contract's operations, the keys, the errors."""
+"""create_app: the contract's operations as Flask routes, the keys, the files."""
 
-import json
 import logging
 import re
 import time
@@ -8,28 +7,32 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, Response, g, request
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
-from werkzeug.http import parse_options_header
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
 
-from emulator.accounts import authenticate, caller_for, scope
-from emulator.answers import Answer
-from emulator.bodies import read_multipart, read_urlencoded
+from emulator import jobs
+from emulator.accounts import authenticate, caller_of
 from emulator.config import Config
-from emulator.control import add_control
-from emulator.errors import ApiError, BadRequest, Invalid, TooLarge
+from emulator.errors import ApiError, Invalid
 from emulator.files import KEY_LENGTH
 from emulator.handlers import all_handlers
 from emulator.media import Media
-from emulator.operations import BoundOperation, Call, bind
+from emulator.operations import BoundOperation, bind
 from emulator.schemas import Compiler
 from emulator.services import Caller, Services, build
-from emulator.spec import JSON, Spec, default_path
+from emulator.spec import Spec, default_path
+from emulator.surface import PREFIX, add_surface
+from emulator.web import (
+    as_response,
+    check_host,
+    error_response,
+    http_error,
+    origin_of,
+    read_call,
+    route,
+)
 
 log = logging.getLogger(__name__)
-
-OWN_PREFIX = "/_emulator"
-URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 
 
 class Emulator(Flask):
@@ -48,28 +51,22 @@ def create_app(config: Config | None = None, *, spec_path: Path | None = None) -
     Raises SetupError with all that is wrong with the settings or the contract.
     """
     config = config or Config()
-    spec = Spec.read(spec_path or default_path())
-    compiler = Compiler(spec)
-    operations = bind(spec.operations, all_handlers(), compiler)
+    path = spec_path or default_path()
+    compiler = Compiler(Spec.read(path))
+    operations = bind(compiler.spec.operations, all_handlers(), compiler)
     app = Emulator("emulator", static_folder=None)
-    app.services = build(config, compiler)
+    app.services = build(config, compiler, jobs.run)
     app.config["MAX_CONTENT_LENGTH"] = config.max_body_mb * 1_000_000
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     for bound in operations:
-        for path in (bound.operation.path, *bound.operation.aliases):
-            route(app, path, bound, api_view(app.services, bound))
+        for at in (bound.operation.path, *bound.operation.aliases):
+            route(app, at, bound.operation, api_view(app.services, bound))
     media = Media(app.services)
-    app.add_url_rule(
-        f"/<string(length={KEY_LENGTH}):key>",
-        view_func=lambda key: media.respond(key, request.environ),
-        endpoint="file",
-    )
-    app.add_url_rule(
-        "/",
-        view_func=lambda: Response(status=302, headers={"Location": f"{OWN_PREFIX}/"}),
-        endpoint="home",
-    )
-    add_control(app, app.services, spec)
+    file_rule = f"/<string(length={KEY_LENGTH}):key>"
+    app.add_url_rule(file_rule, "file", lambda key: media.respond(key, request.environ))
+    home = Response(status=302, headers={"Location": f"{PREFIX}/"})
+    app.add_url_rule("/", "home", lambda: home)
+    add_surface(app, app.services, path)
     app.register_error_handler(ApiError, error_response)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, unexpected_error)
@@ -80,12 +77,6 @@ def create_app(config: Config | None = None, *, spec_path: Path | None = None) -
     return app
 
 
-def route(app: Flask, path: str, bound: BoundOperation, view: Callable[..., Response]) -> None:
-    """Add an operation's path, `/tunes/{id}`, as a rule, `/tunes/<id>`."""
-    rule = re.sub(r"\{(\w+)\}", r"<\1>", path)
-    app.add_url_rule(rule, f"{bound.operation.id} {path}", view, methods=[bound.operation.method])
-
-
 class PlainPaths:
     """Takes `.json`, a trailing slash and doubled slashes off the API's paths before routing."""
 
@@ -94,10 +85,9 @@ class PlainPaths:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")
-        if not path.startswith(OWN_PREFIX):
-            environ["PATH_INFO"] = (
-                re.sub(r"/{2,}", "/", path).rstrip("/").removesuffix(".json") or "/"
-            )
+        if not path.startswith(PREFIX):
+            path = re.sub(r"/{2,}", "/", path).rstrip("/").removesuffix(".json")
+            environ["PATH_INFO"] = path or "/"
         return self._app(environ, start_response)
 
 
@@ -106,92 +96,32 @@ def api_view(services: Services, bound: BoundOperation) -> Callable[..., Respons
 
     def view(**path: str) -> Response:
         services.runner.begin_answer()
+        response: Response | None = None
         try:
-            caller = identify(services, bound)
-            response = as_response(bound.answer(services, caller, read_call(request, path)))
-        except Invalid as error:
-            log.info("%s refused: %s", bound.operation.id, error.explanation)
+            response = as_response(answer(path))
+        except ApiError as error:
+            if isinstance(error, Invalid):
+                log.info("%s refused: %s", bound.operation.id, error.explanation)
             response = error_response(error)
         finally:
             release = services.runner.end_answer()
+            if response is None:
+                release()
         response.call_on_close(release)
         return response
 
+    def answer(path: dict[str, str]) -> Any:
+        if not services.config.keys:
+            check_host(services.config, request)
+        origin = origin_of(request)
+        if not bound.operation.needs_key:
+            return bound.answer(services, Caller(0, origin), bound.load(read_call(request, path)))
+        account = authenticate(services, request.headers.get("Authorization"))
+        loaded = bound.load(read_call(request, path))
+        caller = caller_of(services, account, origin, loaded.workspace)
+        return bound.answer(services, caller, loaded)
+
     return view
-
-
-def identify(services: Services, bound: BoundOperation) -> Caller:
-    """Who asks.
-
-    Raises Unauthorized, or NotFound for an unknown workspace.
-    """
-    origin = request.host_url.rstrip("/")
-    if not bound.operation.needs_key:
-        return Caller(0, origin)
-    account = authenticate(services, request.headers.get("Authorization"))
-    return caller_for(
-        services, account, origin, scope(services, account, request.headers.get("X-Workspace-Id"))
-    )
-
-
-def read_call(request: Request, path: dict[str, str]) -> Call:
-    """A Flask request in plain values.
-
-    Raises BadRequest and TooLarge.
-    """
-    kind, options = parse_options_header(request.headers.get("Content-Type"))
-    call: dict[str, Any] = {
-        "path": path,
-        "query": read_urlencoded(request.query_string),
-        "headers": request.headers,
-    }
-    call["content_type"] = kind = kind.lower() or JSON
-    if request.method in ("GET", "DELETE"):
-        return Call(**call)
-    try:
-        if kind == MULTIPART and request.headers.get("Content-Length") != "0":
-            if not options.get("boundary"):
-                raise BadRequest("the multipart body has no boundary")
-            fields = read_multipart(request.stream, options["boundary"])
-            return Call(**call, fields=fields, has_body=True)
-        text = request.get_data(cache=False)
-    except RequestEntityTooLarge:
-        raise TooLarge from None
-    if kind == URLENCODED:
-        return Call(**call, fields=read_urlencoded(text), has_body=bool(text))
-    return Call(**call, text=text, has_body=bool(text))
-
-
-def as_response(answer: Answer) -> Response:
-    return Response(
-        answer.body, answer.status, dict(answer.headers), content_type=answer.content_type
-    )
-
-
-def error_response(error: ApiError) -> Response:
-    """An error in the wire's form: JSON, or plain text where the body is text."""
-    plain = isinstance(error.body, str)
-    body = (
-        error.body if plain else json.dumps(error.body, ensure_ascii=False, separators=(",", ":"))
-    )
-    return Response(
-        body,
-        error.status,
-        error.headers,
-        content_type="text/plain; charset=utf-8" if plain else JSON,
-    )
-
-
-def http_error(error: HTTPException) -> Response:
-    """What Flask itself refuses: unknown paths and methods."""
-    code = error.code or 500
-    headers = (
-        {"Allow": ", ".join(sorted(error.valid_methods))}
-        if isinstance(error, MethodNotAllowed) and error.valid_methods
-        else {}
-    )
-    body = json.dumps({"status": code, "error": error.name}, separators=(",", ":"))
-    return Response(body, code, headers, content_type=JSON)
 
 
 def unexpected_error(error: Exception) -> Response:
@@ -201,9 +131,8 @@ def unexpected_error(error: Exception) -> Response:
 
 def log_request(response: Response) -> Response:
     """One line a request: never a key, a query string or a body."""
-    if not request.path.startswith(OWN_PREFIX):
+    if not request.path.startswith(PREFIX):
         milliseconds = (time.perf_counter() - g.begun) * 1000
-        log.info(
-            "%s %s %d %.1f ms", request.method, request.path, response.status_code, milliseconds
-        )
+        path = request.path if request.path.isprintable() else repr(request.path)
+        log.info("%s %s %d %.1f ms", request.method, path, response.status_code, milliseconds)
     return response

@@ -14,10 +14,15 @@ Recipe = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file that was made: its bytes, or the mock's recipe for them."""
+    """A file: its bytes, or a recipe that the mock makes them from when they are fetched."""
 
     content_type: str
     content: bytes | Recipe
+
+    @classmethod
+    def at(cls, address: str) -> "Artefact":
+        """A picture at an address that was not fetched."""
+        return cls("image/jpeg", {"address": address})
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,11 @@ def read_multipart(stream: IO[bytes], boundary: str) -> list[tuple[str, Any]]:
 
     Raises BadRequest, and TooLarge when the stream is longer than it may be.
     """
-    decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
     found: list[tuple[str, Any]] = []
     part: Field | File | None = None
     pieces: list[bytes] = []
     try:
+        decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
         for event in _events(decoder, stream):
             if isinstance(event, Field | File):
                 part, pieces = event, []

@@ -18,6 +18,8 @@ from emulator.store import Row, Store
 
 log = logging.getLogger(__name__)
 
+Key = tuple[str, int]  # a table and an id
+
 TIMEOUT_SECONDS = 10.0
 LOG_SIZE = 1000  # deliveries that are remembered
 SENDERS = 16
@@ -31,18 +33,22 @@ class Callbacks:
         self._allowed_hosts = tuple(allowed_hosts)
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
         self._lock = threading.Lock()
-        self._open: dict[tuple[str, int], Future[None]] = {}
+        self._open: dict[Key, Future[None]] = {}
 
-    def send(self, row: Row, url: str, body: Any, *, after: Iterable[tuple[str, int]] = ()) -> None:
-        """Send a row's callback once the calls for the objects in `after` have ended."""
+    def send(self, row: Row, url: str, body: Any, *, after: Iterable[Key] = ()) -> None:
+        """Send a row's callback once the calls for the objects in `after` have ended.
+
+        Within a transaction it is recorded with it, and sent when that has succeeded.
+        """
         delivery = self._record(row, url, body)
+        self._store.on_commit(lambda: self._submit(delivery, row, after))
+
+    def _submit(self, delivery: Row, row: Row, after: Iterable[Key]) -> None:
         done: Future[None] = Future()
         with self._lock:
+            earlier = [self._open[key] for key in after if key in self._open]
             self._open[row.table, row.id] = done
-            earlier = [
-                self._open[key] for key in after if key in self._open and key != (row.table, row.id)
-            ]
-        _when_all(earlier, lambda: self._pool.submit(self._deliver, delivery, row, url, body, done))
+        _when_all(earlier, lambda: self._pool.submit(self._deliver, delivery, row, done))
 
     def wait(self, seconds: float) -> bool:
         """Wait until no call is open; tells whether that is so."""
@@ -69,34 +75,26 @@ class Callbacks:
                 self._store.delete(oldest)
         return delivery
 
-    def _deliver(self, delivery: Row, row: Row, url: str, body: Any, done: Future[None]) -> None:
+    def _deliver(self, delivery: Row, row: Row, done: Future[None]) -> None:
         try:
-            if self._store.get(row.table, row.id) is None:
-                self._store.update(
-                    delivery, {"state": "dropped", "error": "the object was deleted"}
-                )
+            if self._store.current(row) is None and row.table != "run":
+                gone = {"state": "dropped", "error": "the object was deleted"}
+                self._store.update(delivery, gone)
                 return
+            url, body = delivery["url"], delivery["body"]
             raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
             sent = outbound.post(
                 url, raw, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS
             )
             result = {"status": sent.status, "error": sent.error, "seconds": round(sent.seconds, 3)}
-            self._store.update(
-                delivery, {"state": "failed" if sent.error else "delivered", **result}
-            )
+            state = "failed" if sent.error else "delivered"
+            self._store.update(delivery, {"state": state, **result})
             # The query string often holds a secret of the application's.
             where = urlsplit(url)
+            place = f"{where.netloc.rpartition('@')[2]}{where.path}"
             level = logging.WARNING if sent.error else logging.INFO
             outcome = sent.error or sent.status
-            log.log(
-                level,
-                "callback %s %d to %s%s: %s",
-                row.table,
-                row.id,
-                where.netloc.rpartition("@")[2],
-                where.path,
-                outcome,
-            )
+            log.log(level, "callback %s %d to %r: %s", row.table, row.id, place, outcome)
         finally:
             with self._lock:
                 if self._open.get((row.table, row.id)) is done:

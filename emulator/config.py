@@ -13,6 +13,8 @@ from emulator.errors import SetupError
 
 DEFAULT_PORT = 8417
 PREFIX = "ASTRIA_EMULATOR_"
+KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+LAST_YEAR = 9000  # a virtual clock begins before it, and has room to move
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -55,6 +57,11 @@ class Config:
     log_level: str = _setting("info", "debug, info, warning or error.")
 
     def __post_init__(self) -> None:
+        if problems := self.problems():
+            raise SetupError("settings", problems)
+
+    def problems(self) -> list[str]:
+        """All that is wrong with the values."""
         problems = []
         if not 0 <= self.port <= 65535:
             problems.append(f"port {self.port}: expected 0 to 65535")
@@ -63,14 +70,17 @@ class Config:
                 problems.append(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected 0 to 86400"
                 )
+        if self.max_body_mb < 1:
+            problems.append(f"max-body-mb {self.max_body_mb}: expected at least 1")
         if self.log_level not in ("debug", "info", "warning", "error"):
             problems.append(f"log-level {self.log_level!r}: expected debug, info, warning or error")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
             problems.append(f"public-url {self.public_url!r}: expected http:// or https://")
         if self.clock:
             try:
-                read_time(self.clock)
-            except ValueError:
+                if read_time(self.clock).year > LAST_YEAR:
+                    raise ValueError(self.clock)
+            except (ValueError, OverflowError):
                 problems.append(
                     f"clock {self.clock!r}: expected a time such as 2026-01-01T00:00:00Z"
                 )
@@ -83,8 +93,7 @@ class Config:
                 "listening beyond loopback or with a real backend needs --keys: "
                 "any sd_ key would be an account"
             )
-        if problems:
-            raise SetupError("settings", problems)
+        return problems
 
     @property
     def on_loopback(self) -> bool:
@@ -120,11 +129,15 @@ class Config:
             try:
                 found[setting.name] = _read(text, setting.default)
             except ValueError:
-                kind = type(setting.default).__name__
-                problems.append(f"{setting.name.replace('_', '-')} {text!r}: expected a {kind}")
+                kind = KINDS[type(setting.default)]
+                problems.append(f"{setting.name.replace('_', '-')} {text!r}: expected {kind}")
+        try:
+            config = cls(**found)
+        except SetupError as error:
+            problems += error.problems
         if problems:
             raise SetupError("settings", problems)
-        return cls(**found)
+        return config
 
 
 def _read(text: str, default: Any) -> Any:

@@ -10,7 +10,7 @@ class SetupError(Exception):
 
     def __init__(self, subject: str, problems: Sequence[str]):
         self.problems = tuple(problems)
-        super().__init__(f"{subject}: " + "".join(f"\n  - {problem}" for problem in problems))
+        super().__init__(f"{subject}:" + "".join(f"\n  - {problem}" for problem in problems))
 
 
 class ApiError(Exception):

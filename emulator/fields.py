@@ -79,12 +79,10 @@ def _is_type(value: Any, kind: str) -> bool:
             whole = isinstance(value, float) and value.is_integer()
             return (isinstance(value, int) or whole) and not isinstance(value, bool)
         case "number":
-            finite = (
-                isinstance(value, int | float)
-                and not isinstance(value, bool)
-                and math.isfinite(value)
-            )
-            return bool(finite)
+            is_finite = isinstance(value, float) and math.isfinite(value)
+            # No float holds a larger integer.
+            is_whole = isinstance(value, int) and not isinstance(value, bool)
+            return is_finite or (is_whole and abs(value) < 2**1023)
     return False
 
 

@@ -21,6 +21,7 @@ TRUE, FALSE = (
     frozenset({"false", "f", "0", "off", "no"}),
 )
 INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?", re.ASCII)
+INDEX = re.compile(r"\d{1,9}", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _PIECE = re.compile(r"\[([^\[\]]*)\]")
 
@@ -157,7 +158,7 @@ def _object(spec: Spec, schema: Node) -> Coerce:
 def _array(inner: Coerce) -> Coerce:
     def coerce(value: Any) -> Any:
         value = read_json_text(value, list)
-        if isinstance(value, dict) and value and all(key.isdecimal() for key in value):
+        if isinstance(value, dict) and value and all(INDEX.fullmatch(key) for key in value):
             value = [value[key] for key in sorted(value, key=int)]
         if not isinstance(value, list):
             return value
@@ -172,9 +173,19 @@ def read_json_text(value: Any, kind: type) -> Any:
         return value
     try:
         found = json.loads(value)
+        check_text(value, found)
     except (ValueError, RecursionError):
         return value
     return found if isinstance(found, kind) else value
+
+
+def check_text(text: str | bytes, found: Any) -> None:
+    """Refuse half of a surrogate pair, which JSON can spell and UTF-8 cannot.
+
+    Raises ValueError.
+    """
+    if ("\\ud" if isinstance(text, str) else b"\\ud") in text.lower():  # type: ignore[operator]
+        json.dumps(found, ensure_ascii=False).encode()
 
 
 def _string(value: Any) -> Any:

@@ -1,15 +1,18 @@
-"""The work behind tunes and prompts: it drives the life cycle, the backend and the callbacks."""
+"""The work behind tunes and prompts: it drives the life cycle, the backend and the callbacks.
+
+Every step reads its object anew within a transaction: while a backend works, anything may happen.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from emulator import lifecycle, wire
+from emulator import wire
 from emulator.backend import GenerateJob, TrainJob
-from emulator.errors import BackendError
+from emulator.errors import BackendError, NotFound
 from emulator.inputs import kept_artefact
-from emulator.lifecycle import IllegalStep, step
+from emulator.lifecycle import FINAL, IllegalStep, step
 from emulator.prompt_text import tokens, words
 from emulator.removal import erase_tune
 from emulator.services import Services
@@ -19,23 +22,47 @@ from emulator.store import Job, Query, Row
 log = logging.getLogger(__name__)
 
 FAILED = "Something went wrong on our side. Please try again."
-Change = Mapping[str, Any]
+
+
+class Gone(LookupError):
+    """The object was deleted, or belongs to a time before a reset."""
 
 
 def run(services: Services, job: Job, now: datetime) -> None:
     """Do a job; one whose object is gone, or has moved on, does nothing."""
-    row = services.store.get(job.table, job.target)
     try:
-        if row is not None:
-            KINDS[job.kind](services, row, job, now)
-    except IllegalStep as error:
-        log.debug("%s %d: %s", job.table, job.target, error)
-    except Exception as error:
-        if not isinstance(error, BackendError):
-            log.exception("%s of %s %d", job.kind, job.table, job.target)
-        fail(services, job, str(error) if isinstance(error, BackendError) else FAILED, now)
+        KINDS[job.kind](services, job, now)
+    except (Gone, IllegalStep) as error:
+        log.debug("%s of %s %d: %s", job.kind, job.table, job.target, error)
+    except BackendError as error:
+        fail(services, job, str(error), now)
+    except NotFound:
+        fail(services, job, "A file that this needs is gone.", now)
+    except Exception:
+        log.exception("%s of %s %d", job.kind, job.table, job.target)
+        fail(services, job, FAILED, now)
     finally:
         services.store.end_job(job)
+
+
+def target(services: Services, job: Job) -> Row:
+    """A job's object as it is now.
+
+    Raises Gone.
+    """
+    row = services.store.get(job.table, job.target)
+    if row is None or row.uid != job.target_uid:
+        raise Gone("the object is gone")
+    return row
+
+
+def advance(services: Services, job: Job, event: str, now: datetime, **more: Any) -> Row:
+    """Take a job's object one step on.
+
+    Raises Gone and IllegalStep, and then nothing has changed.
+    """
+    row = target(services, job)
+    return services.store.update(row, step(row.table, row, event, now) | more)
 
 
 def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
@@ -43,50 +70,48 @@ def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
 
     The reason stays with it, under /_emulator/ and in the log.
     """
+    shown = "user_error" if job.table == "prompt" else "failure"
+    try:
+        with services.store.transaction():
+            row = advance(services, job, "fail", now, **{shown: reason})
+            if row.table == "tune":
+                release_prompts(services, row, now)
+            else:
+                end_prompt(services, row)
+    except (Gone, IllegalStep):
+        return
     log.warning("%s %d failed: %s", job.table, job.target, reason)
-    with services.store.transaction():
-        row = services.store.get(job.table, job.target)
-        if row is None:
-            return
-        changes = step(row.table, row, "fail", now)
-        shown = {"user_error": reason} if row.table == "prompt" else {"failure": reason}
-        row = services.store.update(row, changes | shown)
-    if row.table == "tune":
-        release_prompts(services, row, now)
-    else:
-        end_prompt(services, row)
 
 
 # -- tunes -----------------------------------------------------------------------------------------
-def start_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
-    backend = services.backend_for(row["branch"])
+def start_tune(services: Services, job: Job, now: datetime) -> None:
     with services.store.transaction():
-        row = services.store.update(row, step("tune", row, "start", now))
+        row = advance(services, job, "start", now)
+        backend = services.backend_for(row["branch"])
         pause = backend.train_seconds(row) if backend.pretends else 0
         services.schedule("train_tune", row, now + timedelta(seconds=pause))
 
 
-def train_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
+def train_tune(services: Services, job: Job, now: datetime) -> None:
+    row = target(services, job)
     backend = services.backend_for(row["branch"])
     images = [kept_artefact(services, key) for key in row["image_keys"]]
-    work = TrainJob(
-        row.id, row["branch"], row["model_type"], row["home_base_id"], images, dict(row)
-    )
+    base = row["home_base_id"]
+    work = TrainJob(row.id, row["branch"], row["model_type"], base, images, dict(row))
     weights = backend.train(work, lambda progress: services.store.report(job, progress))
     if not backend.pretends:
         now = services.clock.now()
     with services.store.transaction():
-        changes = step("tune", services.store.get("tune", row.id) or row, "finish", now)
+        row = advance(services, job, "finish", now)
         hidden = row["branch"] == "flux1" and services.assumed("flux-weights") == "hidden"
         if weights and not hidden:
-            changes["ckpt_key"] = services.keep(f"tune/{row.id}/weights", weights)
-        row = services.store.update(row, changes)
-    tune_ready(services, row)
-    if row.get("callback"):
-        services.callbacks.send(
-            row, row["callback"], callback_body(services, "tune", wire.tune(services, row))
-        )
-    release_prompts(services, row, now)
+            key = services.keep(f"tune/{row.id}/weights", weights)
+            row = services.store.update(row, {"ckpt_key": key})
+        tune_ready(services, row)
+        if row.get("callback"):
+            body = callback_body(services, "tune", wire.tune(services, row))
+            services.callbacks.send(row, row["callback"], body)
+        release_prompts(services, row, now)
 
 
 def tune_ready(services: Services, row: Row) -> None:
@@ -94,28 +119,23 @@ def tune_ready(services: Services, row: Row) -> None:
     services.schedule("expire_tune", row, row["expires_at"])
 
 
-def expire_tune(services: Services, row: Row, job: Job, now: datetime) -> None:
-    """Extend a tune's storage by 30 days, or erase its files and prompts.
-
-    The tune stays readable.
-    """
+def expire_tune(services: Services, job: Job, now: datetime) -> None:
+    """Extend a tune's storage by 30 days, or erase its files and prompts; the tune stays."""
     with services.store.transaction():
-        if row["auto_extend"]:
-            row = services.store.update(row, step("tune", row, "extend", now))
+        if target(services, job)["auto_extend"]:
+            row = advance(services, job, "extend", now)
             services.schedule("expire_tune", row, row["expires_at"])
             return
-        row = services.store.update(row, step("tune", row, "expire", now))
+        row = advance(services, job, "expire", now)
         erase_tune(services, row)
         services.store.update(row, {"ckpt_key": None, "image_keys": []})
 
 
 def release_prompts(services: Services, tune: Row, now: datetime) -> None:
     """Send on the prompts that waited for a tune, oldest first, if they wait for no other."""
-    waiting = services.store.find(
-        "prompt", Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")
-    )
-    for row in reversed(waiting):
-        with services.store.transaction():
+    with services.store.transaction():
+        waits = Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")
+        for row in reversed(services.store.find("prompt", waits)):
             states = {tune["state"] for tune in needed_tunes(services, row)}
             if not states & {"queued", "training"}:
                 row = services.store.update(row, step("prompt", row, "release", now))
@@ -129,41 +149,36 @@ def needed_tunes(services: Services, prompt: Row) -> list[Row]:
 
 
 # -- prompts ---------------------------------------------------------------------------------------
-def start_prompt(services: Services, row: Row, job: Job, now: datetime) -> None:
-    for tune in needed_tunes(services, row):
-        if tune["state"] == "failed":
-            raise BackendError(f"Tune {tune.id} could not be trained.")
-    backend = services.backend_for(row["branch"])
+def start_prompt(services: Services, job: Job, now: datetime) -> None:
     with services.store.transaction():
-        row = services.store.update(row, step("prompt", row, "start", now))
+        for tune in needed_tunes(services, target(services, job)):
+            if tune["state"] == "failed":
+                raise BackendError(f"Tune {tune.id} could not be trained.")
+        row = advance(services, job, "start", now)
+        backend = services.backend_for(row["branch"])
         pause = backend.prompt_seconds(row) if backend.pretends else 0
         services.schedule("generate_prompt", row, now + timedelta(seconds=pause))
 
 
-def generate_prompt(services: Services, row: Row, job: Job, now: datetime) -> None:
+def generate_prompt(services: Services, job: Job, now: datetime) -> None:
+    row = target(services, job)
     backend = services.backend_for(row["branch"])
-    [pictures] = backend.generate(
-        [generate_job(services, row)], lambda progress: services.store.report(job, progress)
-    )
+    asked = [generate_job(services, row)]
+    [pictures] = backend.generate(asked, lambda progress: services.store.report(job, progress))
     if not backend.pretends:
         now = services.clock.now()
     with services.store.transaction():
-        changes = step("prompt", services.store.get("prompt", row.id) or row, "finish", now)
-        changes["image_keys"] = [
-            services.keep(f"prompt/{row.id}/{index}", made) for index, made in enumerate(pictures)
-        ]
-        row = services.store.update(row, changes)
-    end_prompt(services, row)
+        row = advance(services, job, "finish", now)
+        keys = [services.keep(f"prompt/{row.id}/{at}", made) for at, made in enumerate(pictures)]
+        end_prompt(services, services.store.update(row, {"image_keys": keys}))
 
 
 def generate_job(services: Services, row: Row) -> GenerateJob:
     width, height = picture_size(row, row["branch"])
     tune = services.store.get("tune", row["home_tune_id"])
-    named = [
-        (token.kind, token.tune_id, token.scale)
-        for token in tokens(row["text"])
-        if token.tune_id in row.refs
-    ]
+    used = [token for token in tokens(row["text"]) if token.tune_id in row.refs]
+    # A seed that was not given differs from prompt to prompt, and comes again in the same history.
+    chance = (row.id * 2654435761 + services.config.seed) % 2**32
     return GenerateJob(
         prompt_id=row.id,
         tune_id=row["home_tune_id"],
@@ -171,15 +186,11 @@ def generate_job(services: Services, row: Row) -> GenerateJob:
         branch=row["branch"],
         text=words(row["text"]) or row.get("video_prompt") or "",
         subject=row.get("class_name") or "",
-        # A seed that was not given differs from prompt to prompt, and comes again in the same
-        # history.
-        seed=row["seed"]
-        if row.get("seed") is not None
-        else (row.id * 2654435761 + services.config.seed) % 2**32,
+        seed=chance if row.get("seed") is None else row["seed"],
         num_images=row["num_images"],
         width=width,
         height=height,
-        tunes=[(kind, tune_id, scale) for kind, tune_id, scale in named if tune_id],
+        tunes=[(token.kind, token.tune_id or 0, token.scale) for token in used],
         attributes=dict(row),
         images={
             name: kept_artefact(services, key)
@@ -190,51 +201,49 @@ def generate_job(services: Services, row: Row) -> GenerateJob:
 
 
 def end_prompt(services: Services, row: Row) -> None:
-    """Call back for a prompt that has ended, and for its pack run when it was the last."""
+    """Call back for a prompt that has ended, and for its pack runs when it was their last."""
     done = row["state"] == "finished" or services.assumed("failure-callback") == "send"
     if row.get("callback") and done:
         body = callback_body(services, "prompt", wire.prompt(services, row))
         earlier = [("tune", tune.id) for tune in needed_tunes(services, row)]
         services.callbacks.send(row, row["callback"], body, after=earlier)
-    run = services.store.get("run", row["run_id"]) if row.get("run_id") else None
-    if run and run["prompts_callback"]:
-        end_run(services, run)
+    for found in services.store.find("run", Query(row.owner, ref=row.id)):
+        tell_run(services, found)
 
 
-def end_run(services: Services, run: Row) -> None:
-    """Tell that all prompts of a pack run have ended, once."""
+def end_run(services: Services, job: Job, now: datetime) -> None:
+    """Look whether a pack run has ended: when it was made, and when a prompt of it was deleted."""
     with services.store.transaction():
-        run = services.store.get("run", run.id) or run
-        prompts = [row for id in run["prompt_ids"] if (row := services.store.get("prompt", id))]
-        if run["told"] or any(row["state"] not in lifecycle.FINAL["prompt"] for row in prompts):
-            return
-        run = services.store.update(run, {"told": True})
+        tell_run(services, target(services, job))
+
+
+def tell_run(services: Services, row: Row) -> None:
+    """Tell that all prompts of a pack run have ended, once, and forget the run."""
+    prompts = [found for id in row["prompt_ids"] if (found := services.store.get("prompt", id))]
+    if any(prompt["state"] not in FINAL["prompt"] for prompt in prompts):
+        return
     dump = services.contract.object_class({"$ref": "#/components/schemas/FinishedPrompt"})().dump
-    ended = [dump(wire.prompt(services, row)) for row in prompts]
-    body: Any = {"prompts": ended} if services.assumed("prompts-callback") == "wrapped" else ended
-    services.callbacks.send(
-        run, run["prompts_callback"], body, after=[("prompt", row.id) for row in prompts]
-    )
+    ended = [dump(wire.prompt(services, prompt)) for prompt in prompts]
+    wrapped = services.assumed("prompts-callback") == "wrapped"
+    body: Any = {"prompts": ended} if wrapped else ended
+    after = [("prompt", prompt.id) for prompt in prompts]
+    services.callbacks.send(row, row["prompts_callback"], body, after=after)
+    services.store.delete(row)
 
 
 def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> Any:
     """The wrapped object, with the fields of the callback's schema or, as assumed, all of them."""
-    name = kind.capitalize()
-    if services.assumed("callback-body") == "full":
-        return {
-            kind: services.contract.object_class({"$ref": f"#/components/schemas/{name}"})().dump(
-                shown
-            )
-        }
-    return services.contract.object_class({"$ref": f"#/components/schemas/{name}Callback"})().dump(
-        {kind: shown}
-    )
+    full = services.assumed("callback-body") == "full"
+    name = kind.capitalize() if full else f"{kind.capitalize()}Callback"
+    schema = services.contract.object_class({"$ref": f"#/components/schemas/{name}"})()
+    return {kind: schema.dump(shown)} if full else schema.dump({kind: shown})
 
 
-KINDS: Mapping[str, Callable[[Services, Row, Job, datetime], None]] = {
+KINDS: Mapping[str, Callable[[Services, Job, datetime], None]] = {
     "start_tune": start_tune,
     "train_tune": train_tune,
     "expire_tune": expire_tune,
     "start_prompt": start_prompt,
     "generate_prompt": generate_prompt,
+    "end_run": end_run,
 }

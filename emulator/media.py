@@ -16,7 +16,12 @@ from emulator.mock import render
 from emulator.services import Services
 
 # An address never shows anything else: its key is made of the content.
-CACHE = "public, max-age=31536000, immutable"
+HEADERS = {
+    "Cache-Control": "public, max-age=31536000, immutable",
+    # An upload may be a web page; it must not act as one of this server's own.
+    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'",
+    "X-Content-Type-Options": "nosniff",
+}
 REMEMBERED = 32  # drawn pictures
 DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
 
@@ -39,10 +44,10 @@ class Media:
             raise NotFound
         # Told from the key alone, so that a picture is not drawn again for a cache that has it.
         if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(key):
-            return BaseResponse(status=304, headers={"ETag": f'"{key}"', "Cache-Control": CACHE})
+            return BaseResponse(status=304, headers={"ETag": f'"{key}"', **HEADERS})
         data = io.BytesIO(self._bytes(file))
         response = send_file(data, environ, mimetype=file.content_type, etag=key)
-        response.headers["Cache-Control"] = CACHE
+        response.headers.update(HEADERS)
         return response
 
     def _bytes(self, file: File) -> bytes:

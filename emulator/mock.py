@@ -14,7 +14,7 @@ from typing import Any
 from emulator.backend import Artefact, GenerateJob, Recipe, Report, TrainJob
 
 JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
-REFERENCE_SIDE = 768  # pixels of a training picture that the mock did not download
+CARD_SIDE = 768  # pixels of the card that stands for a picture at an address
 MIN_SIDE = 512  # pixels; smaller pictures are said to be of low resolution
 
 # docs/api/4-images/1-inspect.md, 2026-08-21
@@ -133,19 +133,14 @@ def shorter_side(image: bytes) -> int | None:
         return None
 
 
-def reference(label: str) -> Artefact:
-    """Stands for a picture at an address that was not fetched."""
-    return Artefact(JPEG, {"reference": label})
-
-
 def render(recipe: Recipe) -> bytes:
     """The bytes that a recipe stands for."""
     from emulator import drawing
 
     if "picture" in recipe:
         return drawing.draw_jpeg(drawing.Picture(**recipe["picture"]))
-    if "reference" in recipe:
-        return drawing.draw_reference(REFERENCE_SIDE, REFERENCE_SIDE, recipe["reference"])
+    if "address" in recipe:
+        return drawing.draw_reference(CARD_SIDE, CARD_SIDE, recipe["address"])
     if "clip" in recipe:
         return drawing.clip(recipe["clip"])
     return safetensors(recipe["weights"])

@@ -3,15 +3,15 @@
 import inspect
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from emulator.answers import Answer, Dumper, Pairs
+from emulator.answers import Answer, Dumper
 from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
-from emulator.forms import Coerce, compile_coercion, nest, read_json_text
+from emulator.forms import Coerce, check_text, compile_coercion, nest, read_json_text
 from emulator.schemas import Compiler, flat_messages
 from emulator.services import Caller, Services
 from emulator.spec import JSON, Node, Operation
@@ -20,7 +20,18 @@ from emulator.values import Empty, Made
 
 log = logging.getLogger(__name__)
 
+Pairs = Sequence[tuple[str, Any]]
 Handler = Callable[..., Any]
+WORKSPACE = "X-Workspace-Id"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A request that fits the contract: what the handler is given, and what else counts."""
+
+    given: Mapping[str, Any]
+    workspace: str | None
+    expand: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -83,11 +94,11 @@ class BoundOperation:
             self._compiler, {"type": "object", "required": required, "properties": properties}
         )
 
-    def load(self, call: Call) -> dict[str, Any]:
-        """What the handler is given.
+    def load(self, call: Call) -> Loaded:
+        """Check a request.
 
-        Raises NotFound for the path, BadRequest for the query and for what cannot be read, Invalid
-        for the body.
+        Raises NotFound for the path, BadRequest for the query, the headers and what cannot be
+        read, Invalid for the body.
         """
         given: dict[str, Any] = {}
         if self._path:
@@ -95,16 +106,17 @@ class BoundOperation:
                 given |= self._path(dict(call.path))
             except ValidationError:
                 raise NotFound from None
-        if self._query:
-            given["query"] = _load_parameters(self._query, nest(call.query))
-        if self._headers:
-            names = {p["name"] for p in self.operation.parameters if p["in"] == "header"}
-            _load_parameters(
-                self._headers, {name: call.headers[name] for name in names if name in call.headers}
-            )
+        query = _load_parameters(self._query, lambda: nest(call.query))
+        headers = _load_parameters(self._headers, lambda: self._sent_headers(call))
+        given["query"] = query
         if self.operation.request_body:
             given["body"] = self._load_body(call)
-        return {name: value for name, value in given.items() if name in self._wants}
+        given = {name: value for name, value in given.items() if name in self._wants}
+        return Loaded(given, headers.get(WORKSPACE), query.get("expand", ()))
+
+    def _sent_headers(self, call: Call) -> dict[str, Any]:
+        names = [p["name"] for p in self.operation.parameters if p["in"] == "header"]
+        return {name: call.headers[name] for name in names if name in call.headers}
 
     def _load_body(self, call: Call) -> dict[str, Any]:
         value = self._wrapped(self._read_body(call))
@@ -157,9 +169,9 @@ class BoundOperation:
             raise BadRequest("the JSON body is not an object")
         return value
 
-    def answer(self, services: Services, caller: Caller, call: Call) -> Answer:
-        """Serve the request."""
-        result = self._handler(services, caller, **self.load(call))
+    def answer(self, services: Services, caller: Caller, loaded: Loaded) -> Answer:
+        """Serve a request."""
+        result = self._handler(services, caller, **loaded.given)
         status = self.status
         if isinstance(result, Empty):
             return Answer(result.status or status)
@@ -169,18 +181,19 @@ class BoundOperation:
         headers = {}
         if isinstance(result, Row) and "backend" in result:
             headers["X-Astria-Emulator-Backend"] = result["backend"]
-        body = self._dump(services, caller, result, call.query) if self._dump else b""
+        body = self._dump(services, caller, result, loaded.expand) if self._dump else b""
         return Answer(status, body, JSON, headers)
 
 
-def _load_parameters(loader: Loader, values: dict[str, Any]) -> dict[str, Any]:
+def _load_parameters(loader: Loader | None, read: Callable[[], Any]) -> dict[str, Any]:
+    if loader is None:
+        return {}
     try:
-        return loader(values)
+        return loader(read())
     except ValidationError as error:
-        messages = flat_messages(error.messages)
-        raise BadRequest(
-            "; ".join(f"{name} {text}" for name, texts in messages.items() for text in texts)
-        ) from None
+        found = flat_messages(error.messages)
+        texts = [f"{name} {text}" for name, messages in found.items() for text in messages]
+        raise BadRequest("; ".join(texts)) from None
 
 
 def parse_json(text: bytes) -> Any:
@@ -190,8 +203,7 @@ def parse_json(text: bytes) -> Any:
     """
     try:
         value = json.loads(text, parse_constant=_refuse)
-        if b"\\ud" in text.lower():
-            json.dumps(value, ensure_ascii=False).encode()
+        check_text(text, value)
         return value
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the JSON body cannot be parsed: {_reason(error)}") from None
@@ -204,7 +216,9 @@ def _refuse(constant: str) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    return "nested too deep" if isinstance(error, RecursionError) else "not valid UTF-8 text"
+    if isinstance(error, UnicodeError):
+        return "not valid UTF-8 text"
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)[:100]
 
 
 def bind(

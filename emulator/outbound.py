@@ -12,13 +12,22 @@ import ssl
 import threading
 import time
 from collections.abc import Collection
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 NEVER = tuple(
     ipaddress.ip_network(net)
-    for net in ("169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "100.100.100.200/32")
+    for net in (
+        "169.254.0.0/16",
+        "fe80::/10",
+        "fd00:ec2::254/128",
+        "100.100.100.200/32",
+        "192.0.0.192/32",
+    )
 )
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Blocked(Exception):
@@ -37,8 +46,8 @@ class Sent:
     seconds: float
 
 
-def choose_address(host: str, port: int, allowed_hosts: Collection[str]) -> str:
-    """Resolve a host to an address that may be reached.
+def choose_addresses(host: str, port: int, allowed_hosts: Collection[str]) -> list[str]:
+    """Resolve a host to addresses that may be reached, in the order to try them.
 
     Raises Blocked.
     """
@@ -46,14 +55,23 @@ def choose_address(host: str, port: int, allowed_hosts: Collection[str]) -> str:
         resolved = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror:
         raise Blocked(f"{host} does not resolve") from None
-    found = [ipaddress.ip_address(info[4][0]) for info in resolved]
+    found = [str(info[4][0]) for info in resolved]
     for address in found:
-        plain = getattr(address, "ipv4_mapped", None) or address
-        if any(plain in net for net in NEVER) or plain.is_multicast or plain.is_unspecified:
+        real = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+        if any(real in net for net in NEVER) or real.is_multicast or real.is_unspecified:
             raise Blocked(f"{host} is a link-local, metadata or unroutable address")
-        if not (plain.is_loopback or plain.is_private) and not ({"*", host} & set(allowed_hosts)):
+        if not (real.is_loopback or real.is_private) and not {"*", host} & set(allowed_hosts):
             raise Blocked(f"{host} is public; --callback-hosts {host} lets it through")
-    return str(found[0])
+    return list(dict.fromkeys(found))
+
+
+def _unwrapped(address: Address) -> Address:
+    """The IPv4 address that an IPv6 one stands for."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def post(url: str, body: bytes, *, allowed_hosts: Collection[str], timeout: float) -> Sent:
@@ -62,47 +80,57 @@ def post(url: str, body: bytes, *, allowed_hosts: Collection[str], timeout: floa
     timeout: seconds for all of it, however slowly the other side answers.
     """
     begin = time.monotonic()
-    connection: http.client.HTTPConnection | None = None
-    watchdog: threading.Timer | None = None
+    status, error = None, None
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-        address = choose_address(host, port, allowed_hosts)
-        connection = http.client.HTTPConnection(host, port, timeout=timeout)
-        sock = socket.create_connection((address, port), timeout)
-        if parts.scheme == "https":
-            sock = ssl.create_default_context().wrap_socket(sock, server_hostname=host)
-        connection.sock = sock
-        watchdog = threading.Timer(max(0.01, timeout - (time.monotonic() - begin)), _shut, [sock])
-        watchdog.daemon = True
-        watchdog.start()
-        target = url.split("#", 1)[0].split(parts.netloc, 1)[1] or "/"
-        connection.putrequest(
-            "POST", target if target.startswith("/") else f"/{target}", skip_accept_encoding=True
-        )
-        for name, value in (
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
-            ("Accept", "*/*"),
-        ):
-            connection.putheader(name, value)
-        connection.endheaders(body)
-        return Sent(connection.getresponse().status, None, time.monotonic() - begin)
-    except Blocked as error:
-        return Sent(None, f"blocked: {error}", time.monotonic() - begin)
-    except (OSError, http.client.HTTPException, ValueError, UnicodeError) as error:
+        with closing(_connect(url, allowed_hosts, timeout)) as connection:
+            left = max(0.01, begin + timeout - time.monotonic())
+            watchdog = threading.Timer(left, _shut, [connection.sock])
+            watchdog.daemon = True
+            watchdog.start()
+            try:
+                status = _send(connection, url, body)
+            finally:
+                watchdog.cancel()
+    except Blocked as reason:
+        error = f"blocked: {reason}"
+    except (OSError, http.client.HTTPException, ValueError) as reason:
         late = time.monotonic() - begin >= timeout
-        return Sent(
-            None,
-            "timed out" if late else f"{type(error).__name__}: {error}"[:200],
-            time.monotonic() - begin,
-        )
-    finally:
-        if watchdog:
-            watchdog.cancel()
-        if connection:
-            connection.close()
+        error = "timed out" if late else f"{type(reason).__name__}: {reason}"[:200]
+    return Sent(status, error, time.monotonic() - begin)
+
+
+def _connect(
+    url: str, allowed_hosts: Collection[str], timeout: float
+) -> http.client.HTTPConnection:
+    """Connect to an address that has been checked, and not to the name again."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    *others, last = choose_addresses(host, port, allowed_hosts)
+    for address in others:
+        # An application often listens on one of localhost's two addresses.
+        with suppress(OSError):
+            connection.sock = socket.create_connection((address, port), timeout / 2)
+            break
+    else:
+        connection.sock = socket.create_connection((last, port), timeout)
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
+    return connection
+
+
+def _send(connection: http.client.HTTPConnection, url: str, body: bytes) -> int:
+    """Send the request and return the answer's status."""
+    target = url.split("#", 1)[0].split(urlsplit(url).netloc, 1)[1]
+    target = target if target.startswith("/") else f"/{target}"
+    connection.putrequest("POST", target, skip_accept_encoding=True)
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(len(body)))
+    connection.putheader("Accept", "*/*")
+    connection.endheaders(body)
+    return connection.getresponse().status
 
 
 def _shut(sock: socket.socket) -> None:

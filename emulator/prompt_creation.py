@@ -1,12 +1,12 @@
 """Make prompts: what is checked, filled in and stored, whoever asks for them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
 from emulator.access import unknown_places
-from emulator.errors import Invalid
+from emulator.errors import Invalid, NotFound
 from emulator.inputs import keep_media, split_media
 from emulator.lifecycle import UNTIMED
 from emulator.prompt_text import fill, token_for, tokens, video_fields
@@ -33,43 +33,46 @@ NOT_A_TUNE = "Prompt is not using a fine-tuned model"
 
 
 def make_prompt(
-    services: Services, caller: Caller, home: Row, body: Attributes, **more: Any
+    services: Services,
+    caller: Caller,
+    home: Row,
+    body: Attributes,
+    *,
+    is_copy: bool = False,
+    **more: Any,
 ) -> Made:
     """Make a prompt under a tune; `more` are attributes that the server adds.
 
-    Under a LoRA or FaceID tune it moves to the base, and its text names the tune.
+    Under a LoRA or FaceID tune it moves to the base, and its text names the tune. A copy is a new
+    prompt even where prompts that are equal count as one.
     Raises Invalid with all that is wrong, and then nothing is stored.
     """
-    given = with_video_fields(services, body)
-    text = fill(given.get("text") or "", home.get("characteristics"))
-    base = home
-    if home["model_type"]:
-        if services.assumed("adapter-prompts") == "refuse":
-            message = f"model_type={home['model_type']} is not supported. Use a checkpoint instead"
-            raise Invalid({"tune": [message]})
-        base = services.store.get("tune", home["home_base_id"]) or home
-        if home.id not in {token.tune_id for token in tokens(text)}:
-            token = token_for(home["model_type"], home.id, body.get("lora_scale"))
-            text = f"{token} {text}".rstrip()
-    named = named_tunes(services, caller, f"{text} {given.get('video_prompt') or ''}")
-    is_fast = any(tune["branch"] == FAST for tune in (home, *named))
-    branch = FAST if is_fast else base["branch"]
-    if messages := check_prompt(services, caller, branch, body, uses=(home, *named), named=named):
-        raise Invalid(messages)
-    media, attributes = split_media(given)
-    attributes = {**attributes, **more, "text": text, "tune_id": base.id}
-    mark = fingerprint(attributes)
     with services.store.transaction():
+        found_home = services.store.current(home)
+        if found_home is None:
+            raise NotFound
+        home = found_home
+        given = with_video_fields(services, body)
+        text, base = _rehomed(services, home, given)
+        named = named_tunes(services, caller, f"{text} {given.get('video_prompt') or ''}")
+        uses = (home, *named)
+        branch = FAST if any(tune["branch"] == FAST for tune in uses) else base["branch"]
+        if messages := check_prompt(services, caller, branch, body, uses=uses, named=named):
+            raise Invalid(messages)
+        media, attributes = split_media(given)
+        attributes = {**attributes, **more, "text": text, "tune_id": base.id}
+        mark = fingerprint(attributes)
         same = Query(caller.account, ref=mark, limit=1)
-        if caller.idempotent and (found := services.store.find("prompt", same)):
+        repeats = caller.idempotent and not is_copy
+        if repeats and (found := services.store.find("prompt", same)):
             return Made(found[0], repeated=True)
-        waits = any(tune["state"] in ("queued", "training") for tune in (home, *named))
+        waits = any(tune["state"] in ("queued", "training") for tune in uses)
         now = services.clock.now()
         subject = next((tune for tune in (*named, home) if tune.owner is not None), None)
         fixed = {
             **UNTIMED,
             **dict.fromkeys(NULLS),
-            "workspace_id": caller.workspace if isinstance(caller.workspace, int) else None,
+            "workspace_id": caller.own_workspace,
             **attributes,
             "state": "waiting" if waits else "queued",
             "created_at": now,
@@ -82,17 +85,51 @@ def make_prompt(
             "tunes": [brief(tune) for tune in named],
             "image_keys": [],
             "files": {},
+            "is_api": True,
             "liked": False,
             "prompt_likes_count": 0,
             "backend": services.backend_for(branch).name,
         }
-        refs = dict.fromkeys([base.id, home.id, *(tune.id for tune in named)])
-        marks = [mark, *pack_marks(attributes.get("pack_id"))]
-        row = services.store.insert("prompt", caller.account, fixed, refs=(*refs, *marks))
+        ids = dict.fromkeys(tune.id for tune in (base, *uses))
+        refs: tuple[int | str, ...] = (*ids, mark, *pack_marks(attributes.get("pack_id")))
+        row = services.store.insert("prompt", caller.account, fixed, refs=refs)
         row = services.store.update(row, {"files": keep_media(services, row, media)})
         if not waits:
             services.schedule("start_prompt", row, now)
     return Made(row)
+
+
+def _rehomed(services: Services, home: Row, given: Attributes) -> tuple[str, Row]:
+    """The text of a prompt posted under a tune, and the base that it is made on."""
+    text = fill(given.get("text") or "", home.get("characteristics"))
+    if not home["model_type"]:
+        return text, home
+    if home.id not in {token.tune_id for token in tokens(text)}:
+        token = token_for(home["model_type"], home.id, given.get("lora_scale"))
+        text = f"{token} {text}".rstrip()
+    base = services.store.get("tune", home["home_base_id"])
+    if base is None:  # an own tune that has been deleted since
+        base = services.store.get("tune", services.catalogue.default_base[home["branch"]])
+    return text, base or home
+
+
+def refuse_adapter(services: Services, tune: Row) -> None:
+    """What was answered until the end of 2025 to a prompt posted under a LoRA or FaceID tune.
+
+    Raises Invalid where that is assumed.
+    """
+    if tune["model_type"] and services.assumed("adapter-prompts") == "refuse":
+        message = f"model_type={tune['model_type']} is not supported. Use a checkpoint instead"
+        raise Invalid({"tune": [message]})
+
+
+def prompt_attributes(
+    services: Services, row: Row, *, leave_out: Collection[str] = ()
+) -> dict[str, Any]:
+    """What the request of a prompt said in words, to be said again for a copy."""
+    names = services.contract.property_names({"$ref": "#/components/schemas/PromptFields"})
+    kept = names - set(leave_out)
+    return {key: value for key, value in row.items() if key in kept and value is not None}
 
 
 def check_prompt(
@@ -149,5 +186,7 @@ def pack_marks(pack_id: int | None) -> list[str]:
 
 def fingerprint(attributes: Attributes) -> str:
     """What two prompts that count as the same have in common."""
-    values = json.dumps([attributes.get(name) or None for name in FINGERPRINT])
-    return f"same:{blake2b(values.encode(), digest_size=12).hexdigest()}"
+    values = [attributes.get(name) for name in FINGERPRINT]
+    # A blank and false are what not to say them means; zero is not.
+    text = json.dumps([None if value is False or value == "" else value for value in values])
+    return f"same:{blake2b(text.encode(), digest_size=12).hexdigest()}"

@@ -7,9 +7,11 @@ from typing import Any
 
 # `<faceid:123>` without a scale, and LoRAs by name (`<lora:add_detail:0.5>`), occur in the
 # documentation.
-_TOKEN = re.compile(r"<([a-z][a-z0-9_]*):([^:<>\s]+)(?::(-?\d*\.?\d+))?>", re.IGNORECASE)
-_FLAG = re.compile(r"(?:^|\s)--([a-z][a-z0-9_]*)", re.IGNORECASE)
-_SLOT = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_SCALE = r"-?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
+_TOKEN = re.compile(rf"<([a-z][a-z0-9_]*):([^:<>\s]+)(?::({_SCALE}))?>", re.I)
+_FLAG = re.compile(r"(?:^|\s)--([a-z][a-z0-9_]*)", re.I)
+_FLAG_OR_QUOTE = re.compile(rf'{_FLAG.pattern}|"[^"]*"|\u201c[^\u201c\u201d]*\u201d', re.I)
+_SLOT = re.compile(r"\{\{([^{}]*)\}\}")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d"}
 
 
@@ -45,13 +47,11 @@ def token_for(model_type: str, tune_id: int, scale: float | None = None) -> str:
 def flags(text: str) -> dict[str, str]:
     """`--name value` pairs.
 
-    A value runs to the next flag and loses its quotes, a bare flag has ''.
+    A value runs to the next flag and loses its quotes, a bare flag has ''. What stands in quotes
+    holds no flag.
     """
     found = {}
-    quoted = _quoted_spans(text)
-    marks = [
-        match for match in _FLAG.finditer(text) if not any(a < match.start() < b for a, b in quoted)
-    ]
+    marks = [match for match in _FLAG_OR_QUOTE.finditer(text) if match[1]]
     ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     for mark, end in zip(marks, ends, strict=True):
         value = text[mark.end() : end].strip()
@@ -59,10 +59,6 @@ def flags(text: str) -> dict[str, str]:
             value = value[1:-1]
         found[mark[1].lower()] = value
     return found
-
-
-def _quoted_spans(text: str) -> list[tuple[int, int]]:
-    return [match.span() for match in re.finditer(r'"[^"]*"|\u201c[^\u201d]*\u201d', text)]
 
 
 def words(text: str) -> str:
@@ -84,9 +80,14 @@ def fill(text: str, characteristics: Mapping[str, Any] | None) -> str:
     A key that is not there leaves nothing, as in Mustache.
     """
     known = characteristics or {}
-    return _SLOT.sub(
-        lambda slot: str(known[slot[1]]) if known.get(slot[1]) is not None else "", text
-    )
+
+    def value(slot: re.Match[str]) -> str:
+        found = known.get(slot[1].strip())
+        return (
+            "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
+        )
+
+    return _SLOT.sub(value, text)
 
 
 def video_fields(text: str) -> dict[str, Any]:

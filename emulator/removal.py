@@ -22,15 +22,19 @@ def erase_tune(services: Services, row: Row) -> None:
     for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
         if prompt["home_tune_id"] == row.id:
             remove_prompt(services, prompt)
-    services.files.delete([*row["image_keys"], row.get("ckpt_key") or ""])
+    keys = [*row["image_keys"], row.get("ckpt_key") or ""]
+    services.store.on_commit(lambda: services.files.delete(keys))
 
 
 def remove_prompt(services: Services, row: Row) -> None:
     """Delete a prompt with its pictures and inputs."""
     with services.store.transaction():
         services.store.cancel_jobs(row)
-        services.files.delete(_keys(row))
         services.store.delete(row)
+        keys = list(_keys(row))
+        services.store.on_commit(lambda: services.files.delete(keys))
+        for run in services.store.find("run", Query(row.owner, ref=row.id)):
+            services.schedule("end_run", run, services.clock.now())
 
 
 def _keys(prompt: Row) -> Iterator[str]:

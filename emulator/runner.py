@@ -2,24 +2,26 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol
 
 from emulator.clock import Clock, VirtualClock
+from emulator.holds import Holds
 from emulator.store import Job, Store
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[Job, datetime], None]
 # Kinds that `finish` completes. Expiry is not work: it is due when its time has come.
-WORK = frozenset({"start_tune", "train_tune", "start_prompt", "generate_prompt"})
+WORK = frozenset({"start_tune", "train_tune", "start_prompt", "generate_prompt", "end_run"})
 WORKERS = 4
-# A released job begins this much later: `close()` of an answer may come just before its last bytes
-# leave.
+# A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
+IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
 
 
 class Runner(Protocol):
@@ -43,22 +45,28 @@ class ManualRunner:
     def __init__(self, store: Store, clock: VirtualClock, run: Run):
         self._store, self._clock, self._run = store, clock, run
         self._lock = threading.RLock()
+        self._holds = Holds()
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
-    def notice(self, job: Job) -> None: ...
+
+    def notice(self, job: Job) -> None:
+        self._holds.add(job)
 
     def begin_answer(self) -> None:
         self.settle()
+        self._holds.begin()
 
     def end_answer(self) -> Callable[[], None]:
+        """The next request finds the work of this one due, whether or not its answer is closed."""
         self._clock.tick()
+        self._holds.release(self._holds.end(), grace=0)
         return lambda: None
 
     def settle(self) -> None:
         """Run what is due. A job's time is when it was due, whenever the request comes."""
         with self._lock:
-            while job := self._store.claim_job(self._clock.now()):
+            while job := self._store.claim_job(self._clock.now(), skip=self._holds.held()[0]):
                 self._run(job, job.due)
 
     def finish(self) -> int:
@@ -69,7 +77,7 @@ class ManualRunner:
         done = 0
         with self._lock:
             self.settle()
-            while job := self._store.claim_job(None, kinds=WORK):
+            while job := self._store.claim_job(None, skip=self._holds.held()[0], kinds=WORK):
                 self._clock.move_to(job.due)
                 self._run(job, job.due)
                 done += 1
@@ -79,14 +87,15 @@ class ManualRunner:
 class ThreadRunner:
     """Runs jobs on a few threads as real time passes.
 
-    A job made in a request waits until its answer has been sent.
+    A job made in a request waits until its answer has been sent. `_changed` guards the three
+    fields below it only: the store has a lock of its own and is never asked under this one.
     """
 
     def __init__(self, store: Store, clock: Clock, run: Run):
         self._store, self._clock, self._run = store, clock, run
+        self._holds = Holds()
         self._changed = threading.Condition()
-        self._held: set[int] = set()
-        self._answering = threading.local()
+        self._changes = 0
         self._running = 0
         self._stopping = False
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
@@ -97,81 +106,81 @@ class ThreadRunner:
 
     def stop(self) -> None:
         """Let running jobs end; waiting ones stay."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify_all()
+        self._stopping = True
+        self._tell()
         if self._thread.is_alive():
             self._thread.join()
         self._pool.shutdown(wait=True)
 
-    def begin_answer(self) -> None:
-        self._answering.held = set()
-
     def notice(self, job: Job) -> None:
-        held = getattr(self._answering, "held", None)
-        with self._changed:
-            if held is not None:
-                held.add(job.id)
-                self._held.add(job.id)
-            else:
-                self._changed.notify_all()
+        if not self._holds.add(job):
+            self._tell()
+
+    def begin_answer(self) -> None:
+        self._holds.begin()
 
     def end_answer(self) -> Callable[[], None]:
         """Returns what lets the request's jobs go, once its answer has been sent."""
-        held: set[int] = self._answering.held
-        self._answering.held = None
-        if not held:
-            return lambda: None
+        jobs = self._holds.end()
 
         def release() -> None:
-            timer = threading.Timer(GRACE_SECONDS, self._release, [held])
-            timer.daemon = True
-            timer.start()
+            if jobs:
+                self._holds.release(jobs, grace=GRACE_SECONDS)
+                self._tell()
 
         return release
-
-    def _release(self, held: set[int]) -> None:
-        with self._changed:
-            self._held -= held
-            self._changed.notify_all()
 
     def settle(self) -> None:
         """Nothing: the threads see to it."""
 
     def finish(self) -> int:
-        """Complete all work now, whenever it is due; returns the number of jobs."""
+        """Complete all work now, whenever it is due; returns the number of jobs done here."""
         done = 0
-        while True:
-            if job := self._store.claim_job(None, kinds=WORK):
+        deadline = time.monotonic() + FINISH_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            seen, (held, lapse) = self._changes, self._holds.held()
+            if job := self._store.claim_job(None, skip=held, kinds=WORK):
                 self._run(job, self._clock.now())
                 done += 1
-                continue
-            with self._changed:
-                if not self._running or not self._changed.wait_for(
-                    lambda: not self._running, FINISH_SECONDS
-                ):
-                    return done
+            elif held or self._running:
+                self._wait(seen, min(lapse, left))
+            else:
+                break
+        return done
 
     def _loop(self) -> None:
-        while True:
-            with self._changed:
-                if self._stopping:
-                    return
-                job = self._store.claim_job(self._clock.now(), skip=self._held)
-                if job is None:
-                    due = self._store.next_due()
-                    wait = (due - self._clock.now()).total_seconds() if due else None
-                    # A held job may be overdue: its release notifies, so the bound only guards
-                    # against a busy loop.
-                    self._changed.wait(None if wait is None else min(max(wait, 0.005), 3600.0))
-                    continue
-                self._running += 1
-            self._pool.submit(self._work, job)
+        while not self._stopping:
+            seen, (held, lapse) = self._changes, self._holds.held()
+            if self._running >= WORKERS:
+                self._wait(seen, IDLE_SECONDS)
+            elif job := self._store.claim_job(self._clock.now(), skip=held):
+                self._count(1)
+                self._pool.submit(self._work, job)
+            else:
+                due = self._store.next_due(skip=held)
+                wait = (due - self._clock.now()).total_seconds() if due else IDLE_SECONDS
+                self._wait(seen, min(wait, lapse, IDLE_SECONDS))
 
     def _work(self, job: Job) -> None:
         try:
             self._run(job, self._clock.now())
+        except Exception:
+            log.exception("%s of %s %d", job.kind, job.table, job.target)
         finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+            self._count(-1)
+
+    def _tell(self) -> None:
+        """Something has changed that a waiting thread should look at."""
+        with self._changed:
+            self._changes += 1
+            self._changed.notify_all()
+
+    def _count(self, step: int) -> None:
+        with self._changed:
+            self._running += step
+        self._tell()
+
+    def _wait(self, seen: int, seconds: float) -> None:
+        """Wait until something has changed since `seen`, but not longer than some seconds."""
+        with self._changed:
+            self._changed.wait_for(lambda: seen != self._changes, max(seconds, 0.0))

@@ -4,27 +4,57 @@ Waitress was chosen by measurement: one process, port 0, both size limits, and a
 holds no thread.
 """
 
+import json
 import signal
+import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
+from waitress.channel import HTTPChannel
 from waitress.server import create_server
+from waitress.task import ErrorTask
 
-THREADS = 8
+THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 1000
 DRAIN_SECONDS = 10.0
 HEADER_BYTES = 65536
 
 
+class JsonErrorTask(ErrorTask):  # type: ignore[misc]
+    """What waitress itself refuses - too large, unreadable - in the API's form."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        body = json.dumps({"status": error.code, "error": error.reason}, separators=(",", ":"))
+        self.status = f"{error.code} {error.reason}"
+        self.content_length = len(body)
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.append(("Connection", "close"))
+        self.close_on_finish = True
+        self.write(body.encode())
+
+
+class JsonErrorChannel(HTTPChannel):  # type: ignore[misc]
+    error_task_class = JsonErrorTask
+
+
 class Server:
-    """An HTTP server on one address; `port` is the real one when 0 was asked for."""
+    """An HTTP server on one address; `port` is the real one when 0 was asked for.
+
+    Raises OSError when it cannot listen there.
+    """
 
     def __init__(self, app: Callable[..., Any], host: str, port: int, *, max_body: int):
+        # A name may have several addresses; waitress would make a server of another kind of them.
+        address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
         self._server: Any = create_server(
             app,
-            host=host,
+            host=address[0][4][0],
             port=port,
             threads=THREADS,
             connection_limit=CONNECTIONS,
@@ -34,16 +64,20 @@ class Server:
             clear_untrusted_proxy_headers=True,
             ident=None,
         )
+        self._server.channel_class = JsonErrorChannel
         self.port: int = self._server.effective_port
         self._stopping = False
+        self._told = threading.Event()
 
     def stop(self, *_: Any) -> None:
         """Take no new connections, and return from `run` when all answers are out.
 
-        Safe in a signal handler.
+        Safe in a signal handler, and in another thread.
         """
-        self._stopping = True
-        self._server.pull_trigger()
+        if not self._stopping:
+            self._stopping = True
+            self._server.pull_trigger()
+            self._told.set()
 
     def run(self) -> None:
         """Serve until `stop`.
@@ -61,6 +95,8 @@ class Server:
         while self._is_busy() and time.monotonic() < deadline:
             wasyncore.loop(timeout=0.05, use_poll=True, map=sockets, count=1)
         self._server.task_dispatcher.shutdown()
+        self._told.wait()  # `stop` is done with the trigger that is closed now
+        wasyncore.close_all(sockets)
 
     def _is_busy(self) -> bool:
         channels = self._server.active_channels.values()

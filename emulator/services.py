@@ -1,9 +1,9 @@
 """The records that a handler is given: what the server is made of, and who asks."""
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from emulator.backend import Artefact, Backend
 from emulator.callbacks import Callbacks
@@ -35,11 +35,6 @@ class Services:
     backend: Backend
     catalogue: Catalogue
     idempotency: bool = False
-
-    @cached_property
-    def prompt_attributes(self) -> frozenset[str]:
-        """What a request may say of a prompt, in words and addresses."""
-        return self.contract.property_names({"$ref": "#/components/schemas/PromptFields"})
 
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
@@ -85,6 +80,11 @@ class Caller:
     workspace: int | str | None = None
     idempotent: bool = False
 
+    @property
+    def own_workspace(self) -> int | None:
+        """Where new objects belong."""
+        return self.workspace if isinstance(self.workspace, int) else None
+
 
 def load_backend(name: str, mock: MockBackend) -> Backend:
     """The mock, or an instance of `MODULE:CLASS`.
@@ -103,16 +103,16 @@ def load_backend(name: str, mock: MockBackend) -> Backend:
     return made
 
 
-def build(config: Config, contract: Compiler) -> Services:
-    """Put a server together; nothing runs before `runner.start()`."""
-    from emulator import jobs
-
+def build(
+    config: Config, contract: Compiler, do: Callable[["Services", Job, datetime], None]
+) -> Services:
+    """Put a server together that does its jobs by `do`; nothing runs before `runner.start()`."""
     clock: Clock = VirtualClock(config.clock_start) if config.clock_start else SystemClock()
     store = MemoryStore()
     mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
 
     def run(job: Job, now: datetime) -> None:
-        jobs.run(services, job, now)
+        do(services, job, now)
 
     runner: Runner = (
         ManualRunner(store, clock, run)

@@ -20,12 +20,14 @@ FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 
 class Row(Mapping[str, Any]):
     """One object as it is now; a change makes a new row.
 
-    `refs` are what it is found by: the ids of a prompt's tunes, or a text such as `pack:260`.
-    `rendered` keeps its JSON, which lives as long as the row.
+    `uid` is never given twice, not even after a reset, when ids begin anew. `refs` are what it is
+    found by: the ids of a prompt's tunes, or a text such as `pack:260`. `rendered` keeps its JSON,
+    which lives as long as the row.
     """
 
     table: str
     id: int
+    uid: int
     owner: int | None
     data: Mapping[str, Any]
     refs: tuple[int | str, ...] = ()
@@ -61,6 +63,7 @@ class Job:
     kind: str
     table: str
     target: int
+    target_uid: int
     due: datetime
     state: str = "waiting"
     attempt: int = 0
@@ -73,11 +76,12 @@ class Store(Protocol):
     """What keeps the state. Every method is atomic.
 
     `transaction` makes several so: an exception that leaves it takes all of them back, and calls
-    what was given to `on_rollback`.
+    what was given to `on_rollback`; else what was given to `on_commit` is called after it.
     """
 
     def transaction(self) -> AbstractContextManager[None]: ...
     def on_rollback(self, act: Callable[[], object]) -> None: ...
+    def on_commit(self, act: Callable[[], object]) -> None: ...
     def insert(
         self,
         table: str,
@@ -88,6 +92,7 @@ class Store(Protocol):
         refs: tuple[int | str, ...] = (),
     ) -> Row: ...
     def get(self, table: str, id: int) -> Row | None: ...
+    def current(self, row: Row) -> Row | None: ...
     def update(
         self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
     ) -> Row: ...
@@ -95,7 +100,7 @@ class Store(Protocol):
     def find(self, table: str, query: Query) -> list[Row]: ...
     def reset(self) -> None: ...
     def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
-    def next_due(self) -> datetime | None: ...
+    def next_due(self, *, skip: Collection[int] = ()) -> datetime | None: ...
     def claim_job(
         self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
     ) -> Job | None: ...
@@ -119,7 +124,6 @@ class _State:
         self.jobs: dict[int, Job] = {}
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
         self.queue: list[tuple[datetime, int]] = []
-        self.job_ids = itertools.count(1)
 
 
 class MemoryStore:
@@ -129,6 +133,9 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._state = _State()
         self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction
+        self._later: list[Callable[[], object]] = []
+        # Not begun anew by a reset: work of before it must not be taken for work of after it.
+        self._job_ids, self._uids = itertools.count(1), itertools.count(1)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -136,9 +143,10 @@ class MemoryStore:
             if self._undo is not None:  # within another one, whose end counts
                 yield
                 return
-            self._undo = []
+            self._undo, self._later = [], []
             try:
                 yield
+                later = self._later
             except BaseException:
                 undo, self._undo = self._undo, None
                 for act in reversed(undo):
@@ -146,10 +154,20 @@ class MemoryStore:
                 raise
             finally:
                 self._undo = None
+        for act in later:
+            act()
 
     def on_rollback(self, act: Callable[[], object]) -> None:
-        if self._undo is not None:
-            self._undo.append(act)
+        with self._lock:
+            if self._undo is not None:
+                self._undo.append(act)
+
+    def on_commit(self, act: Callable[[], object]) -> None:
+        with self._lock:
+            if self._undo is not None:
+                self._later.append(act)
+                return
+        act()
 
     # -- rows --------------------------------------------------------------------------------------
     def insert(
@@ -166,7 +184,7 @@ class MemoryStore:
             if id is None:
                 id = state.next_id.get(table, FIRST_ID.get(table, 1))
                 state.next_id[table] = id + 1
-            row = Row(table, id, owner, {**data, "id": id}, refs)
+            row = Row(table, id, next(self._uids), owner, {**data, "id": id}, refs)
             self._put(row)
             self.on_rollback(lambda: self._drop(row))
             return row
@@ -174,12 +192,17 @@ class MemoryStore:
     def get(self, table: str, id: int) -> Row | None:
         return self._state.rows[table].get(id)
 
+    def current(self, row: Row) -> Row | None:
+        """The newest version of a row; None when it is gone, or another has its id."""
+        found = self.get(row.table, row.id)
+        return found if found is not None and found.uid == row.uid else None
+
     def update(
         self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
     ) -> Row:
         """Apply changes to the newest version of a row. A deleted row stays deleted."""
         with self._lock:
-            current = self._state.rows[row.table].get(row.id)
+            current = self.current(row)
             if current is None:
                 return row
             data = {**current.data, **changes}
@@ -192,7 +215,7 @@ class MemoryStore:
 
     def delete(self, row: Row) -> None:
         with self._lock:
-            current = self._state.rows[row.table].get(row.id)
+            current = self.current(row)
             if current is not None:
                 self._drop(current)
                 self.on_rollback(lambda: self._put(current))
@@ -245,7 +268,7 @@ class MemoryStore:
     # -- jobs --------------------------------------------------------------------------------------
     def add_job(self, kind: str, row: Row, due: datetime) -> Job:
         with self._lock:
-            job = Job(next(self._state.job_ids), kind, row.table, row.id, due)
+            job = Job(next(self._job_ids), kind, row.table, row.id, row.uid, due)
             self._queue(job)
             self.on_rollback(lambda: self.end_job(job))
             return job
@@ -255,39 +278,38 @@ class MemoryStore:
         self._state.jobs_of[job.table, job.target].add(job.id)
         heapq.heappush(self._state.queue, (job.due, job.id))
 
-    def next_due(self) -> datetime | None:
-        """When the first waiting job is due."""
+    def next_due(self, *, skip: Collection[int] = ()) -> datetime | None:
+        """When the first waiting job is due that is not to be passed over."""
         with self._lock:
-            queue = self._state.queue
-            while queue and getattr(self._state.jobs.get(queue[0][1]), "state", None) != "waiting":
-                heapq.heappop(queue)
-            return queue[0][0] if queue else None
+            first = self._first_waiting(skip, ())
+            return first.due if first else None
 
     def claim_job(
         self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
     ) -> Job | None:
-        """Take the first waiting job by (due, id).
-
-        `now` None takes one that is not due yet, too.
-        """
+        """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         with self._lock:
-            passed: list[tuple[datetime, int]] = []
-            claimed = None
-            while self._state.queue and (now is None or self._state.queue[0][0] <= now):
-                entry = heapq.heappop(self._state.queue)
-                job = self._state.jobs.get(entry[1])
-                if job is None or job.state != "waiting":
-                    continue
-                if job.id in skip or (kinds and job.kind not in kinds):
-                    passed.append(entry)
-                    continue
-                claimed = self._state.jobs[job.id] = replace(
-                    job, state="running", attempt=job.attempt + 1, lease=now
-                )
-                break
-            for entry in passed:
-                heapq.heappush(self._state.queue, entry)
+            job = self._first_waiting(skip, kinds)
+            if job is None or (now is not None and job.due > now):
+                return None
+            claimed = replace(job, state="running", attempt=job.attempt + 1, lease=now)
+            self._state.jobs[job.id] = claimed
             return claimed
+
+    def _first_waiting(self, skip: Collection[int], kinds: Collection[str]) -> Job | None:
+        """Entries of jobs that have ended or run are dropped from the queue on the way."""
+        queue, passed, found = self._state.queue, [], None
+        while queue and found is None:
+            job = self._state.jobs.get(queue[0][1])
+            if job is None or job.state != "waiting":
+                heapq.heappop(queue)
+            elif job.id in skip or (kinds and job.kind not in kinds):
+                passed.append(heapq.heappop(queue))
+            else:
+                found = job
+        for entry in passed:
+            heapq.heappush(queue, entry)
+        return found
 
     def end_job(self, job: Job) -> None:
         with self._lock:
@@ -296,6 +318,10 @@ class MemoryStore:
                 ids.discard(job.id)
                 if not ids:
                     del self._state.jobs_of[job.table, job.target]
+                if len(self._state.queue) > 2 * len(self._state.jobs) + 64:
+                    waiting = (j for j in self._state.jobs.values() if j.state == "waiting")
+                    self._state.queue = [(j.due, j.id) for j in waiting]
+                    heapq.heapify(self._state.queue)
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from emulator import mock
 from emulator.access import visible
+from emulator.backend import Artefact
 from emulator.errors import Invalid, NotFound
 from emulator.inputs import artefact
 from emulator.jobs import tune_ready
@@ -30,7 +30,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     """
     attributes = {key: value for key, value in body.items() if key not in NOT_KEPT}
     images = [artefact(upload) for upload in body.get("images") or ()]
-    images += [mock.reference(address) for address in body.get("image_urls") or ()]
+    images += [Artefact.at(address) for address in body.get("image_urls") or ()]
     nested = body.get("prompts_attributes") or ()
     title_mark = f"title:{attributes['title']}"
     with services.store.transaction():
@@ -63,7 +63,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "eta": now + timedelta(seconds=backend.train_seconds(attributes)),
             "origin": caller.origin,
             "home_base_id": base["home_base_id"] if base["model_type"] else base.id,
-            "workspace_id": caller.workspace if isinstance(caller.workspace, int) else None,
+            "workspace_id": caller.own_workspace,
             "image_keys": [],
             "backend": backend.name,
         }

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,8 +64,8 @@ def make_app() -> Iterator[Callable[..., Emulator]]:
     """Makes applications on a virtual clock, and closes them."""
     made: list[Emulator] = []
 
-    def make(**settings: Any) -> Emulator:
-        made.append(create_app(Config(**{"clock": START, **settings})))
+    def make(*, spec_path: Path | None = None, **settings: Any) -> Emulator:
+        made.append(create_app(Config(**{"clock": START, **settings}), spec_path=spec_path))
         return made[-1]
 
     yield make

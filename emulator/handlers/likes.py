@@ -1,7 +1,9 @@
 """Likes: feedback on pictures. A copy's like counts for the original as well."""
 
-from emulator.access import own
+from emulator.access import own, visible
+from emulator.errors import NotFound
 from emulator.services import Caller, Services
+from emulator.store import Row
 from emulator.values import Empty
 
 
@@ -18,14 +20,16 @@ def _set(services: Services, caller: Caller, id: int, *, liked: bool) -> Empty:
     with services.store.transaction():
         row = own(services, caller, "prompt", id)
         if row["liked"] is not liked:
-            original = (
-                services.store.get("prompt", row["orig_prompt_id"])
-                if row["orig_prompt_id"]
-                else None
-            )
-            for counted in (row, original):
+            for counted in (row, _original(services, caller, row)):
                 if counted is not None:
                     count = counted.get("prompt_likes_count", 0) + (1 if liked else -1)
                     services.store.update(counted, {"prompt_likes_count": max(0, count)})
             services.store.update(row, {"liked": liked})
     return Empty()
+
+
+def _original(services: Services, caller: Caller, row: Row) -> Row | None:
+    try:
+        return visible(services, caller, "prompt", row["orig_prompt_id"] or 0)
+    except NotFound:
+        return None

@@ -1,12 +1,18 @@
 """Prompts: texts that become pictures or videos."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from emulator.access import own, unknown_places, visible
 from emulator.errors import Invalid, NotFound
-from emulator.inputs import kept_artefact
-from emulator.prompt_creation import NOT_A_TUNE, make_prompt
+from emulator.inputs import kept_artefact, kept_media
+from emulator.prompt_creation import (
+    NOT_A_TUNE,
+    make_prompt,
+    pack_marks,
+    prompt_attributes,
+    refuse_adapter,
+)
 from emulator.prompt_text import tokens
 from emulator.removal import remove_prompt
 from emulator.services import Caller, Services
@@ -14,12 +20,19 @@ from emulator.store import Query, Row
 from emulator.values import Empty, Made
 
 MESSAGE = {"message": "Prompt successfully deleted"}
-EQUAL = ("tune_id", "pack_id", "base_pack_id", "orig_prompt_id", "order_id")
+EQUAL = ("pack_id", "base_pack_id", "orig_prompt_id", "order_id")
+FLAGS: Mapping[str, Callable[[Row], bool]] = {
+    "liked": lambda row: row["prompt_likes_count"] > 0,
+    "is_video": lambda row: bool(row.get("video_model")),
+    "is_api": lambda row: bool(row["is_api"]),
+}
 Given = Mapping[str, Any]
 
 
 def create_tune_prompt(services: Services, caller: Caller, *, tune_id: int, body: Given) -> Made:
-    return make_prompt(services, caller, visible(services, caller, "tune", tune_id), body["prompt"])
+    tune = visible(services, caller, "tune", tune_id)
+    refuse_adapter(services, tune)
+    return make_prompt(services, caller, tune, body["prompt"])
 
 
 def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
@@ -27,13 +40,17 @@ def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
         tune = visible(services, caller, "tune", body["prompt"]["tune_id"])
     except NotFound:
         raise Invalid({"tune": ["must exist"]}) from None
+    refuse_adapter(services, tune)
     return make_prompt(services, caller, tune, body["prompt"])
 
 
 def list_tune_prompts(
     services: Services, caller: Caller, *, tune_id: int, query: Given
 ) -> list[Row]:
-    return _page(services, caller, query, visible(services, caller, "tune", tune_id).id)
+    visible(services, caller, "tune", tune_id)
+    if query.get("tune_id") not in (None, tune_id):
+        return []
+    return _page(services, caller, query, tune_id)
 
 
 def list_prompts(services: Services, caller: Caller, *, query: Given) -> list[Row]:
@@ -73,28 +90,17 @@ def duplicate_prompt(
 ) -> Made:
     """Copy a prompt with changes; a copy knows its original."""
     original = own(services, caller, "prompt", id)
-    known = services.prompt_attributes
-    kept = {
-        key: value
-        for key, value in original.items()
-        if key in known and key != "pack_id" and value is not None
-    }
-    attributes = {**kept, **(body.get("prompt") or {})}
-    files: dict[str, Any] = dict(original["files"])
+    changes = body.get("prompt") or {}
+    kept = prompt_attributes(services, original, leave_out=["pack_id"])
+    attributes = {**kept, **kept_media(services, original, changes), **changes}
     index = body.get("image_index")
     if index is not None:
         if index >= len(original["image_keys"]):
             raise Invalid({"image_index": ["is not included in the list"]})
-        files["input_image"] = original["image_keys"][index]
-    home = services.store.get("tune", original["home_tune_id"])
-    if home is None:
-        raise NotFound
-    for name, kept_files in files.items():
-        if not any(attributes.get(key) for key in (name, f"{name}_url", f"{name}_base64")):
-            keys = kept_files if isinstance(kept_files, list) else [kept_files]
-            copies = [kept_artefact(services, key) for key in keys]
-            attributes[name] = copies if isinstance(kept_files, list) else copies[0]
-    return make_prompt(services, caller, home, attributes, orig_prompt_id=original.id)
+        attributes["input_image"] = kept_artefact(services, original["image_keys"][index])
+    home = visible(services, caller, "tune", original["home_tune_id"])
+    marks = {"orig_prompt_id": original.id}
+    return make_prompt(services, caller, home, attributes, is_copy=True, **marks)
 
 
 def _under(services: Services, caller: Caller, tune_id: int, id: int) -> Row:
@@ -107,22 +113,17 @@ def _under(services: Services, caller: Caller, tune_id: int, id: int) -> Row:
 
 def _update(services: Services, caller: Caller, row: Row, changes: Given) -> Row:
     messages = unknown_places(services, caller, changes)
-    if changes.get("pack_id") and not any(
-        token.tune_id in row.refs for token in tokens(row["text"])
-    ):
+    names_tune = any(token.tune_id in row.refs for token in tokens(row["text"]))
+    if changes.get("pack_id") and not names_tune:
         messages["base"] = [NOT_A_TUNE]
     if messages:
         raise Invalid(messages)
-    refs = (
-        [ref for ref in row.refs if not str(ref).startswith("pack:")]
-        if "pack_id" in changes
-        else list(row.refs)
-    )
-    if changes.get("pack_id"):
-        refs.append(f"pack:{changes['pack_id']}")
-    return services.store.update(
-        row, {**changes, "updated_at": services.clock.now()}, refs=tuple(refs)
-    )
+    refs = list(row.refs)
+    if "pack_id" in changes:
+        refs = [ref for ref in refs if ref not in pack_marks(row["pack_id"])]
+        refs += pack_marks(changes["pack_id"])
+    changed = {**changes, "updated_at": services.clock.now()}
+    return services.store.update(row, changed, refs=tuple(refs))
 
 
 def _delete(services: Services, row: Row) -> Any:
@@ -131,18 +132,19 @@ def _delete(services: Services, row: Row) -> Any:
 
 
 def _page(services: Services, caller: Caller, query: Given, tune_id: int | None) -> list[Row]:
-    equal = {key: query[key] for key in EQUAL if key in query and key != "tune_id"}
+    equal = {key: query[key] for key in EQUAL if key in query}
+    flags = {key: query[key] for key in FLAGS if key in query}
     text, today = query.get("text", "").lower(), services.clock.now().date()
+    if query.get("user_id") not in (None, caller.account):
+        return []
 
     def fits(row: Row) -> bool:
         return (
             caller.workspace in ("all", row["workspace_id"])
-            and text in row["text"].lower()
             and all(row.get(key) == value for key, value in equal.items())
-            and (not query.get("liked") or row["prompt_likes_count"] > 0)
+            and all(FLAGS[key](row) is value for key, value in flags.items())
             and (not query.get("today") or row["created_at"].date() == today)
-            and (not query.get("is_video") or bool(row.get("video_model")))
-            and query.get("user_id") in (None, caller.account)
+            and text in row["text"].lower()
         )
 
     page = {key: query[key] for key in ("before_id", "offset", "limit") if key in query}

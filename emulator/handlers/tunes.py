@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.access import own, visible
+from emulator.jobs import release_prompts
 from emulator.prompt_creation import brief
 from emulator.removal import remove_tune
 from emulator.services import Caller, Services
@@ -45,7 +46,10 @@ def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[st
 
 
 def delete_tune(services: Services, caller: Caller, *, id: int) -> Empty:
-    remove_tune(services, own(services, caller, "tune", id))
+    row = own(services, caller, "tune", id)
+    with services.store.transaction():
+        remove_tune(services, row)
+        release_prompts(services, row, services.clock.now())
     return Empty(int(services.assumed("delete-status")))
 
 

@@ -1,0 +1,106 @@
+"""Between Flask and plain values: requests are read here, and answers and errors written."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask, Request, Response
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+
+from emulator.answers import Answer
+from emulator.bodies import read_multipart, read_urlencoded
+from emulator.config import Config
+from emulator.errors import ApiError, BadRequest, Forbidden, TooLarge
+from emulator.operations import Call
+from emulator.spec import JSON, Operation
+
+URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def route(app: Flask, path: str, operation: Operation, view: Callable[..., Response]) -> None:
+    """Add an operation's path, `/tunes/{id}`, as a rule, `/tunes/<id>`."""
+    rule = re.sub(r"\{(\w+)\}", r"<\1>", path)
+    app.add_url_rule(rule, f"{operation.id} {path}", view, methods=[operation.method])
+
+
+def read_call(request: Request, path: dict[str, str]) -> Call:
+    """A Flask request in plain values.
+
+    Raises BadRequest and TooLarge.
+    """
+    kind, options = parse_options_header(request.headers.get("Content-Type"))
+    kind = kind.lower() or JSON
+    call: dict[str, Any] = {"path": path, "headers": request.headers, "content_type": kind}
+    call["query"] = read_urlencoded(request.query_string)
+    if request.method in ("GET", "DELETE"):
+        return Call(**call)
+    try:
+        if kind == MULTIPART and request.headers.get("Content-Length") != "0":
+            if not options.get("boundary"):
+                raise BadRequest("the multipart body has no boundary")
+            fields = read_multipart(request.stream, options["boundary"])
+            return Call(**call, fields=fields, has_body=True)
+        text = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise TooLarge from None
+    if kind == URLENCODED:
+        return Call(**call, fields=read_urlencoded(text), has_body=bool(text))
+    return Call(**call, text=text, has_body=bool(text))
+
+
+def as_response(answer: Answer) -> Response:
+    headers = dict(answer.headers)
+    return Response(answer.body, answer.status, headers, content_type=answer.content_type)
+
+
+def error_response(error: ApiError) -> Response:
+    """An error in the wire's form: JSON, or plain text where the body is text."""
+    if isinstance(error.body, str):
+        body, kind = error.body, "text/plain; charset=utf-8"
+    else:
+        body, kind = json.dumps(error.body, ensure_ascii=False, separators=(",", ":")), JSON
+    return Response(body, error.status, error.headers, content_type=kind)
+
+
+def http_error(error: HTTPException) -> Response:
+    """What Flask itself refuses: unknown paths and methods."""
+    code = error.code or 500
+    headers = {}
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    body = json.dumps({"status": code, "error": error.name}, separators=(",", ":"))
+    return Response(body, code, headers, content_type=JSON)
+
+
+def origin_of(request: Request) -> str:
+    """Scheme and host that the request was sent to: `http://127.0.0.1:8417`."""
+    return _origin(request.environ["wsgi.url_scheme"], request.headers.get("Host") or "localhost")
+
+
+@lru_cache(64)
+def _origin(scheme: str, host: str) -> str:
+    try:
+        if not re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII):
+            raise ValueError(host)
+        urlsplit(f"//{host}").port  # noqa: B018 - raises where there is no port number
+    except ValueError:
+        raise BadRequest("the Host header is no host") from None
+    return f"{scheme}://{host}"
+
+
+def check_host(config: Config, request: Request) -> None:
+    """Refuse names that only pretend to be this machine, as a page that rebinds DNS does.
+
+    Raises Forbidden.
+    """
+    if not config.on_loopback:
+        return
+    host = urlsplit(origin_of(request)).hostname or ""
+    known = LOOPBACK | {config.host, urlsplit(config.public_url).hostname or "localhost"}
+    if host not in known and not host.endswith(".localhost"):
+        raise Forbidden(f"host {host!r} is not this server's; name it with --public-url")
