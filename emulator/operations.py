@@ -106,13 +106,22 @@ class BoundOperation:
                 given |= self._path(dict(call.path))
             except ValidationError:
                 raise NotFound from None
-        query = _load_parameters(self._query, lambda: nest(call.query))
+        query = _load_parameters(self._query, lambda: self._sent_query(call))
         headers = _load_parameters(self._headers, lambda: self._sent_headers(call))
         given["query"] = query
         if self.operation.request_body:
             given["body"] = self._load_body(call)
         given = {name: value for name, value in given.items() if name in self._wants}
         return Loaded(given, headers.get(WORKSPACE), query.get("expand", ()))
+
+    def _sent_query(self, call: Call) -> dict[str, Any]:
+        """Rails takes `name=man` where `name[]=man` is meant."""
+        sent = nest(call.query)
+        lists = [p["name"] for p in self.operation.parameters if p["name"].endswith("[]")]
+        for name in (name.removesuffix("[]") for name in lists):
+            if isinstance(sent.get(name), str):
+                sent[name] = [sent[name]]
+        return sent
 
     def _sent_headers(self, call: Call) -> dict[str, Any]:
         names = [p["name"] for p in self.operation.parameters if p["in"] == "header"]
