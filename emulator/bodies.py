@@ -41,7 +41,7 @@ def read_multipart(stream: IO[bytes], boundary: str) -> list[tuple[str, Any]]:
     pieces: list[bytes] = []
     try:
         decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
-        for event in _events(decoder, stream):
+        for event in _events(decoder, stream, len(boundary) + 16):
             if isinstance(event, Field | File):
                 part, pieces = event, []
             elif isinstance(event, Data):
@@ -55,16 +55,29 @@ def read_multipart(stream: IO[bytes], boundary: str) -> list[tuple[str, Any]]:
     return found
 
 
-def _events(decoder: MultipartDecoder, stream: IO[bytes]) -> Iterator[Any]:
-    while True:
-        data = stream.read(CHUNK)
-        decoder.receive_data(data or None)
+def _events(decoder: MultipartDecoder, stream: IO[bytes], tail: int) -> Iterator[Any]:
+    for data in _chunks(stream, tail):
+        decoder.receive_data(data)
         while not isinstance(event := decoder.next_event(), NeedData):
             yield event
             if isinstance(event, Epilogue):
                 return
-        if not data:
-            raise ValueError("it ends too early")
+    raise ValueError("it ends too early")
+
+
+def _chunks(stream: IO[bytes], tail: int) -> Iterator[bytes | None]:
+    """The stream in pieces, then None.
+
+    The last piece has at least `tail` bytes: where the closing delimiter is cut in two, the
+    decoder adds a byte to the last part (werkzeug 3.1.9, pallets/werkzeug#3285).
+    """
+    kept = b""
+    while data := stream.read(CHUNK):
+        kept += data
+        yield kept[:-tail]
+        kept = kept[-tail:]
+    yield kept
+    yield None
 
 
 def _finished(part: Field | File, data: bytes) -> Iterator[tuple[str, Any]]:

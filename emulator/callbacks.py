@@ -7,10 +7,9 @@ its prompts begin.
 import json
 import logging
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
-from urllib.parse import urlsplit
 
 from emulator import outbound
 from emulator.clock import Clock
@@ -33,9 +32,9 @@ class Callbacks:
         self._allowed_hosts = tuple(allowed_hosts)
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
         self._lock = threading.Lock()
-        self._open: dict[Key, Future[None]] = {}
+        self._open: dict[Future[None], Key] = {}
 
-    def send(self, row: Row, url: str, body: Any, *, after: Iterable[Key] = ()) -> None:
+    def send(self, row: Row, url: str, body: Any, *, after: Collection[Key] = ()) -> None:
         """Send a row's callback once the calls for the objects in `after` have ended.
 
         Within a transaction it is recorded with it, and sent when that has succeeded.
@@ -43,17 +42,17 @@ class Callbacks:
         delivery = self._record(row, url, body)
         self._store.on_commit(lambda: self._submit(delivery, row, after))
 
-    def _submit(self, delivery: Row, row: Row, after: Iterable[Key]) -> None:
+    def _submit(self, delivery: Row, row: Row, after: Collection[Key]) -> None:
         done: Future[None] = Future()
         with self._lock:
-            earlier = [self._open[key] for key in after if key in self._open]
-            self._open[row.table, row.id] = done
+            earlier = [call for call, key in self._open.items() if key in after]
+            self._open[done] = (row.table, row.id)
         _when_all(earlier, lambda: self._pool.submit(self._deliver, delivery, row, done))
 
     def wait(self, seconds: float) -> bool:
         """Wait until no call is open; tells whether that is so."""
         with self._lock:
-            waiting = list(self._open.values())
+            waiting = list(self._open)
         return not wait(waiting, timeout=seconds).not_done
 
     def close(self) -> None:
@@ -89,16 +88,19 @@ class Callbacks:
             result = {"status": sent.status, "error": sent.error, "seconds": round(sent.seconds, 3)}
             state = "failed" if sent.error else "delivered"
             self._store.update(delivery, {"state": state, **result})
-            # The query string often holds a secret of the application's.
-            where = urlsplit(url)
-            place = f"{where.netloc.rpartition('@')[2]}{where.path}"
             level = logging.WARNING if sent.error else logging.INFO
             outcome = sent.error or sent.status
-            log.log(level, "callback %s %d to %r: %s", row.table, row.id, place, outcome)
+            log.log(
+                level,
+                "callback %s %d to %r: %s",
+                row.table,
+                row.id,
+                outbound.place_of(url),
+                outcome,
+            )
         finally:
             with self._lock:
-                if self._open.get((row.table, row.id)) is done:
-                    del self._open[row.table, row.id]
+                del self._open[done]
             done.set_result(None)
 
 

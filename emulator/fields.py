@@ -54,9 +54,33 @@ def _same(value: Any, option: Any) -> bool:
     return isinstance(value, bool) is isinstance(option, bool) and value == option
 
 
+# White space as ECMA 262 has it; Python's differs in a few characters.
+SPACE = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+ECMA = {r"\d": "0-9", r"\w": "A-Za-z0-9_", r"\s": SPACE}
+_STEP = re.compile(r"\\.|[\[\]$]|.", re.DOTALL)
+
+
 def _regex(pattern: str) -> re.Pattern[str]:
-    """ECMA 262: `$` matches at the very end only, and `\\d` is ASCII."""
-    return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern), re.ASCII)
+    """A pattern of ECMA 262: `$` is the very end, and `\\d`, `\\w` and `\\s` are its own."""
+    found, in_class = "", False
+    for step in _STEP.findall(pattern):
+        if step in ECMA or step.lower() in ECMA:
+            negated = "^" if step not in ECMA else ""
+            step = ECMA[step] if in_class and not negated else f"[{negated}{ECMA[step.lower()]}]"
+        elif step == "$" and not in_class:
+            step = r"\Z"
+        elif step in "[]":
+            in_class = step == "["
+        found += step
+    return re.compile(found)
+
+
+def compiles(pattern: str) -> bool:
+    try:
+        _regex(pattern)
+    except re.error:
+        return False
+    return True
 
 
 def types_of(schema: Node) -> tuple[str, ...]:
@@ -166,3 +190,13 @@ class Items(fields.List[Any]):
         if len(loaded) < self.minimum:
             raise ValidationError(CHECKS["minItems"][1](self.minimum))
         return loaded
+
+
+def both(one: fields.Field[Any], other: fields.Field[Any]) -> fields.Field[Any]:
+    """A property that two parts of an `allOf` describe: what either demands is demanded."""
+    other.required = other.required or one.required
+    if isinstance(one, Scalar) and isinstance(other, Scalar):
+        other.checks = one.checks + other.checks
+    if isinstance(one, Items) and isinstance(other, Items):
+        other.minimum = max(one.minimum, other.minimum)
+    return other

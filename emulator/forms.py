@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from emulator.errors import BadRequest
-from emulator.fields import allows_null, types_of
+from emulator.fields import SPACE, allows_null, types_of
 from emulator.spec import Node, Spec
 
 MAX_DEPTH = 32  # Rack's own limit is 32 levels of brackets.
@@ -21,6 +21,7 @@ TRUE, FALSE = (
     frozenset({"false", "f", "0", "off", "no"}),
 )
 INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?", re.ASCII)
+BLANKS = re.compile(f"[{SPACE}]+")
 INDEX = re.compile(r"\d{1,9}", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _PIECE = re.compile(r"\[([^\[\]]*)\]")
@@ -112,7 +113,7 @@ def compile_coercion(spec: Spec, schema: Node) -> Coerce:
 
 
 def is_blank(value: Any) -> bool:
-    return isinstance(value, str) and not value.strip()
+    return isinstance(value, str) and not BLANKS.sub("", value)
 
 
 def reads_null(schema: Node) -> bool:
@@ -193,18 +194,17 @@ def _string(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    return (
-        int(value.strip().partition(".")[0])
-        if isinstance(value, str) and INTEGER.fullmatch(value.strip())
-        else value
-    )
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    return value
 
 
 def _number(value: Any) -> Any:
     if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
         return value
-    number = float(value)
-    return int(number) if INTEGER.fullmatch(value.strip()) and number.is_integer() else number
+    return _integer(value) if INTEGER.fullmatch(value.strip()) else float(value)
 
 
 def _boolean(value: Any) -> Any:

@@ -3,6 +3,8 @@
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from emulator.store import Job
 
@@ -11,7 +13,7 @@ HOLD_SECONDS = 2.0
 
 
 class Holds:
-    """Job ids, each until a time. The lock guards nothing else, and nothing is called under it."""
+    """Job ids, each until a time. Nothing is called under the lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,15 +39,29 @@ class Holds:
         self._answering.jobs = None
         return jobs
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Within it this thread does work, and answers no request."""
+        jobs = getattr(self._answering, "jobs", None)
+        self._answering.jobs = None
+        try:
+            yield
+        finally:
+            self._answering.jobs = jobs
+
     def release(self, jobs: list[int], *, grace: float) -> None:
         """Let jobs go after so many seconds."""
         with self._lock:
             until = time.monotonic() + grace
             self._until |= dict.fromkeys((job for job in jobs if job in self._until), until)
 
-    def held(self) -> tuple[set[int], float]:
-        """The jobs that are held, and the seconds until the next of them is let go."""
+    def __contains__(self, job_id: object) -> bool:
+        """Whether a job is held now; for the store to ask while it chooses one."""
+        return isinstance(job_id, int) and self._until.get(job_id, 0.0) > time.monotonic()
+
+    def lapse(self) -> float:
+        """Seconds until the next hold is over; infinite when there is none."""
         with self._lock:
             now = time.monotonic()
             self._until = {job: until for job, until in self._until.items() if until > now}
-            return set(self._until), min(self._until.values(), default=math.inf) - now
+            return min(self._until.values(), default=math.inf) - now

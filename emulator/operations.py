@@ -258,5 +258,6 @@ def _unknown(operations: Iterable[Operation], compiler: Compiler) -> Iterable[st
             )
         for part in (operation.request_body or {}).get("content", {}).values():
             yield from compiler.unknown_keywords(part["schema"], f"{operation.id} body")
+            yield from compiler.lost_names(part["schema"], f"{operation.id} body")
         _, schema = operation.success
         yield from compiler.unknown_keywords(schema or {}, f"{operation.id} answer")

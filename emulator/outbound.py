@@ -95,7 +95,9 @@ def post(url: str, body: bytes, *, allowed_hosts: Collection[str], timeout: floa
         error = f"blocked: {reason}"
     except (OSError, http.client.HTTPException, ValueError) as reason:
         late = time.monotonic() - begin >= timeout
-        error = "timed out" if late else f"{type(reason).__name__}: {reason}"[:200]
+        # The text of others may hold the URL's query, and that a secret.
+        why = f": {reason.strerror}" if isinstance(reason, OSError) and reason.strerror else ""
+        error = "timed out" if late else f"{type(reason).__name__}{why}"
     return Sent(status, error, time.monotonic() - begin)
 
 
@@ -123,7 +125,7 @@ def _connect(
 
 def _send(connection: http.client.HTTPConnection, url: str, body: bytes) -> int:
     """Send the request and return the answer's status."""
-    target = url.split("#", 1)[0].split(urlsplit(url).netloc, 1)[1]
+    target = url.split("#", 1)[0].partition("//")[2][len(urlsplit(url).netloc) :]
     target = target if target.startswith("/") else f"/{target}"
     connection.putrequest("POST", target, skip_accept_encoding=True)
     connection.putheader("Content-Type", "application/json")
@@ -131,6 +133,15 @@ def _send(connection: http.client.HTTPConnection, url: str, body: bytes) -> int:
     connection.putheader("Accept", "*/*")
     connection.endheaders(body)
     return connection.getresponse().status
+
+
+def place_of(url: str) -> str:
+    """Host and path of a URL, for a log: no name, no password, no query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "an address that cannot be read"
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _shut(sock: socket.socket) -> None:

@@ -55,7 +55,7 @@ def make_prompt(
         given = with_video_fields(services, body)
         text, base = _rehomed(services, home, given)
         named = named_tunes(services, caller, f"{text} {given.get('video_prompt') or ''}")
-        uses = (home, *named)
+        uses = (home, *named, base)
         branch = FAST if any(tune["branch"] == FAST for tune in uses) else base["branch"]
         if messages := check_prompt(services, caller, branch, body, uses=uses, named=named):
             raise Invalid(messages)
@@ -101,7 +101,9 @@ def make_prompt(
 
 def _rehomed(services: Services, home: Row, given: Attributes) -> tuple[str, Row]:
     """The text of a prompt posted under a tune, and the base that it is made on."""
-    text = fill(given.get("text") or "", home.get("characteristics"))
+    text = given.get("text") or ""
+    if not given.get("pack_id"):  # a template is filled in when its pack is run
+        text = fill(text, home.get("characteristics"))
     if not home["model_type"]:
         return text, home
     if home.id not in {token.tune_id for token in tokens(text)}:
@@ -187,6 +189,7 @@ def pack_marks(pack_id: int | None) -> list[str]:
 def fingerprint(attributes: Attributes) -> str:
     """What two prompts that count as the same have in common."""
     values = [attributes.get(name) for name in FINGERPRINT]
-    # A blank and false are what not to say them means; zero is not.
-    text = json.dumps([None if value is False or value == "" else value for value in values])
+    # A blank and false are what not to say them means; zero is not. 3 and 3.0 are the same.
+    plain = [None if value is False or value == "" else value for value in values]
+    text = json.dumps([float(value) if isinstance(value, int) else value for value in plain])
     return f"same:{blake2b(text.encode(), digest_size=12).hexdigest()}"

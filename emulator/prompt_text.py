@@ -9,8 +9,9 @@ from typing import Any
 # documentation.
 _SCALE = r"-?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
 _TOKEN = re.compile(rf"<([a-z][a-z0-9_]*):([^:<>\s]+)(?::({_SCALE}))?>", re.I)
-_FLAG = re.compile(r"(?:^|\s)--([a-z][a-z0-9_]*)", re.I)
-_FLAG_OR_QUOTE = re.compile(rf'{_FLAG.pattern}|"[^"]*"|\u201c[^\u201c\u201d]*\u201d', re.I)
+_FLAG_OR_QUOTE = re.compile(
+    r'(?:^|\s)--([a-z][a-z0-9_]*)|"[^"]*"|\u201c[^\u201c\u201d]*\u201d', re.I
+)
 _SLOT = re.compile(r"\{\{([^{}]*)\}\}")
 _QUOTES = {'"': '"', "'": "'", "\u201c": "\u201d"}
 
@@ -63,8 +64,8 @@ def flags(text: str) -> dict[str, str]:
 
 def words(text: str) -> str:
     """The text without its tokens and flags."""
-    first = _FLAG.search(text)
-    return " ".join(_TOKEN.sub(" ", text[: first.start()] if first else text).split())
+    first = next((match.start() for match in _FLAG_OR_QUOTE.finditer(text) if match[1]), len(text))
+    return " ".join(_TOKEN.sub(" ", text[:first]).split())
 
 
 def without_tokens(text: str) -> str:

@@ -20,7 +20,7 @@ def erase_tune(services: Services, row: Row) -> None:
     Prompts on a base that merely name it stay.
     """
     for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
-        if prompt["home_tune_id"] == row.id:
+        if row.id in (prompt["home_tune_id"], prompt["tune_id"]):
             remove_prompt(services, prompt)
     keys = [*row["image_keys"], row.get("ckpt_key") or ""]
     services.store.on_commit(lambda: services.files.delete(keys))

@@ -81,10 +81,11 @@ def broken_rules(
     rules = IMAGE_RULES
     if video_model:
         rules += _video_rules(video_model, prompt["video_model"])
-    elif has(prompt, "image_references"):
-        rules += (("image_references", "only for videos", lambda p, _: True),)
-    elif not prompt.get("text"):
-        rules += (("text", "can't be blank", lambda p, _: True),)
+    else:
+        rules += (
+            ("image_references", "only for videos", lambda p, _: has(p, "image_references")),
+            ("text", "can't be blank", lambda p, _: not p.get("text")),
+        )
     messages: dict[str, list[str]] = {}
     for field, message, refuses in rules:
         if refuses(prompt, branch):

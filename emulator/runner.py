@@ -1,6 +1,7 @@
 """When work happens: on threads as time passes, or only when asked."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -65,21 +66,28 @@ class ManualRunner:
 
     def settle(self) -> None:
         """Run what is due. A job's time is when it was due, whenever the request comes."""
+        self._run_due()
+
+    def _run_due(self) -> int:
+        done = 0
         with self._lock:
-            while job := self._store.claim_job(self._clock.now(), skip=self._holds.held()[0]):
-                self._run(job, job.due)
+            while job := self._store.claim_job(self._clock.now(), skip=self._holds):
+                with self._holds.apart():
+                    self._run(job, job.due)
+                done += 1
+        return done
 
     def finish(self) -> int:
         """Complete all work, moving the clock as far as the last job's due time.
 
         Returns the number of jobs.
         """
-        done = 0
         with self._lock:
-            self.settle()
-            while job := self._store.claim_job(None, skip=self._holds.held()[0], kinds=WORK):
+            done = self._run_due()
+            while job := self._store.claim_job(None, skip=self._holds, kinds=WORK):
                 self._clock.move_to(job.due)
-                self._run(job, job.due)
+                with self._holds.apart():
+                    self._run(job, job.due)
                 done += 1
         return done
 
@@ -138,28 +146,29 @@ class ThreadRunner:
         done = 0
         deadline = time.monotonic() + FINISH_SECONDS
         while (left := deadline - time.monotonic()) > 0:
-            seen, (held, lapse) = self._changes, self._holds.held()
-            if job := self._store.claim_job(None, skip=held, kinds=WORK):
-                self._run(job, self._clock.now())
+            seen = self._changes
+            if job := self._store.claim_job(None, skip=self._holds, kinds=WORK):
+                with self._holds.apart():
+                    self._run(job, self._clock.now())
                 done += 1
-            elif held or self._running:
-                self._wait(seen, min(lapse, left))
+            elif self._running or self._holds.lapse() < math.inf:
+                self._wait(seen, min(self._holds.lapse(), left))
             else:
                 break
         return done
 
     def _loop(self) -> None:
         while not self._stopping:
-            seen, (held, lapse) = self._changes, self._holds.held()
+            seen = self._changes
             if self._running >= WORKERS:
                 self._wait(seen, IDLE_SECONDS)
-            elif job := self._store.claim_job(self._clock.now(), skip=held):
+            elif job := self._store.claim_job(self._clock.now(), skip=self._holds):
                 self._count(1)
                 self._pool.submit(self._work, job)
             else:
-                due = self._store.next_due(skip=held)
+                due = self._store.next_due(skip=self._holds)
                 wait = (due - self._clock.now()).total_seconds() if due else IDLE_SECONDS
-                self._wait(seen, min(wait, lapse, IDLE_SECONDS))
+                self._wait(seen, min(wait, self._holds.lapse(), IDLE_SECONDS))
 
     def _work(self, job: Job) -> None:
         try:

@@ -17,6 +17,8 @@ from emulator.fields import (
     Scalar,
     Upload,
     allows_null,
+    both,
+    compiles,
     types_of,
 )
 from emulator.spec import Node, Spec
@@ -71,7 +73,8 @@ class Compiler:
                 needs.append((alternatives, messages))
                 required = [] if "anyOf" not in part else required
             for key, child in part.get("properties", {}).items():
-                made[key] = self.field(child, required=key in required)
+                field = self.field(child, required=key in required)
+                made[key] = both(made[key], field) if key in made else field
             for key in set(required) - part.get("properties", {}).keys():
                 made[key].required = True
         base = type(name or "Inline", (Wire,), {"needs": tuple(needs)})
@@ -111,13 +114,27 @@ class Compiler:
             return Upload(**kwargs)
         return Scalar(resolved, **kwargs)
 
+    def lost_names(self, schema: Node, where: str) -> Iterator[str]:
+        """Name what an object requires and has no property for, in it and below it."""
+        parts = self.spec.object_parts(schema)
+        names = self.property_names(schema)
+        for part in parts:
+            options = [part, *part.get("anyOf", ())]
+            for name in sorted(
+                {n for option in options for n in option.get("required", ())} - names
+            ):
+                yield f"{where}: requires {name!r}, which is no property"
+            for key, child in part.get("properties", {}).items():
+                if types_of(self.spec.resolve(child)) == ("object",):
+                    yield from self.lost_names(child, f"{where}.{key}")
+
     def unknown_keywords(self, schema: Node, where: str) -> Iterator[str]:
         """Name every keyword, type and format below a schema that nothing here understands."""
         if "$ref" in schema:
             try:
                 self.spec.resolve(schema)
-            except KeyError as error:
-                yield f"{where}: {error} leads nowhere"
+            except LookupError as error:
+                yield f"{where}: {error.args[0]}"
         for key in schema.keys() - CHECKS.keys() - SILENT - {"$ref"}:
             yield f"{where}: unknown keyword {key!r}"
         for kind in set(types_of(schema)) - {
@@ -131,8 +148,12 @@ class Compiler:
             yield f"{where}: unknown type {kind!r}"
         if schema.get("format", "binary") not in FORMATS:
             yield f"{where}: unknown format {schema['format']!r}"
+        if "pattern" in schema and not compiles(schema["pattern"]):
+            yield f"{where}: pattern {schema['pattern']!r} cannot be compiled"
         for option in schema.get("anyOf", ()):
-            if "required" not in option and "$ref" not in option:
+            if "$ref" in option:
+                yield from self.unknown_keywords(option, f"{where}.anyOf")
+            elif "required" not in option:
                 yield f"{where}: anyOf holds alternatives of `required`, or references"
         for key in ("items", "additionalProperties"):
             if isinstance(child := schema.get(key), Mapping):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from emulator.documents import load_yaml
 from emulator.files import Files
 from emulator.sizes import picture_size
-from emulator.spec import load_yaml
 from emulator.store import Store
 
 PLANTED = datetime(
@@ -90,9 +90,8 @@ class Catalogue:
             "public_at": PLANTED,
             "classes": classes,
         }
-        store.insert(
-            "pack", None, {**times, **fixed, **shown, "use_multi": pack["multi"]}, id=pack["id"]
-        )
+        row = {**times, **fixed, **shown, "use_multi": pack["multi"]}
+        store.insert("pack", None, row, id=pack["id"], refs=(f"slug:{pack['slug']}",))
         branch = next(tune["branch"] for tune in self.tunes if tune["id"] == pack["base_tune_id"])
         for template in sorted(pack["templates"], key=lambda row: row["id"]):
             attributes = {

@@ -1,8 +1,6 @@
-"""Read an OpenAPI document: resolve references, merge `allOf`, list operations.
+"""An OpenAPI document: resolve references, take `allOf` apart, list operations."""
 
-The only door to YAML.
-"""
-
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,25 +8,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from emulator.documents import DocumentError, load_yaml
 from emulator.errors import SetupError
 
 METHODS = ("get", "post", "patch", "put", "delete")
 JSON = "application/json"
 Node = Mapping[str, Any]
-
-
-def load_yaml(path: Path) -> Any:
-    """Read a YAML file by the C loader; timestamps stay text, as they are in JSON."""
-    base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-
-    resolvers = {
-        first: [(tag, regexp) for tag, regexp in rules if tag != "tag:yaml.org,2002:timestamp"]
-        for first, rules in base.yaml_implicit_resolvers.items()
-    }
-    loader = type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})
-    return yaml.load(path.read_bytes(), loader)  # noqa: S506 - a safe loader, see above
 
 
 def default_path() -> Path:
@@ -58,7 +43,9 @@ class Operation:
     @cached_property
     def success(self) -> tuple[int, Node | None]:
         """Status of the first 2xx answer, and the schema of its JSON body if it has one."""
-        status = next(code for code in self.responses if code.startswith("2"))
+        status = next((code for code in self.responses if code.startswith("2")), None)
+        if status is None:
+            raise LookupError("has no 2xx response")
         return int(status), self.responses[status].get("content", {}).get(JSON, {}).get("schema")
 
 
@@ -76,16 +63,17 @@ class Spec:
         """
         try:
             document = load_yaml(path)
-        except (OSError, yaml.YAMLError) as error:
+        except (OSError, DocumentError) as error:
             raise SetupError(str(path), [str(error)]) from error
-        if not isinstance(document, dict) or not str(document.get("openapi", "")).startswith("3.1"):
+        version = document.get("openapi") if isinstance(document, dict) else None
+        if not re.fullmatch(r"3\.1\.\d+", str(version)):
             raise SetupError(str(path), ["expected an OpenAPI 3.1 document"])
         return cls(document)
 
     def resolve(self, node: Node) -> Node:
         """Follow `$ref`; keywords beside it win, as JSON Schema 2020-12 allows.
 
-        Raises KeyError with the reference that leads nowhere.
+        Raises LookupError with the reference that leads nowhere.
         """
         while "$ref" in node:
             reference = node["$ref"]
@@ -94,7 +82,7 @@ class Spec:
                 for step in reference.removeprefix("#/").split("/"):
                     target = target[step.replace("~1", "/").replace("~0", "~")]
             except (KeyError, TypeError):
-                raise KeyError(reference) from None
+                raise LookupError(f"{reference!r} leads nowhere") from None
             node = {**target, **{key: value for key, value in node.items() if key != "$ref"}}
         return node
 
@@ -122,13 +110,8 @@ class Spec:
         for method, path, item, node in self._nodes():
             try:
                 found.append(self._operation(method, path, item, node))
-            except (KeyError, StopIteration) as error:
-                what = (
-                    f"{error} leads nowhere"
-                    if isinstance(error, KeyError)
-                    else "has no 2xx response"
-                )
-                problems.append(f"{method.upper()} {path}: {what}")
+            except LookupError as error:
+                problems.append(f"{method.upper()} {path}: {error.args[0]}")
         if problems:
             raise SetupError("openapi document", problems)
         return tuple(found)
@@ -140,6 +123,8 @@ class Spec:
                     yield method, path, item, item[method]
 
     def _operation(self, method: str, path: str, item: Node, node: Node) -> Operation:
+        if "operationId" not in node:
+            raise LookupError("has no operationId")
         security = node.get("security", self.document.get("security", []))
         operation = Operation(
             id=node["operationId"],

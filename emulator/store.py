@@ -5,7 +5,7 @@ import itertools
 import threading
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -100,9 +100,9 @@ class Store(Protocol):
     def find(self, table: str, query: Query) -> list[Row]: ...
     def reset(self) -> None: ...
     def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
-    def next_due(self, *, skip: Collection[int] = ()) -> datetime | None: ...
+    def next_due(self, *, skip: Container[int] = ()) -> datetime | None: ...
     def claim_job(
-        self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
+        self, now: datetime | None, *, skip: Container[int] = (), kinds: Collection[str] = ()
     ) -> Job | None: ...
     def end_job(self, job: Job) -> None: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
@@ -278,14 +278,14 @@ class MemoryStore:
         self._state.jobs_of[job.table, job.target].add(job.id)
         heapq.heappush(self._state.queue, (job.due, job.id))
 
-    def next_due(self, *, skip: Collection[int] = ()) -> datetime | None:
+    def next_due(self, *, skip: Container[int] = ()) -> datetime | None:
         """When the first waiting job is due that is not to be passed over."""
         with self._lock:
             first = self._first_waiting(skip, ())
             return first.due if first else None
 
     def claim_job(
-        self, now: datetime | None, *, skip: Collection[int] = (), kinds: Collection[str] = ()
+        self, now: datetime | None, *, skip: Container[int] = (), kinds: Collection[str] = ()
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         with self._lock:
@@ -296,7 +296,7 @@ class MemoryStore:
             self._state.jobs[job.id] = claimed
             return claimed
 
-    def _first_waiting(self, skip: Collection[int], kinds: Collection[str]) -> Job | None:
+    def _first_waiting(self, skip: Container[int], kinds: Collection[str]) -> Job | None:
         """Entries of jobs that have ended or run are dropped from the queue on the way."""
         queue, passed, found = self._state.queue, [], None
         while queue and found is None:
@@ -342,6 +342,11 @@ class MemoryStore:
                     self.on_rollback(partial(self._queue, job))
                 else:
                     self._state.jobs[job_id] = replace(job, cancel=True)
+                    self.on_rollback(partial(self._go_on, job_id))
+
+    def _go_on(self, job_id: int) -> None:
+        if job_id in self._state.jobs:
+            self._state.jobs[job_id] = replace(self._state.jobs[job_id], cancel=False)
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""

@@ -264,7 +264,6 @@ def test_serve_lists_all_that_is_wrong_and_exits_with_2():
     assert "Traceback" not in ended.stderr
 
 
-# BUG: Config.from_strings raises before __post_init__ has checked the settings that could be read.
 def test_wrong_kinds_and_wrong_values_are_listed_together():
     ended = run("serve", "--port", "many", "--log-level", "loud", idempotency="perhaps")
     assert ended.returncode == 2
@@ -280,7 +279,6 @@ def test_serve_says_that_the_port_is_in_use_and_exits_with_1():
     assert ended.stderr == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
 
 
-# BUG: waitress raises ValueError for a name that does not resolve; serve shows a traceback.
 def test_serve_says_that_the_host_is_unknown():
     flags = ["serve", "--port", "0", "--host", "nowhere.test", "--keys", "sd_a"]
     ended = run_where({"nowhere.test": []}, f"import emulator.__main__ as cli; cli.main({flags})")
@@ -289,7 +287,6 @@ def test_serve_says_that_the_host_is_unknown():
     assert "Traceback" not in ended.stderr
 
 
-# BUG: a ready file that cannot be written ends the server with a traceback, after the ready text.
 def test_serve_says_that_the_ready_file_cannot_be_written(tmp_path):
     ended = run("serve", "--port", 0, "--ready-file", tmp_path / "missing" / "ready")
     assert ended.returncode in (1, 2)
@@ -297,7 +294,6 @@ def test_serve_says_that_the_ready_file_cannot_be_written(tmp_path):
     assert str(tmp_path / "missing") in ended.stderr
 
 
-# BUG: with two addresses waitress makes a MultiSocketServer, which has no `effective_port`.
 def test_server_listens_when_a_name_has_two_addresses():
     """As `localhost` often has; here both are IPv4, which every machine can listen on."""
     ended = run_where(
@@ -366,7 +362,6 @@ def read_answer(connection: socket.socket) -> tuple[int, bytes]:
         return status, stream.read(int(headers[b"content-length"]))
 
 
-# BUG: `run` leaves the trigger and the open connections as they are: a ResourceWarning each, later,
 # in whatever test the collector runs.
 def test_stopped_server_leaves_no_connection_open(make_app):
     server = Server(make_app(), "127.0.0.1", 0, max_body=1000)

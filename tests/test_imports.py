@@ -1,0 +1,153 @@
+"""Who may import what: one door per dependency, arrows one way, and a light `import emulator`."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import emulator
+
+ROOT = Path(emulator.__file__).parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
+    for path in sorted(ROOT.rglob("*.py"))
+}
+# A package, and the modules that may import it.
+DOORS = {
+    "flask": {"app", "surface", "web"},
+    "marshmallow": {"schemas", "fields", "operations"},
+    "yaml": {"documents"},
+    "werkzeug": {"app", "bodies", "media", "surface", "web"},
+    "waitress": {"server"},
+    "click": {"__main__"},
+    "PIL": {
+        "mock", "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
+        "drawing.text",
+    },
+}  # fmt: skip
+LAZY = {"PIL"}  # imported within functions only
+HEAVY = ("flask", "marshmallow", "yaml", "werkzeug", "waitress", "click", "PIL")
+
+
+def is_for_types_only(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
+    """Full names that are imported when the module is, or also when its functions are called."""
+    for node in ast.iter_child_nodes(tree):
+        if is_for_types_only(node):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(node, inside_functions=inside_functions)
+
+
+def packages(module: str, *, inside_functions: bool) -> set[str]:
+    names = imports(SOURCES[module], inside_functions=inside_functions)
+    return {name.partition(".")[0] for name in names}
+
+
+def own_modules(module: str) -> set[str]:
+    """The modules of ours that a module needs to be imported."""
+    found = set()
+    for name in imports(SOURCES[module], inside_functions=False):
+        if name.startswith("emulator."):
+            steps = name.split(".")[1:]
+            ends = [".".join(steps[:end]) for end in range(len(steps), 0, -1)]
+            found |= {
+                next(full for end in ends for full in (end, f"{end}.__init__") if full in SOURCES)
+            }
+    return found - {module}
+
+
+@pytest.mark.parametrize("package", DOORS)
+def test_package_is_imported_at_its_doors_only(package: str) -> None:
+    importers = {module for module in SOURCES if package in packages(module, inside_functions=True)}
+    assert importers == DOORS[package]
+
+
+@pytest.mark.parametrize("package", sorted(LAZY))
+def test_package_is_imported_within_functions_only(package: str) -> None:
+    at_once = {module for module in SOURCES if package in packages(module, inside_functions=False)}
+    assert at_once == set()
+
+
+def test_nothing_else_is_imported() -> None:
+    known = {*sys.stdlib_module_names, "emulator", *DOORS}
+    found = {
+        module: strangers
+        for module in SOURCES
+        if (strangers := packages(module, inside_functions=True) - known)
+    }
+    assert found == {}
+
+
+def test_imports_do_not_go_round_in_a_circle() -> None:
+    graph = {module: own_modules(module) for module in SOURCES}
+    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
+    assert order.index("errors") < order.index("spec") < order.index("app")
+
+
+# Right of a module stand those that it may not need: the arrows point one way.
+@pytest.mark.parametrize(
+    ("layer", "above"),
+    [
+        ({"errors", "clock", "config", "prompt_text"}, {"spec", "forms", "schemas", "store"}),
+        ({"spec", "forms", "schemas"}, {"store", "lifecycle", "files", "services", "app"}),
+        ({"lifecycle", "store", "files", "outbound", "backend"}, {"callbacks", "runner", "mock"}),
+        ({"mock", "callbacks", "runner"}, {"services", "jobs", "operations", "app"}),
+        ({"services", "jobs"}, {"operations", "app", "control", "__main__"}),
+        ({"operations"}, {"app", "control", "__main__"}),
+    ],
+)  # fmt: skip
+def test_module_needs_nothing_that_stands_above_it(layer: set[str], above: set[str]) -> None:
+    for module in layer:
+        needed, more = set(), {module}
+        while more:
+            needed |= more
+            more = {name for found in more for name in own_modules(found)} - needed
+        assert needed & above == set(), module
+
+
+def test_handlers_know_no_http() -> None:
+    for module in SOURCES:
+        if module.startswith("handlers."):
+            found = packages(module, inside_functions=True)
+            assert found & {"flask", "werkzeug", "http", "waitress"} == set()
+
+
+def loaded_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT.parent, capture_output=True, check=True, text=True
+    )
+    return {name.partition(".")[0] for name in done.stdout.split()}
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import emulator", "from emulator import Config; Config()", "from emulator import Backend"],
+)
+def test_import_is_light(code: str) -> None:
+    assert loaded_after(code) & set(HEAVY) == set()
+
+
+def test_application_starts_without_pillow() -> None:
+    loaded = loaded_after("from emulator import Config, create_app; create_app(Config()).close()")
+    assert "flask" in loaded
+    assert loaded & {"PIL", "torch", "requests", "sqlalchemy", "hypothesis", "pytest"} == set()
+
+
+def test_public_names_are_what_they_say() -> None:
+    assert {name for name in emulator.__all__ if getattr(emulator, name).__name__ != name} == set()
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = emulator.nothing

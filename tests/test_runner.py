@@ -1,0 +1,357 @@
+"""When jobs run: on threads as time passes, or in the request's own thread."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from emulator.clock import TICK, SystemClock, VirtualClock
+from emulator.runner import WORK, ManualRunner, ThreadRunner
+from emulator.store import Job, MemoryStore, Row
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SOON = 5.0  # seconds that a test waits for another thread at most
+
+
+class Work:
+    """What jobs do: note themselves, then what a test has set for their kind, then end."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self._lock = threading.Condition()
+        self.done: list[tuple[str, datetime]] = []
+        self.acts: dict[str, Callable[[Job], object]] = {}
+
+    def __call__(self, job: Job, now: datetime) -> None:
+        self.acts.get(job.kind, lambda job: None)(job)
+        self._store.end_job(job)
+        with self._lock:
+            self.done.append((job.kind, now))
+            self._lock.notify_all()
+
+    @property
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.done]
+
+    def wait_for(self, *kinds: str) -> None:
+        with self._lock:
+            assert self._lock.wait_for(lambda: set(kinds) <= set(self.kinds), SOON), self.kinds
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def work(store: MemoryStore) -> Work:
+    return Work(store)
+
+
+@pytest.fixture
+def row(store: MemoryStore) -> Row:
+    return store.insert("tune", 1, {})
+
+
+# -- on the virtual clock ------------------------------------------------------------------------
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock(START)
+
+
+@pytest.fixture
+def manual(store: MemoryStore, clock: VirtualClock, work: Work) -> ManualRunner:
+    return ManualRunner(store, clock, work)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+def test_manual_runner_runs_what_is_due_in_order_and_at_its_time(
+    manual: ManualRunner, store: MemoryStore, row: Row, clock: VirtualClock, work: Work
+) -> None:
+    for kind, due in (("c", 2), ("a", 1), ("d", 2), ("e", 4)):
+        store.add_job(kind, row, at(due))
+    manual.settle()
+    assert work.done == []
+    clock.advance(timedelta(seconds=3))
+    manual.begin_answer()
+    assert work.done == [("a", at(1)), ("c", at(2)), ("d", at(2))]
+    assert clock.now() == at(3)
+
+
+def test_manual_runner_runs_jobs_that_jobs_make_when_they_are_due_too(
+    manual: ManualRunner, store: MemoryStore, row: Row, clock: VirtualClock, work: Work
+) -> None:
+    work.acts["a"] = lambda job: (
+        store.add_job("b", row, job.due + TICK),
+        store.add_job("d", row, job.due + 9 * TICK),
+    )
+    store.add_job("a", row, at(1))
+    store.add_job("c", row, at(3))
+    clock.advance(5 * TICK)
+    manual.settle()
+    assert work.done == [("a", at(1)), ("b", at(2)), ("c", at(3))]
+
+
+def test_manual_runner_moves_the_clock_one_tick_with_each_answer(
+    manual: ManualRunner, clock: VirtualClock
+) -> None:
+    manual.begin_answer()
+    assert clock.now() == START
+    assert manual.end_answer()() is None
+    assert clock.now() == START + TICK
+
+
+def test_manual_runner_finishes_all_work_and_moves_the_clock_to_the_last_due_time(
+    manual: ManualRunner, store: MemoryStore, row: Row, clock: VirtualClock, work: Work
+) -> None:
+    work.acts["start_tune"] = lambda job: store.add_job("train_tune", row, job.due + 5 * TICK)
+    store.add_job("start_tune", row, at(1))
+    store.add_job("start_prompt", row, at(3))
+    store.add_job("expire_tune", row, at(2))
+    assert manual.finish() == 3
+    assert work.done == [("start_tune", at(1)), ("start_prompt", at(3)), ("train_tune", at(6))]
+    assert clock.now() == at(6)
+    manual.settle()
+    assert work.done[3:] == [("expire_tune", at(2))]
+
+
+def test_manual_runner_does_not_turn_the_clock_back_when_it_finishes(
+    manual: ManualRunner, store: MemoryStore, row: Row, clock: VirtualClock
+) -> None:
+    store.add_job("start_tune", row, at(1))
+    clock.advance(9 * TICK)
+    manual.finish()
+    assert clock.now() == at(9)
+
+
+def test_manual_runner_counts_every_job_that_it_finishes(
+    manual: ManualRunner, store: MemoryStore, row: Row, clock: VirtualClock
+) -> None:
+    store.add_job("start_tune", row, START)
+    store.add_job("train_tune", row, at(1))
+    assert manual.finish() == 2
+
+
+# -- on threads ----------------------------------------------------------------------------------
+@pytest.fixture
+def threads(store: MemoryStore, work: Work) -> Iterator[ThreadRunner]:
+    runner = ThreadRunner(store, SystemClock(), work)
+    yield runner
+    runner.stop()
+
+
+@pytest.fixture
+def add(threads: ThreadRunner, store: MemoryStore, row: Row) -> Callable[..., Job]:
+    """Adds a job as a request does, due now or in some seconds."""
+
+    def make(kind: str, seconds: float = 0) -> Job:
+        job = store.add_job(kind, row, SystemClock().now() + timedelta(seconds=seconds))
+        threads.notice(job)
+        return job
+
+    return make
+
+
+def elsewhere(act: Callable[[], Any]) -> None:
+    """Do it in a thread that answers no request."""
+    thread = threading.Thread(target=act)
+    thread.start()
+    thread.join(SOON)
+    assert not thread.is_alive()
+
+
+def test_thread_runner_runs_jobs_once_they_are_due(
+    threads: ThreadRunner, add: Any, work: Work, store: MemoryStore
+) -> None:
+    add("before")
+    threads.start()
+    work.wait_for("before")
+    later = add("later", 3600)
+    due = add("due", 0.02)
+    work.wait_for("due")
+    assert [job.id for job in store.jobs()] == [later.id]
+    assert dict(work.done)["due"] >= due.due
+
+
+def test_thread_runner_runs_a_job_that_is_due_before_the_one_it_waits_for(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    add("later", 3600)
+    threads.start()
+    add("first")
+    work.wait_for("first")
+    add("second", 0.01)
+    work.wait_for("second")
+
+
+def test_thread_runner_runs_several_jobs_at_a_time(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    meet = threading.Barrier(3)
+    work.acts = dict.fromkeys("abc", lambda job: meet.wait(SOON))
+    threads.start()
+    for kind in "abc":
+        add(kind)
+    work.wait_for(*"abc")
+    assert not meet.broken
+
+
+def test_thread_runner_goes_on_when_a_job_raises(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    def fail(job: Job) -> None:
+        raise ZeroDivisionError
+
+    work.acts["bad"] = fail
+    threads.start()
+    for _ in range(9):
+        add("bad")
+    add("good")
+    work.wait_for("good")
+    assert threads.finish() == 0
+
+
+def test_thread_runner_holds_a_requests_jobs_until_its_answer_has_been_sent(
+    threads: ThreadRunner, add: Any, work: Work, store: MemoryStore
+) -> None:
+    threads.begin_answer()
+    held = [add("held"), add("held too")]
+    threads.start()
+    elsewhere(lambda: add("other"))
+    work.wait_for("other")  # it is due after those that are held, so they were passed over
+    assert [job.state for job in store.jobs()] == ["waiting", "waiting"]
+    release = threads.end_answer()
+    elsewhere(lambda: add("another"))
+    work.wait_for("another")
+    assert [job.id for job in store.jobs()] == [job.id for job in held]
+    release()
+    work.wait_for("held", "held too")
+
+
+def test_thread_runner_holds_only_the_jobs_of_the_request_itself(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    threads.start()
+    threads.begin_answer()
+    elsewhere(lambda: add("other"))
+    work.wait_for("other")
+    threads.end_answer()()
+    add("after")
+    work.wait_for("after")
+
+
+def test_thread_runner_holds_a_job_that_is_made_while_the_loop_looks(
+    store: MemoryStore, row: Row, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = ThreadRunner(store, SystemClock(), work)
+    claim = store.claim_job
+    made: list[Job] = []
+    looked = threading.Event()
+
+    def answer() -> None:
+        runner.begin_answer()
+        with store.transaction():
+            made.append(store.add_job("held", row, START))
+            runner.notice(made[0])
+
+    def claim_job(*args: Any, **kwargs: Any) -> Job | None:
+        if not made:
+            elsewhere(answer)
+        found = claim(*args, **kwargs)
+        looked.set()
+        return found
+
+    monkeypatch.setattr(store, "claim_job", claim_job)
+    runner.start()
+    assert looked.wait(SOON)
+    state = [job.state for job in store.jobs()]
+    runner.stop()
+    assert state == ["waiting"]
+
+
+def test_thread_runner_finishes_all_work_whenever_it_is_due(
+    threads: ThreadRunner, add: Any, work: Work, store: MemoryStore
+) -> None:
+    work.acts["start_tune"] = lambda job: add("train_tune", 3600)
+    for kind in sorted(WORK - {"train_tune"}):
+        add(kind, 3600)
+    expiry = add("expire_tune", 3600)
+    assert threads.finish() == len(WORK)
+    assert set(work.kinds) == WORK
+    assert store.jobs() == [expiry]
+
+
+# `finish` itself until the hold lapses after 2 s.
+def test_thread_runner_finishes_work_at_once_when_a_request_asks_for_it(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    work.acts["start_tune"] = lambda job: add("train_tune", 3600)
+    add("start_tune", 3600)
+    begin = time.monotonic()
+    threads.begin_answer()
+    threads.finish()
+    threads.end_answer()()
+    assert work.kinds == ["start_tune", "train_tune"]
+    assert time.monotonic() - begin < 1
+
+
+def test_thread_runner_finishes_only_when_jobs_that_run_have_ended(
+    threads: ThreadRunner, add: Any, work: Work
+) -> None:
+    started, go = threading.Event(), threading.Event()
+
+    def train(job: Job) -> None:
+        started.set()
+        assert go.wait(SOON)
+        add("start_prompt", 3600)
+
+    work.acts["train_tune"] = train
+    threads.start()
+    add("train_tune")
+    assert started.wait(SOON)
+    finishing = threading.Thread(target=threads.finish)
+    finishing.start()
+    finishing.join(0.05)
+    assert finishing.is_alive()
+    go.set()
+    finishing.join(SOON)
+    assert work.kinds == ["train_tune", "start_prompt"]
+
+
+def test_thread_runner_lets_running_jobs_end_when_it_stops(
+    store: MemoryStore, row: Row, work: Work
+) -> None:
+    runner = ThreadRunner(store, SystemClock(), work)
+    started, stopped = threading.Event(), threading.Event()
+    early: list[bool] = []
+
+    def train(job: Job) -> None:
+        started.set()
+        early.append(stopped.wait(0.05))
+
+    work.acts["train_tune"] = train
+    store.add_job("train_tune", row, SystemClock().now())
+    waiting = store.add_job("later", row, SystemClock().now() + timedelta(hours=1))
+    runner.start()
+    assert started.wait(SOON)
+    runner.stop()
+    stopped.set()
+    assert (early, work.kinds, store.jobs()) == ([False], ["train_tune"], [waiting])
+
+
+def test_thread_runner_stops_when_it_has_not_started(threads: ThreadRunner) -> None:
+    threads.stop()
+    threads.stop()
+
+
+def test_answer_without_jobs_releases_nothing(threads: ThreadRunner) -> None:
+    before = threading.active_count()
+    threads.begin_answer()
+    assert threads.end_answer()() is None
+    assert threading.active_count() == before

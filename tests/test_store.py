@@ -1,0 +1,433 @@
+"""The store against a plain model of it, transactions that fail, and the job table."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+)
+
+from emulator.store import FIRST_ID, Job, MemoryStore, Query, Row
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TABLES = st.sampled_from(["tune", "like"])
+OWNERS = st.sampled_from([None, 1, 2])
+REFS = st.lists(st.sampled_from([5, 6, "pack:5"]), max_size=3).map(tuple)
+DATA = st.dictionaries(st.sampled_from(["title", "state"]), st.integers(0, 3), max_size=2)
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
+
+
+def failing(store: MemoryStore, act: Callable[[], object]) -> None:
+    """Do something in a transaction that then fails."""
+    with store.transaction():
+        act()
+        raise KeyError
+
+
+def even(row: Row) -> bool:
+    return row.id % 2 == 0
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Keeps (table, id) -> (owner, data, refs), and looks through all of it.
+
+    What a row is after a reset is another row, even if it has the same id.
+    """
+
+    rows = Bundle("rows")
+
+    @initialize()
+    def begin(self) -> None:
+        self.store = MemoryStore()
+        self.model: dict[tuple[str, int], tuple[int | None, dict[str, Any], tuple[Any, ...]]] = {}
+        self.made: dict[str, list[int]] = {"tune": [], "like": []}
+        self.uids: set[int] = set()  # since the last reset
+
+    def is_of_now(self, row: Row) -> bool:
+        known = self.model.get((row.table, row.id))
+        return known is not None and row.uid in self.uids
+
+    # -- what changes rows -----------------------------------------------------------------------
+    @rule(target=rows, table=TABLES, owner=OWNERS, data=DATA, refs=REFS)
+    def insert(self, table: str, owner: int | None, data: Any, refs: Any) -> Row:
+        row = self.store.insert(table, owner, data, refs=refs)
+        assert row.id == max([*self.made[table], FIRST_ID.get(table, 1) - 1]) + 1
+        assert row.uid not in self.uids
+        self.made[table].append(row.id)
+        self.uids.add(row.uid)
+        self.model[table, row.id] = (owner, {**data, "id": row.id}, refs)
+        return row
+
+    @rule(target=rows, row=rows, changes=DATA, refs=st.none() | REFS)
+    def update(self, row: Row, changes: Any, refs: Any) -> Row:
+        new = self.store.update(row, changes, refs=refs)
+        if self.is_of_now(row):
+            owner, data, old = self.model[row.table, row.id]
+            known = (owner, {**data, **changes}, old if refs is None else refs)
+            self.model[row.table, row.id] = known
+            assert (new.owner, dict(new), new.refs) == known
+            assert new.rendered == {}
+        else:
+            assert new is row
+        return new
+
+    @rule(row=rows)
+    def delete(self, row: Row) -> None:
+        """Any version of the row, also one that was deleted already."""
+        self.store.delete(row)
+        if self.is_of_now(row):
+            del self.model[row.table, row.id]
+
+    @rule(table=TABLES, owner=OWNERS, data=DATA, refs=REFS, row=rows, new_refs=REFS, other=rows)
+    def fail_in_a_transaction(
+        self, table: str, owner: Any, data: Any, refs: Any, row: Row, new_refs: Any, other: Row
+    ) -> None:
+        def act() -> None:
+            made = self.store.insert(table, owner, data, refs=refs)
+            self.made[table].append(made.id)
+            self.store.update(row, data, refs=new_refs)
+            with self.store.transaction():
+                self.store.delete(other)
+                self.store.update(made, {"title": 9}, refs=new_refs)
+            self.store.update(row, {"title": 8}, refs=refs)
+
+        with pytest.raises(KeyError):
+            failing(self.store, act)
+
+    @rule(target=rows, table=TABLES, owner=OWNERS, data=DATA, refs=REFS, row=rows)
+    def succeed_in_a_transaction(
+        self, table: str, owner: Any, data: Any, refs: Any, row: Row
+    ) -> Row:
+        with self.store.transaction():
+            made = self.insert(table, owner, data, refs)
+            self.delete(row)
+        return made
+
+    @rule(row=rows)
+    def current(self, row: Row) -> None:
+        found = self.store.current(row)
+        assert (found is not None) is self.is_of_now(row)
+        assert found is None or found is self.store.get(row.table, row.id)
+
+    # -- what reads them -------------------------------------------------------------------------
+    @rule(
+        table=TABLES,
+        owner=OWNERS,
+        ref=st.sampled_from([None, 5, 6, "pack:5"]),
+        before=st.none() | st.integers(0, 6),
+        offset=st.integers(0, 3),
+        limit=st.none() | st.integers(0, 3),
+        test=st.sampled_from([None, even]),
+    )
+    def find(
+        self, table: str, owner: Any, ref: Any, before: Any, offset: int, limit: Any, test: Any
+    ) -> None:
+        before_id = None if before is None else FIRST_ID.get(table, 1) + before
+        found = self.store.find(table, Query(owner, ref, before_id, offset, limit, test))
+        ids = [
+            id
+            for (of, id), (its_owner, _, refs) in sorted(self.model.items(), reverse=True)
+            if of == table
+            and its_owner == owner
+            and (ref is None or ref in refs)
+            and (before_id is None or id < before_id)
+            and (test is None or id % 2 == 0)
+        ]
+        assert [row.id for row in found] == ids[offset : None if limit is None else offset + limit]
+
+    @invariant()
+    def rows_are_those_of_the_model(self) -> None:
+        for table in ("tune", "like"):
+            for id in self.made[table]:
+                row = self.store.get(table, id)
+                known = self.model.get((table, id))
+                assert (row and (row.owner, dict(row), row.refs)) == known
+
+    @rule()
+    def reset(self) -> None:
+        self.store.reset()
+        self.model.clear()
+        self.uids.clear()
+        for ids in self.made.values():
+            ids.clear()
+
+
+TestStoreIsItsModel = StoreMachine.TestCase
+TestStoreIsItsModel.settings = settings(
+    derandomize=True, deadline=None, max_examples=80, stateful_step_count=30
+)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+# -- rows ----------------------------------------------------------------------------------------
+def test_id_is_not_used_again_when_its_row_was_deleted(store: MemoryStore) -> None:
+    first = store.insert("tune", 1, {})
+    store.delete(first)
+    assert store.insert("tune", 1, {}).id == first.id + 1
+
+
+def test_first_ids_are_above_those_of_the_gallery(store: MemoryStore) -> None:
+    store.insert("tune", None, {}, id=690204)
+    assert {table: store.insert(table, 1, {}).id for table in (*FIRST_ID, "like")} == {
+        "tune": 5_000_001,
+        "prompt": 45_000_001,
+        "pack": 5_001,
+        "like": 1,
+    }
+
+
+def test_row_is_a_mapping_that_a_change_leaves_as_it_was(store: MemoryStore) -> None:
+    row = store.insert("tune", 1, {"title": "a"})
+    row.rendered["Tune"] = b"{}"
+    new = store.update(row, {"title": "b"})
+    assert (dict(row), len(row), row.rendered) == (
+        {"title": "a", "id": row.id},
+        2,
+        {"Tune": b"{}"},
+    )
+    assert (new["title"], new.rendered) == ("b", {})
+
+
+def test_change_is_made_to_the_newest_version(store: MemoryStore) -> None:
+    old = store.insert("tune", 1, {"a": 1, "b": 1})
+    store.update(old, {"a": 2})
+    assert dict(store.update(old, {"b": 2})) == {"a": 2, "b": 2, "id": old.id}
+
+
+def test_deleted_row_stays_deleted_when_it_is_changed(store: MemoryStore) -> None:
+    row = store.insert("tune", 1, {})
+    store.delete(row)
+    store.update(row, {"title": "a"}, refs=(5,))
+    assert store.get("tune", row.id) is None
+    assert store.find("tune", Query(1, ref=5)) == []
+
+
+def test_row_from_before_a_reset_does_not_touch_the_new_one(store: MemoryStore) -> None:
+    old = store.insert("tune", 1, {"title": "old"})
+    store.reset()
+    new = store.insert("tune", 2, {"title": "new"})
+    store.update(old, {"title": "changed"})
+    assert store.get("tune", new.id) == new
+    store.delete(old)
+    assert store.get("tune", new.id) is not None
+
+
+# -- transactions --------------------------------------------------------------------------------
+def test_transaction_that_fails_takes_jobs_back_and_calls_what_it_was_given(
+    store: MemoryStore,
+) -> None:
+    row = store.insert("tune", 1, {})
+    kept = store.add_job("train_tune", row, NOW)
+    called: list[int] = []
+
+    def act() -> None:
+        store.on_rollback(lambda: called.append(1))
+        store.cancel_jobs(row)
+        store.add_job("expire_tune", row, NOW)
+        store.on_rollback(lambda: called.append(2))
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    assert called == [2, 1]
+    assert store.jobs() == [kept]
+    assert store.claim_job(NOW) is not None
+
+
+def test_transaction_that_succeeds_calls_nothing(store: MemoryStore) -> None:
+    called: list[int] = []
+    with store.transaction():
+        store.on_rollback(lambda: called.append(1))
+
+    def act() -> None:
+        pass
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    assert called == []
+
+
+def test_on_commit_is_called_after_the_outermost_transaction_and_only_if_it_succeeds(
+    store: MemoryStore,
+) -> None:
+    called: list[str] = []
+    store.on_commit(lambda: called.append("at once"))
+    with store.transaction():
+        with store.transaction():
+            store.on_commit(lambda: called.append("later"))
+        assert called == ["at once"]
+    assert called == ["at once", "later"]
+    with pytest.raises(KeyError):
+        failing(store, lambda: store.on_commit(lambda: called.append("never")))
+    with store.transaction():
+        pass
+    assert called == ["at once", "later"]
+
+
+def test_transaction_within_another_ends_with_it(store: MemoryStore) -> None:
+    made: list[Row] = []
+
+    def act() -> None:
+        with store.transaction():
+            made.append(store.insert("tune", 1, {}))
+        assert store.get("tune", made[0].id)
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    assert store.get("tune", made[0].id) is None
+
+
+def test_transaction_that_fails_lets_a_running_job_go_on(store: MemoryStore) -> None:
+    row = store.insert("tune", 1, {})
+    store.add_job("train_tune", row, NOW)
+    job = store.claim_job(NOW)
+    assert job
+
+    def act() -> None:
+        store.cancel_jobs(row)
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    assert store.report(job, {}) is True
+
+
+def test_on_rollback_of_one_thread_does_not_join_another_ones_transaction(
+    store: MemoryStore,
+) -> None:
+    called: list[int] = []
+    other = threading.Thread(target=lambda: store.on_rollback(lambda: called.append(1)))
+
+    def act() -> None:
+        other.start()
+        other.join(0.1)  # it may wait for the transaction to end
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    other.join(5)
+    assert called == []
+
+
+def test_transactions_of_two_threads_do_not_mix(store: MemoryStore) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        with store.transaction():
+            order.append("other")
+
+    thread = threading.Thread(target=other)
+    with store.transaction():
+        thread.start()
+        thread.join(0.05)
+        order.append("first")
+    thread.join(5)
+    assert order == ["first", "other"]
+
+
+# -- jobs ----------------------------------------------------------------------------------------
+def claimed(store: MemoryStore, now: datetime | None, **kwargs: Any) -> list[str]:
+    kinds = []
+    while job := store.claim_job(now, **kwargs):
+        kinds.append(job.kind)
+    return kinds
+
+
+@pytest.fixture
+def row(store: MemoryStore) -> Row:
+    return store.insert("tune", 1, {})
+
+
+def test_jobs_are_claimed_in_the_order_of_due_time_and_then_of_id(
+    store: MemoryStore, row: Row
+) -> None:
+    for kind, due in (("c", 2), ("a", 1), ("d", 2), ("e", 9), ("b", 1)):
+        store.add_job(kind, row, later(due))
+    assert [job.kind for job in store.jobs()] == list("abcde")
+    assert claimed(store, later(0)) == []
+    assert claimed(store, later(2)) == list("abcd")
+    assert claimed(store, None) == ["e"]
+
+
+def test_claimed_job_is_running_with_one_more_attempt(store: MemoryStore, row: Row) -> None:
+    added = store.add_job("train_tune", row, NOW)
+    assert added == Job(added.id, "train_tune", "tune", row.id, row.uid, NOW)
+    job = store.claim_job(later(1))
+    assert job == replace(added, state="running", attempt=1, lease=later(1))
+    assert store.jobs() == [job]
+
+
+def test_claim_passes_over_jobs_to_skip_and_kinds_that_are_not_asked_for(
+    store: MemoryStore, row: Row
+) -> None:
+    jobs = [store.add_job(kind, row, later(at)) for at, kind in enumerate("abca")]
+    assert claimed(store, None, skip={jobs[0].id}, kinds={"a", "b"}) == ["b", "a"]
+    assert store.next_due() == later(0)
+    assert store.next_due(skip={jobs[0].id}) == later(2)
+    assert claimed(store, None) == ["a", "c"]
+
+
+def test_next_due_is_that_of_the_first_waiting_job(store: MemoryStore, row: Row) -> None:
+    assert store.next_due() is None
+    first, second = (store.add_job("a", row, later(at)) for at in (1, 2))
+    assert store.next_due() == later(1)
+    store.claim_job(later(1))
+    assert store.next_due() == later(2)
+    store.end_job(second)
+    assert store.next_due() is None
+    store.end_job(first)
+    assert store.jobs() == []
+
+
+def test_ended_job_is_not_claimed_and_ends_only_once(store: MemoryStore, row: Row) -> None:
+    job = store.add_job("a", row, NOW)
+    store.end_job(job)
+    store.end_job(job)
+    assert store.claim_job(None) is None
+
+
+def test_cancelling_drops_waiting_jobs_and_asks_running_ones_to_stop(
+    store: MemoryStore, row: Row
+) -> None:
+    other = store.insert("tune", 1, {})
+    for _ in range(2):
+        store.add_job("a", row, NOW)
+    kept = store.add_job("b", other, NOW)
+    running = store.claim_job(NOW)
+    assert running
+    assert store.report(running, {"steps": 1}) is True
+    assert store.jobs()[0].progress == {"steps": 1}
+    store.cancel_jobs(row)
+    assert [job.id for job in store.jobs()] == [running.id, kept.id]
+    assert store.report(running, {"steps": 2}) is False
+    store.end_job(running)
+    assert store.report(running, {"steps": 3}) is False
+
+
+def test_reset_forgets_jobs(store: MemoryStore, row: Row) -> None:
+    store.add_job("a", row, NOW)
+    store.reset()
+    assert (store.jobs(), store.next_due(), store.claim_job(None)) == ([], None, None)
+
+
+def test_job_from_before_a_reset_does_not_end_a_new_one(store: MemoryStore, row: Row) -> None:
+    old = store.add_job("a", row, NOW)
+    store.reset()
+    new = store.add_job("b", store.insert("tune", 1, {}), NOW)
+    store.end_job(old)
+    assert store.jobs() == [new]
+    assert store.report(old, {}) is False
