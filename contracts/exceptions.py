@@ -31,7 +31,7 @@ RULES = {
     "must contain at least one image": "pictures are needed where no tune_ids are given",
 }
 # A generated form whose *additional* fields break Rack's bracket rules, which refuse the request.
-NAME = re.compile(r"[^\[\]]+(\[[^\[\]]*[^\[\]]\]|\[\])*")
+NAME = re.compile(r"[^\[\]]+(\[[^\[\]]+\])*")
 FORM_RULES = ("is sent as two kinds of thing", "has no name", "levels", "cannot be parsed")
 
 

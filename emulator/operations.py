@@ -1,7 +1,6 @@
 """One request: load it by the contract, call the handler, dump the answer by the contract."""
 
 import inspect
-import json
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from emulator.answers import Answer, Dumper
+from emulator.calls import Call, parse_json
 from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
-from emulator.forms import Coerce, check_text, compile_coercion, nest, read_json_text
+from emulator.forms import Coerce, compile_coercion, nest, read_json_text
 from emulator.schemas import Compiler, flat_messages
 from emulator.services import Caller, Services
 from emulator.spec import JSON, Node, Operation
@@ -20,7 +20,6 @@ from emulator.values import Empty, Made
 
 log = logging.getLogger(__name__)
 
-Pairs = Sequence[tuple[str, Any]]
 Handler = Callable[..., Any]
 WORKSPACE = "X-Workspace-Id"
 
@@ -32,22 +31,6 @@ class Loaded:
     given: Mapping[str, Any]
     workspace: str | None
     expand: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A request in plain values.
-
-    `fields` are a form's, files among them; `text` is a JSON body's.
-    """
-
-    path: Mapping[str, str]
-    query: Pairs
-    headers: Mapping[str, str]
-    content_type: str = ""
-    fields: Pairs = ()
-    text: bytes = b""
-    has_body: bool = False
 
 
 class Loader:
@@ -203,31 +186,6 @@ def _load_parameters(loader: Loader | None, read: Callable[[], Any]) -> dict[str
         found = flat_messages(error.messages)
         texts = [f"{name} {text}" for name, messages in found.items() for text in messages]
         raise BadRequest("; ".join(texts)) from None
-
-
-def parse_json(text: bytes) -> Any:
-    """Parse strictly: UTF-8, no NaN, no lone surrogates.
-
-    Raises BadRequest.
-    """
-    try:
-        value = json.loads(text, parse_constant=_refuse)
-        check_text(text, value)
-        return value
-    except (ValueError, RecursionError) as error:
-        raise BadRequest(f"the JSON body cannot be parsed: {_reason(error)}") from None
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at line {error.lineno}, column {error.colno}"
-    if isinstance(error, UnicodeError):
-        return "not valid UTF-8 text"
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)[:100]
 
 
 def bind(

@@ -11,11 +11,12 @@ from emulator.clock import Clock, SystemClock, VirtualClock
 from emulator.config import Config
 from emulator.errors import SetupError
 from emulator.files import Files, MemoryFiles
+from emulator.memory_store import MemoryStore
 from emulator.mock import MockBackend
 from emulator.runner import ManualRunner, Runner, ThreadRunner
 from emulator.schemas import Compiler
 from emulator.seed import Catalogue, load_catalogue
-from emulator.store import Job, MemoryStore, Row, Store
+from emulator.store import Job, Row, Store
 
 FAST = "fast"
 

@@ -13,9 +13,9 @@ from werkzeug.http import parse_options_header
 
 from emulator.answers import Answer
 from emulator.bodies import read_multipart, read_urlencoded
+from emulator.calls import Call
 from emulator.config import Config
 from emulator.errors import ApiError, BadRequest, Forbidden, TooLarge
-from emulator.operations import Call
 from emulator.spec import JSON, Operation
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"

@@ -13,7 +13,8 @@ import pytest
 from emulator import callbacks as callbacks_module
 from emulator.callbacks import Callbacks
 from emulator.clock import VirtualClock
-from emulator.store import MemoryStore, Query, Row
+from emulator.memory_store import MemoryStore
+from emulator.store import Query, Row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 5.0  # seconds that a test waits for another thread at most

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from emulator.clock import TICK, SystemClock, VirtualClock
+from emulator.memory_store import MemoryStore
 from emulator.runner import WORK, ManualRunner, ThreadRunner
-from emulator.store import Job, MemoryStore, Row
+from emulator.store import Job, Row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 5.0  # seconds that a test waits for another thread at most

@@ -17,7 +17,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from emulator.store import FIRST_ID, Job, MemoryStore, Query, Row
+from emulator.memory_store import MemoryStore
+from emulator.store import FIRST_ID, Job, Query, Row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = st.sampled_from(["tune", "like"])
