@@ -79,12 +79,9 @@ def cfg_scale(value: float | None, form: str) -> str | float | None:
 def pack(services: Services, row: Row, templates: Iterable[Row], origin: str) -> dict[str, Any]:
     """A pack, with its templates newest first: per class, their costs and pictures."""
     templates = list(templates)
-    classes = {
-        name: [t for t in templates if t.get("class_name") == name] for name in row["classes"]
-    }
+    classes: dict[str, list[Row]] = {name: [] for name in row["classes"]}
     for template in templates:
-        if template.get("class_name") not in classes:
-            classes.setdefault(template["class_name"], []).append(template)
+        classes.setdefault(template["class_name"], []).append(template)
     costs = {
         name: {
             "cost": PRICE_MC // 1000,

@@ -269,6 +269,15 @@ def test_own_pack_is_made_filled_and_run(api, lora):
     }
 
 
+def test_own_pack_shows_every_template_of_a_class(api, lora):
+    pack = api.post("/packs", {"pack": {"title": "Two", "base_tune_id": 1504944}})
+    texts = [f"<lora:{lora['id']}:1> ohwx woman, {place}" for place in ("inside", "outside")]
+    made = [api.prompt(1504944, text, pack_id=pack["id"], num_images=1)["id"] for text in texts]
+    shown = api.get(f"/p/{pack['id']}")
+    assert {row["id"] for row in shown["prompts_per_class"]["woman"]} == set(made)
+    assert shown["costs"]["woman"]["num_images"] == 2
+
+
 def test_characteristics_are_filled_when_an_own_pack_is_run(api, lora):
     """A template keeps its slots: filling them for the first tune would lose them for others."""
     pack = api.post("/packs", {"pack": {"title": "Mine", "base_tune_id": 1504944}})
