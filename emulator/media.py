@@ -18,8 +18,12 @@ from emulator.services import Services
 # An address never shows anything else: its key is made of the content.
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # An upload may be a web page; it must not act as one of this server's own.
-    "Content-Security-Policy": "sandbox; default-src 'none'; img-src 'self'; media-src 'self'",
+    # An upload may be a web page: it must not act as one of this server's own. A browser's own
+    # page around a picture or a video needs the rest.
+    "Content-Security-Policy": (
+        "sandbox allow-same-origin; default-src 'none'; "
+        "img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+    ),
     "X-Content-Type-Options": "nosniff",
 }
 REMEMBERED = 32  # drawn pictures
