@@ -41,9 +41,9 @@ def read_config(flags: dict[str, Any]) -> Config:
     Raises SetupError.
     """
     values = {
-        s.name: os.environ[PREFIX + s.name.upper()]
-        for s in fields(Config)
-        if PREFIX + s.name.upper() in os.environ
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
     }
     values |= {
         name: ",".join(v) if isinstance(v, tuple) else v
@@ -95,8 +95,7 @@ def serve(**flags: Any) -> None:
             app.close()
             reason = f"{config.ready_file}: {error.strerror}"
             raise click.ClickException(f"cannot write the ready file {reason}") from None
-    click.echo(f"Astria emulator ready on {url} - point a client at it:")
-    click.echo(f"export ASTRIA_BASE_URL={url} ASTRIA_API_KEY={key}")
+    click.echo(f"Astria emulator ready: export ASTRIA_BASE_URL={url} ASTRIA_API_KEY={key}")
     server.run()
     app.close()
 

@@ -40,14 +40,17 @@ class Callbacks:
         Within a transaction it is recorded with it, and sent when that has succeeded.
         """
         delivery = self._record(row, url, body)
-        self._store.on_commit(lambda: self._submit(delivery, row, after))
-
-    def _submit(self, delivery: Row, row: Row, after: Collection[Key]) -> None:
         done: Future[None] = Future()
+        # Within the transaction: whoever sees its outcome finds this call open.
         with self._lock:
             earlier = [call for call, key in self._open.items() if key in after]
             self._open[done] = (row.table, row.id)
-        _when_all(earlier, lambda: self._pool.submit(self._deliver, delivery, row, done))
+        self._store.on_rollback(lambda: self._end(done))
+
+        def submit() -> None:
+            self._pool.submit(self._deliver, delivery, row, done)
+
+        self._store.on_commit(lambda: _when_all(earlier, submit))
 
     def wait(self, seconds: float) -> bool:
         """Wait until no call is open; tells whether that is so."""
@@ -98,10 +101,16 @@ class Callbacks:
                 outbound.place_of(url),
                 outcome,
             )
+        except Exception:
+            log.exception("callback %s %d", row.table, row.id)
+            self._store.update(delivery, {"state": "failed", "error": "unexpected error"})
         finally:
-            with self._lock:
-                del self._open[done]
-            done.set_result(None)
+            self._end(done)
+
+    def _end(self, done: Future[None]) -> None:
+        with self._lock:
+            del self._open[done]
+        done.set_result(None)
 
 
 def _when_all(futures: list[Future[None]], act: Any) -> None:

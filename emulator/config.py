@@ -121,7 +121,8 @@ class Config:
         Raises SetupError with all that is wrong.
         """
         found: dict[str, Any] = {}
-        problems = []
+        unknown = values.keys() - {setting.name for setting in fields(cls)}
+        problems = [f"{PREFIX}{name.upper()}: there is no such setting" for name in sorted(unknown)]
         for setting in fields(cls):
             if setting.name not in values:
                 continue

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from emulator import wire
-from emulator.backend import GenerateJob, TrainJob
+from emulator.backend import Backend, GenerateJob, TrainJob
 from emulator.errors import BackendError, NotFound
 from emulator.inputs import kept_artefact
 from emulator.lifecycle import FINAL, IllegalStep, step
@@ -88,8 +88,15 @@ def start_tune(services: Services, job: Job, now: datetime) -> None:
     with services.store.transaction():
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        pause = backend.train_seconds(row) if backend.pretends else 0
-        services.schedule("train_tune", row, now + timedelta(seconds=pause))
+        after(services, "train_tune", row, now, backend, backend.train_seconds(row))
+
+
+def after(
+    services: Services, kind: str, row: Row, now: datetime, backend: Backend, seconds: float
+) -> None:
+    """Schedule a backend's work: at once, or when the time has passed that it pretends to take."""
+    pause = timedelta(seconds=seconds if backend.pretends else 0)
+    services.schedule(kind, row, now + pause)
 
 
 def train_tune(services: Services, job: Job, now: datetime) -> None:
@@ -156,8 +163,7 @@ def start_prompt(services: Services, job: Job, now: datetime) -> None:
                 raise BackendError(f"Tune {tune.id} could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        pause = backend.prompt_seconds(row) if backend.pretends else 0
-        services.schedule("generate_prompt", row, now + timedelta(seconds=pause))
+        after(services, "generate_prompt", row, now, backend, backend.prompt_seconds(row))
 
 
 def generate_prompt(services: Services, job: Job, now: datetime) -> None:

@@ -95,7 +95,8 @@ class MemoryStore:
             return row
 
     def get(self, table: str, id: int) -> Row | None:
-        return self._state.rows[table].get(id)
+        with self._lock:
+            return self._state.rows[table].get(id)
 
     def current(self, row: Row) -> Row | None:
         """The newest version of a row; None when it is gone, or another has its id."""
@@ -158,7 +159,7 @@ class MemoryStore:
         if old.refs == new.refs:
             self._state.rows[new.table][new.id] = new
         else:
-            self._drop(old)
+            self._unindex(old)
             self._put(new)
 
     def _unindex(self, row: Row) -> None:
@@ -252,6 +253,10 @@ class MemoryStore:
     def _go_on(self, job_id: int) -> None:
         if job_id in self._state.jobs:
             self._state.jobs[job_id] = replace(self._state.jobs[job_id], cancel=False)
+
+    def has_jobs(self, kinds: Collection[str]) -> bool:
+        with self._lock:
+            return any(job.kind in kinds for job in self._state.jobs.values())
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""

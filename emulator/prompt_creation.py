@@ -94,6 +94,7 @@ def make_prompt(
         refs: tuple[int | str, ...] = (*ids, mark, *pack_marks(attributes.get("pack_id")))
         row = services.store.insert("prompt", caller.account, fixed, refs=refs)
         row = services.store.update(row, {"files": keep_media(services, row, media)})
+        services.runner.expect(row)
         if not waits:
             services.schedule("start_prompt", row, now)
     return Made(row)

@@ -1,7 +1,6 @@
 """When work happens: on threads as time passes, or only when asked."""
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +10,7 @@ from typing import Protocol
 
 from emulator.clock import Clock, VirtualClock
 from emulator.holds import Holds
-from emulator.store import Job, Store
+from emulator.store import Job, Row, Store
 
 log = logging.getLogger(__name__)
 
@@ -22,15 +21,21 @@ WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
+LOOK_SECONDS = 0.02
 IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
 
 
 class Runner(Protocol):
-    """Takes up jobs. `begin_answer` and `end_answer` stand around a request in its thread."""
+    """Takes up jobs.
+
+    `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
+    `expect` of an object whose jobs, whoever makes them, wait for the answer too.
+    """
 
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def notice(self, job: Job) -> None: ...
+    def expect(self, row: Row) -> None: ...
     def begin_answer(self) -> None: ...
     def end_answer(self) -> Callable[[], None]: ...
     def settle(self) -> None: ...
@@ -53,6 +58,9 @@ class ManualRunner:
 
     def notice(self, job: Job) -> None:
         self._holds.add(job)
+
+    def expect(self, row: Row) -> None:
+        self._holds.expect(row)
 
     def begin_answer(self) -> None:
         self.settle()
@@ -124,16 +132,19 @@ class ThreadRunner:
         if not self._holds.add(job):
             self._tell()
 
+    def expect(self, row: Row) -> None:
+        self._holds.expect(row)
+
     def begin_answer(self) -> None:
         self._holds.begin()
 
     def end_answer(self) -> Callable[[], None]:
         """Returns what lets the request's jobs go, once its answer has been sent."""
-        jobs = self._holds.end()
+        held = self._holds.end()
 
         def release() -> None:
-            if jobs:
-                self._holds.release(jobs, grace=GRACE_SECONDS)
+            self._holds.release(held, grace=GRACE_SECONDS)
+            if held:
                 self._tell()
 
         return release
@@ -151,8 +162,9 @@ class ThreadRunner:
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
-            elif self._running or self._holds.lapse() < math.inf:
-                self._wait(seen, min(self._holds.lapse(), left))
+            elif self._store.has_jobs(WORK):
+                # Held, or run by another thread, which may be one that also finishes work.
+                self._wait(seen, min(self._holds.lapse(), left, LOOK_SECONDS))
             else:
                 break
         return done

@@ -17,6 +17,8 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 from waitress.task import ErrorTask
 
+from emulator.errors import TooLarge
+
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 1000
 DRAIN_SECONDS = 10.0
@@ -28,7 +30,10 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error = self.request.error
-        body = json.dumps({"status": error.code, "error": error.reason}, separators=(",", ":"))
+        told = {"status": error.code, "error": error.reason}
+        if error.code == 413:
+            told = TooLarge().body
+        body = json.dumps(told, separators=(",", ":"))
         self.status = f"{error.code} {error.reason}"
         self.content_length = len(body)
         self.response_headers.append(("Content-Type", "application/json"))
@@ -69,7 +74,7 @@ class Server:
         self._stopping = False
         self._told = threading.Event()
 
-    def stop(self, *_: Any) -> None:
+    def stop(self) -> None:
         """Take no new connections, and return from `run` when all answers are out.
 
         Safe in a signal handler, and in another thread.
@@ -106,5 +111,11 @@ class Server:
 
 
 def stop_on_signals(server: Server) -> None:
+    """The first signal drains; a second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        server.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, server.stop)
+        signal.signal(number, stop)

@@ -73,7 +73,7 @@ def server(target: Path, tmp_path: Path) -> Iterator[str]:
     watchdog = threading.Timer(DEADLINE_SECONDS, process.kill)
     watchdog.start()
     assert process.stdout
-    found = re.search(r"ready on (\S+)", process.stdout.readline())
+    found = re.search(r"ASTRIA_BASE_URL=(\S+)", process.stdout.readline())
     try:
         assert found, (tmp_path / "log").read_text()
         yield found[1]

@@ -1,0 +1,105 @@
+"""Jobs wait for the answer of the request that made them, or their object."""
+
+import math
+import threading
+from datetime import UTC, datetime
+
+import pytest
+
+from emulator import holds as holds_module
+from emulator import runner as runner_module
+from emulator.clock import SystemClock
+from emulator.holds import Holds
+from emulator.memory_store import MemoryStore
+from emulator.runner import ThreadRunner
+from emulator.store import Job, Row
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def row(store: MemoryStore) -> Row:
+    return store.insert("prompt", 1, {})
+
+
+@pytest.fixture
+def job(store: MemoryStore, row: Row) -> Job:
+    return store.add_job("start_prompt", row, NOW)
+
+
+def test_job_of_a_request_is_held_until_it_is_released(job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    assert holds.add(job)
+    held = holds.end()
+    assert job.id in holds
+    holds.release(held, grace=0)
+    assert job.id not in holds
+
+
+def test_job_without_a_request_is_not_held(job: Job) -> None:
+    assert not Holds().add(job)
+
+
+def test_released_job_is_held_for_the_grace(job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.add(job)
+    holds.release(holds.end(), grace=60)
+    assert job.id in holds
+
+
+def test_job_of_an_object_is_held_whoever_makes_it(row: Row, job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    made = []
+    worker = threading.Thread(target=lambda: made.append(holds.add(job)))
+    worker.start()
+    worker.join()
+    assert made == [True]
+    assert job.id in holds
+    holds.release(holds.end(), grace=0)
+    assert job.id not in holds
+
+
+def test_object_is_expected_no_longer_once_it_is_answered(row: Row, job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    holds.release(holds.end(), grace=60)
+    assert not holds.add(job)
+
+
+def test_hold_that_is_never_released_lapses_and_is_forgotten(job: Job, monkeypatch) -> None:
+    monkeypatch.setattr(holds_module, "HOLD_SECONDS", 0.0)
+    holds = Holds()
+    holds.begin()
+    holds.add(job)
+    assert job.id not in holds
+    assert holds.lapse() == math.inf
+    assert holds._until == {}
+
+
+def test_nothing_is_kept_of_what_was_released_at_once(row: Row, job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    holds.add(job)
+    holds.release(holds.end(), grace=0)
+    assert (holds._until, holds._objects) == ({}, {})
+
+
+def test_thread_runner_gives_a_released_job_its_grace(store, row, monkeypatch) -> None:
+    monkeypatch.setattr(runner_module, "GRACE_SECONDS", 60.0)
+    runner = ThreadRunner(store, SystemClock(), lambda job, now: None)
+    runner.begin_answer()
+    made = store.add_job("start_prompt", row, NOW)
+    runner.notice(made)
+    runner.end_answer()()
+    assert made.id in runner._holds
