@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
 
-.PHONY: serve test lint format clean
+.PHONY: serve test lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -16,6 +16,9 @@ lint: $(VENV)/tested  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/installed  ## Measure it, and Prism beside it where PRISM names it
+	$(BIN)/python -m tools.bench
 
 format: $(VENV)/tested  ## Put the code into its form
 	$(BIN)/ruff check --fix .
