@@ -20,7 +20,8 @@ class Holds:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._until: dict[int, float] = {}  # job id -> monotonic time at which it is let go anyway
-        self._objects: dict[tuple[str, int], Held] = {}  # made by a request, not yet answered
+        # Objects of requests that are not answered: what waits with them, and until when.
+        self._objects: dict[tuple[str, int], tuple[Held, float]] = {}
         self._answering = threading.local()
 
     def begin(self) -> None:
@@ -44,7 +45,7 @@ class Holds:
         held = self._current()
         if held is not None:
             with self._lock:
-                self._objects[row.table, row.id] = held
+                self._objects[row.table, row.id] = held, time.monotonic() + HOLD_SECONDS
 
     def end(self) -> Held:
         """The jobs of this thread's request, for `release`."""
@@ -65,7 +66,7 @@ class Holds:
     def release(self, held: Held, *, grace: float) -> None:
         """Let jobs go after so many seconds."""
         with self._lock:
-            self._objects = {key: of for key, of in self._objects.items() if of is not held}
+            self._objects = {key: of for key, of in self._objects.items() if of[0] is not held}
             for job_id in held:
                 if grace and job_id in self._until:
                     self._until[job_id] = time.monotonic() + grace
@@ -81,10 +82,12 @@ class Holds:
         with self._lock:
             now = time.monotonic()
             self._until = {job: until for job, until in self._until.items() if until > now}
+            self._objects = {key: of for key, of in self._objects.items() if of[1] > now}
             return min(self._until.values(), default=math.inf) - now
 
     def _current(self) -> Held | None:
         return getattr(self._answering, "jobs", None)
 
     def _of(self, job: Job) -> Held | None:
-        return self._objects.get((job.table, job.target))
+        held, until = self._objects.get((job.table, job.target), (None, 0.0))
+        return held if until > time.monotonic() else None

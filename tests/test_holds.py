@@ -86,6 +86,17 @@ def test_hold_that_is_never_released_lapses_and_is_forgotten(job: Job, monkeypat
     assert holds._until == {}
 
 
+def test_object_that_is_never_answered_holds_nothing_in_the_end(row, job, monkeypatch) -> None:
+    monkeypatch.setattr(holds_module, "HOLD_SECONDS", 0.0)
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    holds.end()
+    assert not holds.add(job)
+    holds.lapse()
+    assert holds._objects == {}
+
+
 def test_nothing_is_kept_of_what_was_released_at_once(row: Row, job: Job) -> None:
     holds = Holds()
     holds.begin()
