@@ -1,6 +1,7 @@
 """Make prompts: what is checked, filled in and stored, whoever asks for them."""
 
 import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +15,8 @@ from emulator.rules import broken_rules
 from emulator.services import FAST, Caller, Services
 from emulator.store import Query, Row
 from emulator.values import Made
+
+log = logging.getLogger(__name__)
 
 Attributes = Mapping[str, Any]
 # Attributes that make two prompts the same (docs/api/0-overview.md#idempotency, 2026-08-21).
@@ -97,6 +100,7 @@ def make_prompt(
         services.runner.expect(row)
         if not waits:
             services.schedule("start_prompt", row, now)
+    log.info("prompt %d: branch %s is served by the %s backend", row.id, branch, row["backend"])
     return Made(row)
 
 

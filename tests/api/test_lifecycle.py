@@ -340,3 +340,15 @@ def test_prompt_deleted_in_flight_leaves_no_pictures(slow):
     slow.call("DELETE", f"/prompts/{prompt['id']}")
     slow.finish()
     assert slow.call("GET", f"/prompts/{prompt['id']}").status_code == 404
+
+
+def test_log_and_header_tell_which_backend_serves_a_branch(api, caplog):
+    caplog.set_level("INFO", logger="emulator")
+    tune = {"title": "Jane", "name": "cat", "branch": "flux1", "image_urls": ["http://x/1"]}
+    made = api.call("POST", "/tunes", json={"tune": tune})
+    prompt = api.call("POST", "/tunes/666678/prompts", json={"prompt": {"text": "a boat"}})
+    assert made.headers["X-Astria-Emulator-Backend"] == "mock"
+    assert prompt.headers["X-Astria-Emulator-Backend"] == "mock"
+    assert f"tune {made.json['id']}: branch flux1 is served by the mock backend" in caplog.text
+    told = f"prompt {prompt.json['id']}: branch sdxl1 is served by the mock backend"
+    assert told in caplog.text
