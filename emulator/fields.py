@@ -19,6 +19,12 @@ BLANK = "can't be blank"
 Check = Callable[[Any], bool]
 INTEGER_BITS = {"int32": 31, "int64": 63}
 
+
+def _matches(pattern: str) -> Check:
+    search = _regex(pattern).search
+    return lambda value: search(value) is not None
+
+
 # keyword -> (argument -> test that a value passes, argument -> message)
 CHECKS: Mapping[str, tuple[Callable[[Any], Check], Callable[[Any], str]]] = {
     "enum": (
@@ -37,7 +43,7 @@ CHECKS: Mapping[str, tuple[Callable[[Any], Check], Callable[[Any], str]]] = {
         lambda step: lambda v: v % step == 0,
         lambda step: f"must be a multiple of {step}",
     ),
-    "pattern": (lambda text: lambda v: _regex(text).search(v) is not None, lambda _: "is invalid"),
+    "pattern": (_matches, lambda _: "is invalid"),
     "minItems": (lambda n: lambda v: len(v) >= n, lambda n: f"is too short (minimum is {n})"),
 }
 FORMATS = {"int32", "int64", "date-time", "uri", "email", "binary"}
