@@ -15,8 +15,6 @@ from emulator.assumptions import ASSUMPTIONS
 from emulator.config import PREFIX, Config
 from emulator.errors import SetupError
 
-log = logging.getLogger("emulator")
-
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command one flag for every field of Config."""

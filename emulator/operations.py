@@ -1,7 +1,6 @@
 """One request: load it by the contract, call the handler, dump the answer by the contract."""
 
 import inspect
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,6 @@ from emulator.services import Caller, Services
 from emulator.spec import JSON, Node, Operation
 from emulator.store import Row
 from emulator.values import Empty, Made
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 WORKSPACE = "X-Workspace-Id"
@@ -61,6 +58,9 @@ class BoundOperation:
         self._path = self._loader("path")
         self._query = self._loader("query")
         self._headers = self._loader("header")
+        names = [(p["in"], p["name"]) for p in operation.parameters]
+        self._lists = [n.removesuffix("[]") for _, n in names if n.endswith("[]")]
+        self._header_names = [name for place, name in names if place == "header"]
         self.status, schema = operation.success
         self._dump = Dumper(compiler, schema) if schema else None
 
@@ -100,15 +100,13 @@ class BoundOperation:
     def _sent_query(self, call: Call) -> dict[str, Any]:
         """Rails takes `name=man` where `name[]=man` is meant."""
         sent = nest(call.query)
-        lists = [p["name"] for p in self.operation.parameters if p["name"].endswith("[]")]
-        for name in (name.removesuffix("[]") for name in lists):
+        for name in self._lists:
             if isinstance(sent.get(name), str):
                 sent[name] = [sent[name]]
         return sent
 
     def _sent_headers(self, call: Call) -> dict[str, Any]:
-        names = [p["name"] for p in self.operation.parameters if p["in"] == "header"]
-        return {name: call.headers[name] for name in names if name in call.headers}
+        return {name: call.headers[name] for name in self._header_names if name in call.headers}
 
     def _load_body(self, call: Call) -> dict[str, Any]:
         value = self._wrapped(self._read_body(call))

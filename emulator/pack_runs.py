@@ -7,6 +7,7 @@ from typing import Any
 from emulator.access import unknown_places, visible
 from emulator.errors import Invalid, NotFound
 from emulator.inputs import kept_media
+from emulator.marks import template_mark
 from emulator.prompt_creation import make_prompt, prompt_attributes
 from emulator.prompt_text import fill, token_for, without_tokens
 from emulator.services import Caller, Services
@@ -25,7 +26,7 @@ DONE = {"status": 201, "message": "Prompts created"}
 
 def templates_of(services: Services, pack: Row) -> list[Row]:
     """A pack's templates, newest first."""
-    return services.store.find("prompt", Query(pack.owner, ref=f"pack:{pack.id}"))
+    return services.store.find("prompt", Query(pack.owner, ref=template_mark(pack.id)))
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from emulator.access import unknown_places
 from emulator.errors import Invalid, NotFound
 from emulator.inputs import keep_media, split_media
 from emulator.lifecycle import UNTIMED
+from emulator.marks import template_mark
 from emulator.prompt_text import fill, token_for, tokens, video_fields
 from emulator.rules import broken_rules
 from emulator.services import FAST, Caller, Services
@@ -93,7 +94,7 @@ def make_prompt(
             "prompt_likes_count": 0,
             "backend": services.backend_for(branch).name,
         }
-        ids = dict.fromkeys(tune.id for tune in (base, *uses))
+        ids = dict.fromkeys(tune.id for tune in uses)
         refs: tuple[int | str, ...] = (*ids, mark, *pack_marks(attributes.get("pack_id")))
         row = services.store.insert("prompt", caller.account, fixed, refs=refs)
         row = services.store.update(row, {"files": keep_media(services, row, media)})
@@ -188,7 +189,7 @@ def brief(tune: Row) -> dict[str, Any]:
 
 def pack_marks(pack_id: int | None) -> list[str]:
     """What a pack's templates are found by."""
-    return [f"pack:{pack_id}"] if pack_id else []
+    return [template_mark(pack_id)] if pack_id else []
 
 
 def fingerprint(attributes: Attributes) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from emulator.documents import load_yaml
 from emulator.files import Files
+from emulator.marks import slug_mark, template_mark
 from emulator.sizes import picture_size
 from emulator.store import Store
 
@@ -91,7 +92,7 @@ class Catalogue:
             "classes": classes,
         }
         row = {**times, **fixed, **shown, "use_multi": pack["multi"]}
-        store.insert("pack", None, row, id=pack["id"], refs=(f"slug:{pack['slug']}",))
+        store.insert("pack", None, row, id=pack["id"], refs=(slug_mark(pack["slug"]),))
         branch = next(tune["branch"] for tune in self.tunes if tune["id"] == pack["base_tune_id"])
         for template in sorted(pack["templates"], key=lambda row: row["id"]):
             attributes = {
@@ -130,7 +131,7 @@ class Catalogue:
                 None,
                 {**times, **finished, **home, **attributes},
                 id=template["id"],
-                refs=(f"pack:{pack['id']}",),
+                refs=(template_mark(pack["id"]),),
             )
 
 

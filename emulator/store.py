@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Container, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -47,6 +47,11 @@ class Query:
     offset: int = 0
     limit: int | None = None
     test: Callable[[Row], bool] | None = None
+
+    def page(self, asked: Mapping[str, Any]) -> "Query":
+        """The part of it that a request asks for in its query string."""
+        names = ("before_id", "offset", "limit")
+        return replace(self, **{name: asked[name] for name in names if name in asked})
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from emulator.errors import Invalid, NotFound
 from emulator.inputs import artefact
 from emulator.jobs import tune_ready
 from emulator.lifecycle import UNTIMED, step
+from emulator.marks import title_mark
 from emulator.prompt_creation import check_prompt, make_prompt
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
@@ -32,14 +33,15 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     images = [artefact(upload) for upload in body.get("images") or ()]
     images += [Artefact.at(address) for address in body.get("image_urls") or ()]
     nested = body.get("prompts_attributes") or ()
-    title_mark = f"title:{attributes['title']}"
+    mark = title_mark(attributes["title"])
     with services.store.transaction():
-        same = Query(caller.account, ref=title_mark, limit=1)
+        same = Query(caller.account, ref=mark, limit=1)
         if caller.idempotent and (found := services.store.find("tune", same)):
             return Made(found[0], repeated=True)
-        branch = _branch(services, caller, attributes)
+        named = _named_base(services, caller, attributes)
+        branch = attributes.get("branch") or (named["branch"] if named else "sd15")
         model_type = _model_type(branch, attributes)
-        base = _base(services, caller, attributes, branch)
+        base = _base(services, attributes, branch, named)
         messages = _messages(services, attributes, model_type, base, len(images))
         for prompt in nested:
             for field, texts in check_prompt(services, caller, branch, prompt).items():
@@ -67,7 +69,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "image_keys": [],
             "backend": backend.name,
         }
-        row = services.store.insert("tune", caller.account, fixed, refs=(title_mark,))
+        row = services.store.insert("tune", caller.account, fixed, refs=(mark,))
         keys = [
             services.keep(f"tune/{row.id}/image/{at}", image) for at, image in enumerate(images)
         ]
@@ -83,24 +85,18 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     return Made(row)
 
 
-def _branch(services: Services, caller: Caller, attributes: Attributes) -> str:
-    base = _given_base(services, caller, attributes)
-    return attributes.get("branch") or (base["branch"] if base else "sd15")
-
-
-def _given_base(services: Services, caller: Caller, attributes: Attributes) -> Row | None:
+def _named_base(services: Services, caller: Caller, attributes: Attributes) -> Row | None:
     try:
         return visible(services, caller, "tune", attributes.get("base_tune_id") or 0)
     except NotFound:
         return None
 
 
-def _base(services: Services, caller: Caller, attributes: Attributes, branch: str) -> Row | None:
+def _base(services: Services, attributes: Attributes, branch: str, named: Row | None) -> Row | None:
     """The tune that is trained on; None when the one that was named cannot be used."""
     if not attributes.get("base_tune_id"):
         return services.store.get("tune", services.catalogue.default_base[branch])
-    base = _given_base(services, caller, attributes)
-    return base if base and base["state"] not in ("failed", "expired") else None
+    return named if named and named["state"] not in ("failed", "expired") else None
 
 
 def _model_type(branch: str, attributes: Attributes) -> str | None:

@@ -3,13 +3,13 @@
 A template is a prompt with the pack's `pack_id`.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from emulator import wire
 from emulator.access import visible
 from emulator.errors import Invalid, NotFound
+from emulator.marks import slug_mark, slug_of
 from emulator.pack_runs import PackRun, templates_of
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
@@ -51,10 +51,10 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
             "workspace_id": caller.own_workspace,
         }
         row = services.store.insert("pack", caller.account, fixed)
-        slug = re.sub(r"[^a-z0-9]+", "-", given["title"].lower()).strip("-") or "pack"
+        slug = slug_of(given["title"], "pack")
         taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
         slug = f"{slug}-{row.id}" if taken else slug
-        row = services.store.update(row, {"slug": slug}, refs=(f"slug:{slug}",))
+        row = services.store.update(row, {"slug": slug}, refs=(slug_mark(slug),))
     return wire.pack(services, row, [], caller.origin)
 
 
@@ -93,7 +93,7 @@ def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:
 
 def _by_slug(services: Services, caller: Caller, slug: str) -> Row | None:
     for owner in (caller.account, None):
-        if found := services.store.find("pack", Query(owner, ref=f"slug:{slug}", limit=1)):
+        if found := services.store.find("pack", Query(owner, ref=slug_mark(slug), limit=1)):
             return found[0]
     return None
 
@@ -108,6 +108,5 @@ def _page(
             and (not query.get("listed") or row.get("unlisted_at") is None)
         )
 
-    page = {key: query[key] for key in ("before_id", "offset", "limit") if key in query}
-    rows = services.store.find("pack", Query(owner, test=fits, **page))
+    rows = services.store.find("pack", Query(owner, test=fits).page(query))
     return [wire.pack(services, row, templates_of(services, row), caller.origin) for row in rows]

@@ -147,5 +147,5 @@ def _page(services: Services, caller: Caller, query: Given, tune_id: int | None)
             and text in row["text"].lower()
         )
 
-    page = {key: query[key] for key in ("before_id", "offset", "limit") if key in query}
-    return services.store.find("prompt", Query(caller.account, ref=tune_id, test=fits, **page))
+    found = Query(caller.account, ref=tune_id, test=fits).page(query)
+    return services.store.find("prompt", found)

@@ -5,6 +5,7 @@ from typing import Any
 
 from emulator.access import own, visible
 from emulator.jobs import release_prompts
+from emulator.marks import title_mark
 from emulator.prompt_creation import brief
 from emulator.removal import remove_tune
 from emulator.services import Caller, Services
@@ -36,7 +37,7 @@ def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[st
     with services.store.transaction():
         title = body["tune"].get("title", row["title"])
         row = services.store.update(
-            row, {**body["tune"], "updated_at": services.clock.now()}, refs=(f"title:{title}",)
+            row, {**body["tune"], "updated_at": services.clock.now()}, refs=(title_mark(title),)
         )
         for prompt in services.store.find("prompt", Query(caller.account, ref=row.id)):
             tunes = [brief(row) if tune["id"] == row.id else tune for tune in prompt["tunes"]]
@@ -67,5 +68,4 @@ def _page(
             and all(row[key] == value for key, value in kinds.items())
         )
 
-    page = {key: query[key] for key in ("before_id", "offset", "limit") if key in query}
-    return services.store.find("tune", Query(owner, test=fits, **page))
+    return services.store.find("tune", Query(owner, test=fits).page(query))

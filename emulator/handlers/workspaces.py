@@ -1,10 +1,10 @@
 """Workspaces: places within an account."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from emulator.access import own
+from emulator.marks import slug_of
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
 
@@ -17,7 +17,7 @@ def create_workspace(services: Services, caller: Caller, *, body: Mapping[str, A
     given = body["workspace"]
     now = services.clock.now()
     blank = {"favicon_url": None, "landing_page_html": None, "brief": None}
-    slug = re.sub(r"[^a-z0-9]+", "-", given["title"].lower()).strip("-") or "workspace"
+    slug = slug_of(given["title"], "workspace")
     return services.store.insert(
         "workspace",
         caller.account,

@@ -1,0 +1,23 @@
+"""What rows are found by besides their ids: marks in `refs`, and slugs."""
+
+import re
+
+
+def title_mark(title: str) -> str:
+    """Of a tune."""
+    return f"title:{title}"
+
+
+def slug_mark(slug: str) -> str:
+    """Of a pack."""
+    return f"slug:{slug}"
+
+
+def template_mark(pack_id: int) -> str:
+    """Of a prompt that is a pack's template."""
+    return f"pack:{pack_id}"
+
+
+def slug_of(title: str, blank: str) -> str:
+    """A title as it stands in an address; `blank` where nothing of it is left."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or blank
