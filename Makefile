@@ -4,13 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
 
-.PHONY: serve test lint format bench clean
+.PHONY: serve test test-stores crash lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
 
 test: $(VENV)/tested  ## Run all tests
 	$(BIN)/pytest
+
+test-stores: $(VENV)/tested  ## Run the tests of the API on SQLite, and on PostgreSQL where one answers
+	$(BIN)/pytest tests/api --store sqlite -q -W ignore::pytest.PytestUnraisableExceptionWarning
+	$(BIN)/pytest tests/api --store postgres -q -W ignore::pytest.PytestUnraisableExceptionWarning
+
+crash: $(VENV)/tested  ## Kill a server 100 times under load, and look for what is lost or done twice
+	$(BIN)/python -m tools.crash $(CRASH)
 
 lint: $(VENV)/tested  ## Check style and types
 	$(BIN)/ruff check .

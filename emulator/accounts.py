@@ -31,8 +31,11 @@ def is_key(services: Services, key: str) -> bool:
 def account_of(services: Services, key: str) -> Row:
     """The account of a key, made when it is new."""
     mark = f"key:{sha256(key.encode()).hexdigest()}"
+    known = Query(None, ref=mark, limit=1)
+    if found := services.store.find("user", known):
+        return found[0]
     with services.store.transaction():
-        if found := services.store.find("user", Query(None, ref=mark, limit=1)):
+        if found := services.store.find("user", known):  # another request was first
             return found[0]
         blank = {"idempotency": None, "created_at": services.clock.now()}
         row = services.store.insert("user", None, blank, refs=(mark,))

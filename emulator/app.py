@@ -73,7 +73,7 @@ def create_app(config: Config | None = None, *, spec_path: Path | None = None) -
     app.before_request(lambda: setattr(g, "begun", time.perf_counter()))
     app.after_request(log_request)
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
-    app.services.runner.start()
+    app.services.start()
     return app
 
 

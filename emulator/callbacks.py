@@ -1,19 +1,22 @@
 """What is sent to whom, once, and the log of it.
 
-An attempt is recorded before it is sent; it is never repeated. A tune's call ends before those of
-its prompts begin.
+A delivery is a row, and sending it a job: to claim the job is to record the attempt, before
+anything is sent. A job that is claimed a second time was interrupted: whether it was sent is
+unknown, and it is not sent again. A tune's call ends before those of its prompts begin.
 """
 
 import json
 import logging
 import threading
-from collections.abc import Collection, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+import time
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from emulator import outbound
 from emulator.clock import Clock
-from emulator.store import Row, Store
+from emulator.store import CALLBACKS, Job, Query, Row, Store
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +25,8 @@ Key = tuple[str, int]  # a table and an id
 TIMEOUT_SECONDS = 10.0
 LOG_SIZE = 1000  # deliveries that are remembered
 SENDERS = 16
+LOOK_SECONDS = 0.05
+LANE = (CALLBACKS,)
 
 
 class Callbacks:
@@ -31,101 +36,129 @@ class Callbacks:
         self._store, self._clock = store, clock
         self._allowed_hosts = tuple(allowed_hosts)
         self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
-        self._lock = threading.Lock()
-        self._open: dict[Future[None], Key] = {}
+        self._ended = threading.Condition()
 
-    def send(self, row: Row, url: str, body: Any, *, after: Collection[Key] = ()) -> None:
+    def send(self, row: Row, url: str, body: Any, *, after: Collection[Key] = ()) -> Row:
         """Send a row's callback once the calls for the objects in `after` have ended.
 
         Within a transaction it is recorded with it, and sent when that has succeeded.
         """
-        delivery = self._record(row, url, body)
-        done: Future[None] = Future()
-        # Within the transaction: whoever sees its outcome finds this call open.
-        with self._lock:
-            earlier = [call for call, key in self._open.items() if key in after]
-            self._open[done] = (row.table, row.id)
-        self._store.on_rollback(lambda: self._end(done))
+        about = {"object": row.table, "object_id": row.id, "url": url, "body": body}
+        with self._store.transaction():
+            earlier = [
+                call.id
+                for key in dict.fromkeys(after)
+                for call in self._store.find("delivery", Query(None, ref=_open(*key)))
+            ]
+            return self._record(about, earlier)
 
-        def submit() -> None:
-            self._pool.submit(self._deliver, delivery, row, done)
+    def send_again(self, delivery: Row) -> Row:
+        """Send what a delivery holds once more, as a delivery of its own."""
+        about = {key: delivery[key] for key in ("object", "object_id", "url", "body")}
+        with self._store.transaction():
+            return self._record({**about, "redelivery_of": delivery.id}, ())
 
-        self._store.on_commit(lambda: _when_all(earlier, submit))
+    def resume(self) -> None:
+        """Take up what other processes, or this one before it was stopped, have left."""
+        if self._store.next_due(LANE) is not None:
+            for _ in range(SENDERS):
+                self._call()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no call is open; tells whether that is so."""
-        with self._lock:
-            waiting = list(self._open)
-        return not wait(waiting, timeout=seconds).not_done
+        deadline = time.monotonic() + seconds
+        with self._ended:
+            while self._store.has_jobs(CALLBACKS):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._ended.wait(min(left, LOOK_SECONDS))
+        return True
 
     def close(self) -> None:
-        self.wait(TIMEOUT_SECONDS)
+        """Let open calls end; those that do not are left to a store that lasts."""
+        if not self._store.is_shared:
+            self.wait(TIMEOUT_SECONDS)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _record(self, row: Row, url: str, body: Any) -> Row:
-        entry = {
-            "object": row.table,
-            "object_id": row.id,
-            "url": url,
-            "body": body,
-            "state": "recorded",
-            "at": self._clock.now(),
-        }
-        with self._store.transaction():
-            delivery = self._store.insert("delivery", None, entry)
-            if oldest := self._store.get("delivery", delivery.id - LOG_SIZE):
-                self._store.delete(oldest)
+    def _record(self, about: Mapping[str, Any], earlier: Collection[int]) -> Row:
+        entry = {**about, "state": "recorded", "at": self._clock.now()}
+        refs = (_open(about["object"], about["object_id"]), *map(_before, earlier))
+        delivery = self._store.insert("delivery", None, entry, refs=refs)
+        if not earlier:
+            self._queue(delivery)
         return delivery
 
-    def _deliver(self, delivery: Row, row: Row, done: Future[None]) -> None:
+    def _queue(self, delivery: Row) -> None:
+        self._store.add_job("send_callback", delivery, self._clock.now())
+        self._store.on_commit(self._call)
+
+    def _call(self) -> None:
+        with suppress(RuntimeError):  # closed
+            self._pool.submit(self._send_next)
+
+    def _send_next(self) -> None:
         try:
-            if self._store.current(row) is None and row.table != "run":
-                gone = {"state": "dropped", "error": "the object was deleted"}
-                self._store.update(delivery, gone)
-                return
-            url, body = delivery["url"], delivery["body"]
-            raw = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            job = self._store.claim_job(LANE, None)
+            delivery = self._store.get("delivery", job.target) if job else None
+            if job and delivery:
+                self._end(job, delivery, self._attempt(job, delivery))
+            elif job:
+                self._store.end_job(job)
+        except Exception:
+            log.exception("a callback")
+        finally:
+            with self._ended:
+                self._ended.notify_all()
+
+    def _attempt(self, job: Job, delivery: Row) -> Mapping[str, Any]:
+        """Send a delivery; what has become of it."""
+        kind, id = delivery["object"], delivery["object_id"]
+        if job.attempt > 1:
+            log.warning("callback %s %d: interrupted, and not sent again", kind, id)
+            return {"state": "unknown", "error": "interrupted: it may have been sent"}
+        if kind != "run" and self._store.get(kind, id) is None:
+            return {"state": "dropped", "error": "the object was deleted"}
+        try:
+            raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
             sent = outbound.post(
-                url, raw, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS
-            )
-            result = {"status": sent.status, "error": sent.error, "seconds": round(sent.seconds, 3)}
-            state = "failed" if sent.error else "delivered"
-            self._store.update(delivery, {"state": state, **result})
-            level = logging.WARNING if sent.error else logging.INFO
-            outcome = sent.error or sent.status
-            log.log(
-                level,
-                "callback %s %d to %r: %s",
-                row.table,
-                row.id,
-                outbound.place_of(url),
-                outcome,
+                delivery["url"], raw, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS
             )
         except Exception:
-            log.exception("callback %s %d", row.table, row.id)
-            self._store.update(delivery, {"state": "failed", "error": "unexpected error"})
-        finally:
-            self._end(done)
+            log.exception("callback %s %d", kind, id)
+            return {"state": "failed", "error": "unexpected error"}
+        level = logging.WARNING if sent.error else logging.INFO
+        place, outcome = outbound.place_of(delivery["url"]), sent.error or sent.status
+        log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
+        state = "failed" if sent.error else "delivered"
+        seconds = round(sent.seconds, 3)
+        return {"state": state, "status": sent.status, "error": sent.error, "seconds": seconds}
 
-    def _end(self, done: Future[None]) -> None:
-        with self._lock:
-            del self._open[done]
-        done.set_result(None)
+    def _end(self, job: Job, delivery: Row, result: Mapping[str, Any]) -> None:
+        """Note a result, let those go that waited for it, and cut the log."""
+        store = self._store
+        with store.transaction():
+            store.end_job(job)
+            store.update(delivery, result, refs=())
+            for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
+                refs = tuple(ref for ref in later.refs if ref != _before(delivery.id))
+                store.update(later, {}, refs=refs)
+                if not any(str(ref).startswith(BEFORE) for ref in refs):
+                    self._queue(later)
+            [newest] = store.find("delivery", Query(None, limit=1)) or [delivery]
+            for old in store.find("delivery", Query(None, before_id=newest.id - LOG_SIZE + 1)):
+                if not old.refs:  # it has ended
+                    store.delete(old)
 
 
-def _when_all(futures: list[Future[None]], act: Any) -> None:
-    """Call `act` once every future has ended, in the thread that ends the last."""
-    if not futures:
-        act()
-        return
-    lock, left = threading.Lock(), [len(futures)]
+BEFORE = "before:"
 
-    def ended(_: Future[None]) -> None:
-        with lock:
-            left[0] -= 1
-            last = left[0] == 0
-        if last:
-            act()
 
-    for future in futures:
-        future.add_done_callback(ended)
+def _open(table: str, id: int) -> str:
+    """Mark of a delivery that has not ended."""
+    return f"open:{table}:{id}"
+
+
+def _before(delivery_id: int) -> str:
+    """Mark of a delivery that waits for another one."""
+    return f"{BEFORE}{delivery_id}"

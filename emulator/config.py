@@ -34,6 +34,12 @@ class Config:
         "", "Base of the URLs handed out; by default the host that a request was sent to."
     )
     ready_file: str = _setting("", "File to write the server's URL to once it answers.")
+    data: str = _setting(
+        "", "Folder to keep everything in, as SQLite and files; by default it is kept in memory."
+    )
+    database: str = _setting(
+        "", "postgresql://USER@HOST/NAME: keep objects and work there, and files in --data."
+    )
     seed: int = _setting(0, "Seed of pictures, file names and everything else that looks random.")
     clock: str = _setting(
         "",
@@ -88,6 +94,10 @@ class Config:
             settle(self.assume)
         except SetupError as error:
             problems += error.problems
+        if self.database and not self.database.startswith(("postgresql://", "postgres://")):
+            problems.append("database: expected postgresql://USER@HOST/NAME")  # no password here
+        if self.data and self.clock:
+            problems.append("clock: a virtual clock ends with its process, and --data does not")
         if self.needs_keys and not self.keys:
             problems.append(
                 "listening beyond loopback or with a real backend needs --keys: "

@@ -1,4 +1,4 @@
-"""What /_emulator/ does: health, reset, clock, finish, settings, callbacks and jobs.
+"""What /_emulator/ does: health, reset, clock, finish, settings, callbacks, jobs.
 
 A function's name is its operationId in control.yaml.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from emulator.accounts import account_of, is_key
 from emulator.clock import VirtualClock
 from emulator.config import LAST_YEAR
-from emulator.errors import Conflict, Invalid
+from emulator.errors import Conflict, Invalid, NotFound
 from emulator.services import Caller, Services
 from emulator.store import Query
 
@@ -91,6 +91,13 @@ def list_callbacks(services: Services, caller: Caller) -> list[Given]:
     return [dict(row) for row in services.store.find("delivery", Query(None))]
 
 
+def redeliver(services: Services, caller: Caller, *, id: int) -> Given:
+    delivery = services.store.get("delivery", id)
+    if delivery is None:
+        raise NotFound
+    return dict(services.callbacks.send_again(delivery))
+
+
 def list_jobs(services: Services, caller: Caller) -> list[Given]:
     return [asdict(job) for job in services.store.jobs()]
 
@@ -114,6 +121,7 @@ HANDLERS = {
         read_settings,
         change_settings,
         list_callbacks,
+        redeliver,
         list_jobs,
     )
 }

@@ -7,31 +7,47 @@ two things.
 
 import json
 import re
-import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Protocol
+
+from emulator.store import Store
 
 KEY_LENGTH = 28
 KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
+Content = bytes | Mapping[str, Any]
+
+
 @dataclass(frozen=True)
 class File:
-    """Bytes, or the recipe that the mock draws them from when they are fetched."""
+    """Bytes here or on a disk, or the recipe that the mock draws them from when it is fetched."""
 
     key: str
     content_type: str
     data: bytes | None = None
     recipe: Mapping[str, Any] | None = None
+    path: Path | None = None
+
+    @property
+    def content(self) -> Content:
+        """The bytes or the recipe.
+
+        Raises FileNotFoundError when they have been erased since.
+        """
+        if self.path is not None:
+            return self.path.read_bytes()
+        return self.data if self.data is not None else self.recipe or {}
 
 
 class Files(Protocol):
-    """What keeps the files."""
+    """What keeps the files. What is put or deleted within a transaction of the store goes by it."""
 
-    def put(self, place: str, content_type: str, content: bytes | Mapping[str, Any]) -> str: ...
+    def put(self, place: str, content_type: str, content: Content) -> str: ...
     def get(self, key: str) -> File | None: ...
     def delete(self, keys: Iterable[str]) -> None: ...
     def reset(self) -> None: ...
@@ -40,41 +56,43 @@ class Files(Protocol):
 class MemoryFiles:
     """All files in this process."""
 
-    def __init__(self, seed: int):
-        self._seed = seed
+    def __init__(self, store: Store, seed: int):
+        self._store, self._seed = store, seed
         self._files: dict[str, File] = {}
-        self._lock = threading.Lock()
 
-    def put(self, place: str, content_type: str, content: bytes | Mapping[str, Any]) -> str:
+    def put(self, place: str, content_type: str, content: Content) -> str:
         """Keep a file and return its key.
 
         `place` tells equal files apart: `tune/5000001/image/0`.
         """
-        raw = (
-            content if isinstance(content, bytes) else json.dumps(content, sort_keys=True).encode()
-        )
-        digest = blake2b(raw, digest_size=16, key=f"{self._seed}/{place}".encode()[:64]).digest()
-        key = base36(blake2b(f"{self._seed}/{place}".encode() + digest, digest_size=24).digest())
-        file = (
-            File(key, content_type, data=content)
-            if isinstance(content, bytes)
-            else File(key, content_type, recipe=content)
-        )
-        with self._lock:
-            self._files[key] = file
+        key = key_of(self._seed, place, content)
+        if isinstance(content, bytes):
+            self._files[key] = File(key, content_type, data=content)
+        else:
+            self._files[key] = File(key, content_type, recipe=content)
+        self._store.on_rollback(lambda: self._files.pop(key, None))
         return key
 
     def get(self, key: str) -> File | None:
         return self._files.get(key)
 
     def delete(self, keys: Iterable[str]) -> None:
-        with self._lock:
+        def erase() -> None:
             for key in keys:
                 self._files.pop(key, None)
 
+        self._store.on_commit(erase)
+
     def reset(self) -> None:
-        with self._lock:
-            self._files = {}
+        self._files = {}
+
+
+def key_of(seed: int, place: str, content: Content) -> str:
+    """The key of a file at a place."""
+    raw = content if isinstance(content, bytes) else json.dumps(content, sort_keys=True).encode()
+    told = f"{seed}/{place}".encode()
+    digest = blake2b(raw, digest_size=16, key=told[:64]).digest()
+    return base36(blake2b(told + digest, digest_size=24).digest())
 
 
 def base36(digest: bytes) -> str:

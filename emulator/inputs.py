@@ -92,6 +92,9 @@ def kept_artefact(services: Services, key: str) -> Artefact:
     Raises NotFound.
     """
     file = services.files.get(key)
-    if file is None:
-        raise NotFound
-    return Artefact(file.content_type, file.data if file.data is not None else file.recipe or {})
+    try:
+        if file is not None:
+            return Artefact(file.content_type, file.content)
+    except FileNotFoundError:  # erased in the meantime
+        pass
+    raise NotFound

@@ -25,11 +25,14 @@ FAILED = "Something went wrong on our side. Please try again."
 
 
 class Gone(LookupError):
-    """The object was deleted, or belongs to a time before a reset."""
+    """The object was deleted, or the job is not ours any more."""
 
 
 def run(services: Services, job: Job, now: datetime) -> None:
-    """Do a job; one whose object is gone, or has moved on, does nothing."""
+    """Do a job; one whose object is gone, or has moved on, does nothing.
+
+    It ends in the transaction that keeps its effect: neither is ever without the other.
+    """
     try:
         KINDS[job.kind](services, job, now)
     except (Gone, IllegalStep) as error:
@@ -57,12 +60,23 @@ def target(services: Services, job: Job) -> Row:
 
 
 def advance(services: Services, job: Job, event: str, now: datetime, **more: Any) -> Row:
-    """Take a job's object one step on.
+    """Take a job's object one step on, and end the job with it.
 
-    Raises Gone and IllegalStep, and then nothing has changed.
+    To be called within a transaction. Raises Gone and IllegalStep, and then nothing has changed.
     """
     row = target(services, job)
-    return services.store.update(row, step(row.table, row, event, now) | more)
+    changes = step(row.table, row, event, now) | more
+    end(services, job)
+    return services.store.update(row, changes)
+
+
+def end(services: Services, job: Job) -> None:
+    """End a job within the transaction that keeps its effect.
+
+    Raises Gone where it has been taken over, or a reset has forgotten it.
+    """
+    if not services.store.end_job(job):
+        raise Gone("the job is another's")
 
 
 def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
@@ -220,6 +234,7 @@ def end_prompt(services: Services, row: Row) -> None:
 def end_run(services: Services, job: Job, now: datetime) -> None:
     """Look whether a pack run has ended: when it was made, and when a prompt of it was deleted."""
     with services.store.transaction():
+        end(services, job)
         tell_run(services, target(services, job))
 
 

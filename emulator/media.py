@@ -4,6 +4,7 @@ import io
 import json
 import threading
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from werkzeug.http import parse_etags
@@ -49,17 +50,21 @@ class Media:
         # Told from the key alone, so that a picture is not drawn again for a cache that has it.
         if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(key):
             return BaseResponse(status=304, headers={"ETag": f'"{key}"', **HEADERS})
-        data = io.BytesIO(self._bytes(file))
-        response = send_file(data, environ, mimetype=file.content_type, etag=key)
+        try:
+            response = send_file(self._source(file), environ, mimetype=file.content_type, etag=key)
+        except FileNotFoundError:  # erased in the meantime
+            raise NotFound from None
+        # Of a file on a disk; an address never shows anything else.
+        response.headers.pop("Last-Modified", None)
         response.headers.update(HEADERS)
         return response
 
-    def _bytes(self, file: File) -> bytes:
-        return (
-            file.data
-            if file.data is not None
-            else self._drawn(json.dumps(file.recipe, sort_keys=True))
-        )
+    def _source(self, file: File) -> io.BytesIO | Path:
+        if file.path is not None:
+            return file.path
+        if file.data is not None:
+            return io.BytesIO(file.data)
+        return io.BytesIO(self._drawn(json.dumps(file.recipe, sort_keys=True)))
 
     def _draw(self, recipe: str) -> bytes:
         with self._gate:

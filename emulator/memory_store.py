@@ -5,7 +5,7 @@ import itertools
 import threading
 from bisect import bisect_left, insort
 from collections import defaultdict
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -28,11 +28,14 @@ class _State:
         self.next_id: dict[str, int] = {}
         self.jobs: dict[int, Job] = {}
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
-        self.queue: list[tuple[datetime, int]] = []
+        self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> how many
+        self.queues: dict[str, list[tuple[datetime, int]]] = defaultdict(list)  # by lane
 
 
 class MemoryStore:
     """Everything in this process; gone when it ends."""
+
+    is_shared = False
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -89,6 +92,7 @@ class MemoryStore:
             if id is None:
                 id = state.next_id.get(table, FIRST_ID.get(table, 1))
                 state.next_id[table] = id + 1
+                self.on_rollback(partial(state.next_id.__setitem__, table, id))
             row = Row(table, id, next(self._uids), owner, {**data, "id": id}, refs)
             self._put(row)
             self.on_rollback(lambda: self._drop(row))
@@ -179,60 +183,38 @@ class MemoryStore:
             self.on_rollback(lambda: self.end_job(job))
             return job
 
-    def _queue(self, job: Job) -> None:
-        self._state.jobs[job.id] = job
-        self._state.jobs_of[job.table, job.target].add(job.id)
-        heapq.heappush(self._state.queue, (job.due, job.id))
-
-    def next_due(self, *, skip: Container[int] = ()) -> datetime | None:
-        """When the first waiting job is due that is not to be passed over."""
+    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None:
+        """When the first waiting job of some lanes is due that is not to be passed over."""
         with self._lock:
-            first = self._first_waiting(skip, ())
+            first = self._first_waiting(lanes, skip)
             return first.due if first else None
 
     def claim_job(
-        self, now: datetime | None, *, skip: Container[int] = (), kinds: Collection[str] = ()
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         with self._lock:
-            job = self._first_waiting(skip, kinds)
+            job = self._first_waiting(lanes, skip)
             if job is None or (now is not None and job.due > now):
                 return None
-            claimed = replace(job, state="running", attempt=job.attempt + 1, lease=now)
+            claimed = replace(job, state="running", attempt=job.attempt + 1)
             self._state.jobs[job.id] = claimed
             return claimed
 
-    def _first_waiting(self, skip: Container[int], kinds: Collection[str]) -> Job | None:
-        """Entries of jobs that have ended or run are dropped from the queue on the way."""
-        queue, passed, found = self._state.queue, [], None
-        while queue and found is None:
-            job = self._state.jobs.get(queue[0][1])
-            if job is None or job.state != "waiting":
-                heapq.heappop(queue)
-            elif job.id in skip or (kinds and job.kind not in kinds):
-                passed.append(heapq.heappop(queue))
-            else:
-                found = job
-        for entry in passed:
-            heapq.heappush(queue, entry)
-        return found
-
-    def end_job(self, job: Job) -> None:
+    def end_job(self, job: Job) -> bool:
+        """End a job, unless another claim of it stands; tells whether that was done."""
         with self._lock:
-            if self._state.jobs.pop(job.id, None):
-                ids = self._state.jobs_of[job.table, job.target]
-                ids.discard(job.id)
-                if not ids:
-                    del self._state.jobs_of[job.table, job.target]
-                if len(self._state.queue) > 2 * len(self._state.jobs) + 64:
-                    waiting = (j for j in self._state.jobs.values() if j.state == "waiting")
-                    self._state.queue = [(j.due, j.id) for j in waiting]
-                    heapq.heapify(self._state.queue)
+            current = self._state.jobs.get(job.id)
+            if current is None or current.attempt != job.attempt:
+                return False
+            self._forget(current)
+            self.on_rollback(partial(self._queue, current))
+            return True
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
         with self._lock:
-            current = self._state.jobs.get(job.id)
+            current = self._claimed(job)
             if current is None or current.cancel:
                 return False
             self._state.jobs[job.id] = replace(current, progress=dict(progress))
@@ -245,20 +227,72 @@ class MemoryStore:
                 job = self._state.jobs[job_id]
                 if job.state == "waiting":
                     self.end_job(job)
-                    self.on_rollback(partial(self._queue, job))
                 else:
                     self._state.jobs[job_id] = replace(job, cancel=True)
                     self.on_rollback(partial(self._go_on, job_id))
 
-    def _go_on(self, job_id: int) -> None:
-        if job_id in self._state.jobs:
-            self._state.jobs[job_id] = replace(self._state.jobs[job_id], cancel=False)
-
-    def has_jobs(self, kinds: Collection[str]) -> bool:
+    def has_jobs(self, lane: str) -> bool:
         with self._lock:
-            return any(job.kind in kinds for job in self._state.jobs.values())
+            return self._state.jobs_in[lane] > 0
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""
         with self._lock:
             return sorted(self._state.jobs.values(), key=lambda job: (job.due, job.id))
+
+    def renew_leases(self) -> None:
+        """Nothing: a claim stands until this process ends, and all is forgotten then."""
+
+    def close(self) -> None:
+        """Nothing is left open."""
+
+    def _queue(self, job: Job) -> None:
+        state = self._state
+        state.jobs[job.id] = job
+        state.jobs_of[job.table, job.target].add(job.id)
+        state.jobs_in[job.lane] += 1
+        if job.state == "waiting":
+            heapq.heappush(state.queues[job.lane], (job.due, job.id))
+
+    def _forget(self, job: Job) -> None:
+        state = self._state
+        del state.jobs[job.id]
+        state.jobs_in[job.lane] -= 1
+        ids = state.jobs_of[job.table, job.target]
+        ids.discard(job.id)
+        if not ids:
+            del state.jobs_of[job.table, job.target]
+        queue = state.queues[job.lane]
+        if len(queue) > 2 * state.jobs_in[job.lane] + 64:
+            jobs = (state.jobs.get(id) for _, id in queue)
+            queue[:] = [(job.due, job.id) for job in jobs if job and job.state == "waiting"]
+            heapq.heapify(queue)
+
+    def _first_waiting(self, lanes: Iterable[str], skip: Container[int]) -> Job | None:
+        found = [job for lane in lanes if (job := self._first_of(lane, skip))]
+        return min(found, key=lambda job: (job.due, job.id), default=None)
+
+    def _first_of(self, lane: str, skip: Container[int]) -> Job | None:
+        """Entries of jobs that have ended or run are dropped from the queue on the way."""
+        queue, passed, found = self._state.queues[lane], [], None
+        while queue and found is None:
+            job = self._state.jobs.get(queue[0][1])
+            if job is None or job.state != "waiting":
+                heapq.heappop(queue)
+            elif job.id in skip:
+                passed.append(heapq.heappop(queue))
+            else:
+                found = job
+        for entry in passed:
+            heapq.heappush(queue, entry)
+        return found
+
+    def _claimed(self, job: Job) -> Job | None:
+        """A job as it is now, while a claim of it stands."""
+        current = self._state.jobs.get(job.id)
+        held = current and current.state == "running" and current.attempt == job.attempt
+        return current if held else None
+
+    def _go_on(self, job_id: int) -> None:
+        if job_id in self._state.jobs:
+            self._state.jobs[job_id] = replace(self._state.jobs[job_id], cancel=False)

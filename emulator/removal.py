@@ -22,8 +22,7 @@ def erase_tune(services: Services, row: Row) -> None:
     for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
         if row.id in (prompt["home_tune_id"], prompt["tune_id"]):
             remove_prompt(services, prompt)
-    keys = [*row["image_keys"], row.get("ckpt_key") or ""]
-    services.store.on_commit(lambda: services.files.delete(keys))
+    services.files.delete([*row["image_keys"], row.get("ckpt_key") or ""])
 
 
 def remove_prompt(services: Services, row: Row) -> None:
@@ -31,8 +30,7 @@ def remove_prompt(services: Services, row: Row) -> None:
     with services.store.transaction():
         services.store.cancel_jobs(row)
         services.store.delete(row)
-        keys = list(_keys(row))
-        services.store.on_commit(lambda: services.files.delete(keys))
+        services.files.delete(list(_keys(row)))
         for run in services.store.find("run", Query(row.owner, ref=row.id)):
             services.schedule("end_run", run, services.clock.now())
 

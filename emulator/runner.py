@@ -10,19 +10,21 @@ from typing import Protocol
 
 from emulator.clock import Clock, VirtualClock
 from emulator.holds import Holds
-from emulator.store import Job, Row, Store
+from emulator.store import EXPIRY, WORK, Job, Row, Store
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[Job, datetime], None]
-# Kinds that `finish` completes. Expiry is not work: it is due when its time has come.
-WORK = frozenset({"start_tune", "train_tune", "start_prompt", "generate_prompt", "end_run"})
+# What `finish` completes. Expiry is not work: it is due when its time has come.
+FINISHED = (WORK,)
+TIMED = (WORK, EXPIRY)
 WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
 LOOK_SECONDS = 0.02
 IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
+SHARED_IDLE_SECONDS = 0.2  # nor is a job that another process has made
 
 
 class Runner(Protocol):
@@ -79,7 +81,7 @@ class ManualRunner:
     def _run_due(self) -> int:
         done = 0
         with self._lock:
-            while job := self._store.claim_job(self._clock.now(), skip=self._holds):
+            while job := self._store.claim_job(TIMED, self._clock.now(), skip=self._holds):
                 with self._holds.apart():
                     self._run(job, job.due)
                 done += 1
@@ -92,7 +94,7 @@ class ManualRunner:
         """
         with self._lock:
             done = self._run_due()
-            while job := self._store.claim_job(None, skip=self._holds, kinds=WORK):
+            while job := self._store.claim_job(FINISHED, None, skip=self._holds):
                 self._clock.move_to(job.due)
                 with self._holds.apart():
                     self._run(job, job.due)
@@ -114,6 +116,7 @@ class ThreadRunner:
         self._changes = 0
         self._running = 0
         self._stopping = False
+        self._idle = SHARED_IDLE_SECONDS if store.is_shared else IDLE_SECONDS
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
 
@@ -158,7 +161,7 @@ class ThreadRunner:
         deadline = time.monotonic() + FINISH_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             seen = self._changes
-            if job := self._store.claim_job(None, skip=self._holds, kinds=WORK):
+            if job := self._store.claim_job(FINISHED, None, skip=self._holds):
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
@@ -171,16 +174,23 @@ class ThreadRunner:
 
     def _loop(self) -> None:
         while not self._stopping:
-            seen = self._changes
-            if self._running >= WORKERS:
-                self._wait(seen, IDLE_SECONDS)
-            elif job := self._store.claim_job(self._clock.now(), skip=self._holds):
-                self._count(1)
-                self._pool.submit(self._work, job)
-            else:
-                due = self._store.next_due(skip=self._holds)
-                wait = (due - self._clock.now()).total_seconds() if due else IDLE_SECONDS
-                self._wait(seen, min(wait, self._holds.lapse(), IDLE_SECONDS))
+            try:
+                self._look()
+            except Exception:  # a database that cannot be reached may come back
+                log.exception("looking for work")
+                self._wait(self._changes, IDLE_SECONDS)
+
+    def _look(self) -> None:
+        seen = self._changes
+        if self._running >= WORKERS:
+            self._wait(seen, IDLE_SECONDS)
+        elif job := self._store.claim_job(TIMED, self._clock.now(), skip=self._holds):
+            self._count(1)
+            self._pool.submit(self._work, job)
+        else:
+            due = self._store.next_due(TIMED, skip=self._holds)
+            wait = (due - self._clock.now()).total_seconds() if due else IDLE_SECONDS
+            self._wait(seen, min(wait, self._holds.lapse(), self._idle))
 
     def _work(self, job: Job) -> None:
         try:

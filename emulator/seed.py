@@ -52,7 +52,7 @@ class Catalogue:
         return VideoModel(text=True, references=True)
 
     def plant(self, store: Store, files: Files) -> None:
-        """Put the gallery into an empty store."""
+        """Put the gallery into a store, but for what is there already."""
         times = {
             "created_at": PLANTED,
             "updated_at": PLANTED,
@@ -75,9 +75,11 @@ class Catalogue:
                 "auto_extend": True,
                 "home_base_id": tune["id"],
             }
-            store.insert("tune", None, {**fixed, **tune}, id=tune["id"])
+            if store.get("tune", tune["id"]) is None:
+                store.insert("tune", None, {**fixed, **tune}, id=tune["id"])
         for pack in sorted(self.packs, key=lambda row: row["id"]):
-            self._plant_pack(pack, times, store, files)
+            if store.get("pack", pack["id"]) is None:
+                self._plant_pack(pack, times, store, files)
 
     def _plant_pack(
         self, pack: Mapping[str, Any], times: Mapping[str, Any], store: Store, files: Files

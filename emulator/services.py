@@ -1,9 +1,12 @@
 """The records that a handler is given: what the server is made of, and who asks."""
 
 import importlib
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from emulator.backend import Artefact, Backend
 from emulator.callbacks import Callbacks
@@ -11,19 +14,22 @@ from emulator.clock import Clock, SystemClock, VirtualClock
 from emulator.config import Config
 from emulator.errors import SetupError
 from emulator.files import Files, MemoryFiles
+from emulator.folder_files import FolderFiles
 from emulator.memory_store import MemoryStore
 from emulator.mock import MockBackend
 from emulator.runner import ManualRunner, Runner, ThreadRunner
 from emulator.schemas import Compiler
 from emulator.seed import Catalogue, load_catalogue
 from emulator.store import Job, Row, Store
+from emulator.upkeep import Upkeep
 
 FAST = "fast"
+SHARED_SWEEP_SECONDS = 3600.0
 
 
 @dataclass
 class Services:
-    """Everything that serves requests. `idempotency` may be switched while the server runs."""
+    """Everything that serves requests."""
 
     config: Config
     contract: Compiler
@@ -35,7 +41,20 @@ class Services:
     mock: MockBackend
     backend: Backend
     catalogue: Catalogue
-    idempotency: bool = False
+    upkeep: Upkeep
+
+    @property
+    def idempotency(self) -> bool:
+        """Whether creation is repeat-safe where an account does not say; kept in the store."""
+        switched = self.store.get("setting", 1)
+        return switched["idempotency"] if switched else self.config.idempotency
+
+    @idempotency.setter
+    def idempotency(self, value: bool) -> None:
+        with self.store.transaction():
+            if switched := self.store.get("setting", 1):
+                self.store.delete(switched)
+            self.store.insert("setting", None, {"idempotency": value}, id=1)
 
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
@@ -51,22 +70,31 @@ class Services:
         return job
 
     def keep(self, place: str, artefact: Artefact) -> str:
-        """Store a file and return its key; a transaction that fails takes it back."""
-        key = self.files.put(place, artefact.content_type, artefact.content)
-        self.store.on_rollback(lambda: self.files.delete([key]))
-        return key
+        """Store a file and return its key."""
+        return self.files.put(place, artefact.content_type, artefact.content)
 
     def reset(self) -> None:
         """Forget everything but settings and the gallery."""
         with self.store.transaction():
+            switched = self.store.get("setting", 1)
             self.store.reset()
             self.files.reset()
             self.catalogue.plant(self.store, self.files)
+            if switched:
+                self.idempotency = switched["idempotency"]
+
+    def start(self) -> None:
+        """Begin to work, first on what was left when the store was closed last."""
+        self.runner.start()
+        self.callbacks.resume()
+        self.upkeep.start()
 
     def close(self) -> None:
         """Stop taking up work, and let what is under way end."""
         self.runner.stop()
         self.callbacks.close()
+        self.upkeep.stop()
+        self.store.close()
 
 
 @dataclass(frozen=True)
@@ -104,13 +132,47 @@ def load_backend(name: str, mock: MockBackend) -> Backend:
     return made
 
 
+def open_store(config: Config) -> Store:
+    """The store that the settings ask for.
+
+    Raises SetupError.
+    """
+    if not config.data:
+        if config.database:
+            problem = "needs --data, a folder for files that all servers of this database share"
+            raise SetupError("--database", [problem])
+        return MemoryStore()
+    # SQLAlchemy is loaded only where it is needed.
+    from emulator.database import Database, Postgres, Sqlite
+    from emulator.sql_store import SqlStore
+
+    folder = Path(config.data)
+    database: Database = Postgres(config.database) if config.database else Sqlite(folder)
+    return SqlStore(database)
+
+
+def open_files(config: Config, store: Store) -> Files:
+    """Raises SetupError."""
+    if not config.data:
+        return MemoryFiles(store, config.seed)
+    files = FolderFiles(store, config.seed, Path(config.data) / "files")
+    # What another process writes now has no row yet.
+    age = SHARED_SWEEP_SECONDS if store.is_shared else 0.0
+    threading.Thread(target=files.sweep, args=[time.time() - age], daemon=True).start()
+    return files
+
+
 def build(
     config: Config, contract: Compiler, do: Callable[["Services", Job, datetime], None]
 ) -> Services:
-    """Put a server together that does its jobs by `do`; nothing runs before `runner.start()`."""
+    """Put a server together that does its jobs by `do`; nothing runs before `start()`.
+
+    Raises SetupError.
+    """
     clock: Clock = VirtualClock(config.clock_start) if config.clock_start else SystemClock()
-    store = MemoryStore()
+    store = open_store(config)
     mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
+    callbacks = Callbacks(store, clock, allowed_hosts=config.callback_hosts)
 
     def run(job: Job, now: datetime) -> None:
         do(services, job, now)
@@ -120,18 +182,21 @@ def build(
         if isinstance(clock, VirtualClock)
         else ThreadRunner(store, clock, run)
     )
+    # In memory nothing is left behind, and nobody else is at work.
+    upkeep = (store.renew_leases, callbacks.resume) if config.data else ()
     services = Services(
         config=config,
         contract=contract,
         clock=clock,
         store=store,
-        files=MemoryFiles(config.seed),
+        files=open_files(config, store),
         runner=runner,
-        callbacks=Callbacks(store, clock, allowed_hosts=config.callback_hosts),
+        callbacks=callbacks,
         mock=mock,
         backend=load_backend(config.backend, mock),
         catalogue=load_catalogue(),
-        idempotency=config.idempotency,
+        upkeep=Upkeep(*upkeep),
     )
-    services.reset()
+    with store.transaction():
+        services.catalogue.plant(store, services.files)
     return services

@@ -1,11 +1,14 @@
 """Rows and jobs: the values that are kept, and the `Store` protocol of what keeps them."""
 
-from collections.abc import Callable, Collection, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+# What is taken up together: by the workers, when storage runs out, and by those who call back.
+WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
+LANES: Mapping[str, str] = {"expire_tune": EXPIRY, "send_callback": CALLBACKS}
 # Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
 FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
 
@@ -14,9 +17,10 @@ FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 
 class Row(Mapping[str, Any]):
     """One object as it is now; a change makes a new row.
 
-    `uid` is never given twice, not even after a reset, when ids begin anew. `refs` are what it is
-    found by: the ids of a prompt's tunes, or a text such as `pack:260`. `rendered` keeps its JSON,
-    which lives as long as the row.
+    `uid` is never given twice in a table, not even after a reset, when ids begin anew. `refs` are
+    what it is found by: the ids of a prompt's tunes, or a text such as `pack:260`. `rendered` keeps
+    its JSON, which lives as long as the row. `home` names the process that made it, where several
+    share a store.
     """
 
     table: str
@@ -26,6 +30,7 @@ class Row(Mapping[str, Any]):
     data: Mapping[str, Any]
     refs: tuple[int | str, ...] = ()
     rendered: dict[str, bytes] = field(default_factory=dict, repr=False)
+    home: str = ""
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
@@ -56,7 +61,11 @@ class Query:
 
 @dataclass(frozen=True)
 class Job:
-    """Work to be done on one object, not before `due`."""
+    """Work to be done on one object, not before `due`.
+
+    `attempt` counts how often it was claimed. A claim stands until the job is ended or, where
+    processes share a store, until its `lease` has run out: then another may claim the job.
+    """
 
     id: int
     kind: str
@@ -69,14 +78,24 @@ class Job:
     lease: datetime | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     cancel: bool = False
+    home: str = ""
+
+    @property
+    def lane(self) -> str:
+        return LANES.get(self.kind, WORK)
 
 
 class Store(Protocol):
     """What keeps the state. Every method is atomic.
 
     `transaction` makes several so: an exception that leaves it takes all of them back, and calls
-    what was given to `on_rollback`; else what was given to `on_commit` is called after it.
+    what was given to `on_rollback`; else what was given to `on_commit` is called after it. One that
+    writes sees nothing of others until its end, and they wait for it.
+
+    `is_shared`: other processes may change it, and are not told of.
     """
+
+    is_shared: bool
 
     def transaction(self) -> AbstractContextManager[None]: ...
     def on_rollback(self, act: Callable[[], object]) -> None: ...
@@ -99,12 +118,14 @@ class Store(Protocol):
     def find(self, table: str, query: Query) -> list[Row]: ...
     def reset(self) -> None: ...
     def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
-    def next_due(self, *, skip: Container[int] = ()) -> datetime | None: ...
+    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None: ...
     def claim_job(
-        self, now: datetime | None, *, skip: Container[int] = (), kinds: Collection[str] = ()
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
     ) -> Job | None: ...
-    def end_job(self, job: Job) -> None: ...
+    def end_job(self, job: Job) -> bool: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
     def cancel_jobs(self, row: Row) -> None: ...
-    def has_jobs(self, kinds: Collection[str]) -> bool: ...
+    def has_jobs(self, lane: str) -> bool: ...
     def jobs(self) -> list[Job]: ...
+    def renew_leases(self) -> None: ...
+    def close(self) -> None: ...

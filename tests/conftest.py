@@ -2,20 +2,28 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import STORES
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from emulator import Config, create_app
 from emulator.app import Emulator
 from emulator.server import Server
+from emulator.store import Store
 
 START = "2026-01-01T00:00:00Z"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    help = "what tests/api keeps its objects in; the wire does not tell"
+    parser.addoption("--store", choices=list(STORES), default="memory", help=help)
 
 
 @dataclass(frozen=True)
@@ -140,3 +148,25 @@ def serve() -> Iterator[Callable[..., str]]:
     for server, thread in running:
         server.stop()
         thread.join()
+
+
+@pytest.fixture(scope="session")
+def kept_store() -> Iterator[Callable[[str], Store]]:
+    """Opens a store of each kind once."""
+    kept: dict[str, Store] = {}
+    with ExitStack() as opened:
+
+        def keep(kind: str) -> Store:
+            if kind not in kept:
+                kept[kind] = opened.enter_context(STORES[kind]())
+            return kept[kind]
+
+        yield keep
+
+
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, kept_store: Callable[[str], Store]) -> Store:
+    """An empty store, of each kind in turn."""
+    store = kept_store(request.param)
+    store.reset()
+    return store

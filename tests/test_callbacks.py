@@ -4,6 +4,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -13,32 +14,26 @@ import pytest
 from emulator import callbacks as callbacks_module
 from emulator.callbacks import Callbacks
 from emulator.clock import VirtualClock
-from emulator.memory_store import MemoryStore
-from emulator.store import Query, Row
+from emulator.store import Query, Row, Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 5.0  # seconds that a test waits for another thread at most
 
 
 @pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
-
-
-@pytest.fixture
-def callbacks(store: MemoryStore) -> Iterator[Callbacks]:
+def callbacks(store: Store) -> Iterator[Callbacks]:
     made = Callbacks(store, VirtualClock(START), allowed_hosts=())
     yield made
     made.close()
 
 
 @pytest.fixture
-def tune(store: MemoryStore) -> Row:
+def tune(store: Store) -> Row:
     return store.insert("tune", 1, {})
 
 
 @pytest.fixture
-def prompt(store: MemoryStore) -> Row:
+def prompt(store: Store) -> Row:
     return store.insert("prompt", 1, {})
 
 
@@ -73,7 +68,7 @@ def gates() -> Iterator[Callable[[Callable[[str], None]], str]]:
         thread.join()
 
 
-def deliveries(store: MemoryStore) -> list[Row]:
+def deliveries(store: Store) -> list[Row]:
     return store.find("delivery", Query(None))
 
 
@@ -84,7 +79,7 @@ def closed_port() -> int:
 
 # -- once ----------------------------------------------------------------------------------------
 def test_callback_is_delivered_with_its_body(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, receiver: Any
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any
 ) -> None:
     callbacks.send(tune, receiver.url + "/hook?id={X}", {"tune": {"title": "Zoë"}})
     assert callbacks.wait(SOON)
@@ -106,7 +101,7 @@ def test_callback_is_delivered_with_its_body(
 
 
 def test_attempt_is_recorded_before_it_is_sent(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, gates: Any
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
 ) -> None:
     seen: list[Any] = []
     url = gates(lambda path: seen.extend(row["state"] for row in deliveries(store)))
@@ -117,7 +112,7 @@ def test_attempt_is_recorded_before_it_is_sent(
 
 @pytest.mark.parametrize("status", [200, 204, 302, 404, 500, 503])
 def test_callback_is_not_sent_again_whatever_is_answered(
-    status: int, callbacks: Callbacks, store: MemoryStore, tune: Row, receiver: Any
+    status: int, callbacks: Callbacks, store: Store, tune: Row, receiver: Any
 ) -> None:
     receiver.status = status
     callbacks.send(tune, receiver.url, {})
@@ -127,7 +122,7 @@ def test_callback_is_not_sent_again_whatever_is_answered(
 
 
 def test_callback_is_not_sent_again_when_nobody_listens(
-    callbacks: Callbacks, store: MemoryStore, tune: Row
+    callbacks: Callbacks, store: Store, tune: Row
 ) -> None:
     callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
     assert callbacks.wait(SOON)
@@ -137,7 +132,7 @@ def test_callback_is_not_sent_again_when_nobody_listens(
 
 
 def test_callback_is_blocked_when_its_host_is_not_allowed(
-    callbacks: Callbacks, store: MemoryStore, tune: Row
+    callbacks: Callbacks, store: Store, tune: Row
 ) -> None:
     callbacks.send(tune, "http://169.254.169.254/", {})
     assert callbacks.wait(SOON)
@@ -145,7 +140,7 @@ def test_callback_is_blocked_when_its_host_is_not_allowed(
 
 
 def test_callback_is_dropped_when_its_object_is_gone(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, receiver: Any
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any
 ) -> None:
     store.delete(tune)
     callbacks.send(tune, receiver.url, {})
@@ -156,7 +151,7 @@ def test_callback_is_dropped_when_its_object_is_gone(
 
 
 def test_callback_that_waits_is_dropped_when_its_object_goes_in_the_meantime(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, prompt: Row, gates: Any
+    callbacks: Callbacks, store: Store, tune: Row, prompt: Row, gates: Any
 ) -> None:
     arrived, go = threading.Event(), threading.Event()
     paths: list[str] = []
@@ -175,6 +170,40 @@ def test_callback_that_waits_is_dropped_when_its_object_goes_in_the_meantime(
     assert callbacks.wait(SOON)
     assert paths == ["/tune"]
     assert [row["state"] for row in deliveries(store)] == ["dropped", "delivered"]
+
+
+def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    job = store.claim_job(["callbacks"], None)  # the attempt is recorded; then the process ends
+    assert job is not None
+    end_job = store.end_job
+    monkeypatch.setattr(store, "claim_job", lambda *_: replace(job, attempt=2))
+    monkeypatch.setattr(store, "end_job", lambda _: end_job(job))
+    callbacks._send_next()
+    monkeypatch.undo()
+    [delivery] = deliveries(store)
+    assert delivery["state"] == "unknown"
+    assert receiver.received == []
+    again = callbacks.send_again(delivery)
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
+    states = [(row.id, row["state"], row.get("redelivery_of")) for row in deliveries(store)]
+    assert states == [(again.id, "delivered", delivery.id), (delivery.id, "unknown", None)]
+
+
+def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    monkeypatch.undo()
+    assert not callbacks.wait(0)
+    callbacks.resume()
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
 
 
 # -- order ---------------------------------------------------------------------------------------
@@ -198,7 +227,7 @@ def test_tunes_call_ends_before_its_prompts_begins(
 
 
 def test_call_waits_for_all_that_it_comes_after(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, gates: Any
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
 ) -> None:
     prompts = [store.insert("prompt", 1, {}) for _ in range(3)]
     order: list[str] = []
@@ -229,7 +258,7 @@ def test_call_is_made_at_once_when_what_it_comes_after_has_ended_or_failed(
 
 
 def test_calls_for_different_objects_do_not_wait_for_each_other(
-    callbacks: Callbacks, store: MemoryStore, gates: Any
+    callbacks: Callbacks, store: Store, gates: Any
 ) -> None:
     meet = threading.Barrier(4)
     url = gates(lambda path: meet.wait(SOON))
@@ -279,7 +308,7 @@ def test_wait_waits_for_both_calls_of_one_object(
 
 # -- the log -------------------------------------------------------------------------------------
 def test_log_keeps_the_last_deliveries(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, monkeypatch: pytest.MonkeyPatch
+    callbacks: Callbacks, store: Store, tune: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(callbacks_module, "LOG_SIZE", 5)
     store.delete(tune)  # nothing is sent
@@ -339,7 +368,7 @@ def test_failed_call_is_a_warning_and_an_answered_one_is_not(
 
 
 def test_call_to_an_address_that_cannot_be_read_is_logged(
-    callbacks: Callbacks, store: MemoryStore, tune: Row, caplog: pytest.LogCaptureFixture
+    callbacks: Callbacks, store: Store, tune: Row, caplog: pytest.LogCaptureFixture
 ) -> None:
     callbacks.send(tune, "http://[::1", {})
     assert callbacks.wait(SOON)
@@ -348,7 +377,7 @@ def test_call_to_an_address_that_cannot_be_read_is_logged(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_close_waits_for_calls_that_are_open(store: MemoryStore, tune: Row, gates: Any) -> None:
+def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any) -> None:
     made = Callbacks(store, VirtualClock(START), allowed_hosts=())
     arrived, closed = threading.Event(), threading.Event()
     early: list[bool] = []

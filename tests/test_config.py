@@ -16,6 +16,8 @@ READ: dict[str, tuple[str, Any]] = {
     "port": ("0", 0),
     "public_url": ("https://emulator.example.com", "https://emulator.example.com"),
     "ready_file": ("/tmp/ready", "/tmp/ready"),
+    "data": ("/tmp/astria", "/tmp/astria"),
+    "database": ("postgresql://astria@db/astria", "postgresql://astria@db/astria"),
     "seed": ("-7", -7),
     "clock": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
     "train_seconds": ("0", 0.0),

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulator.files import KEY, File, MemoryFiles, base36
+from emulator.memory_store import MemoryStore
 
 PLACES = st.text(st.characters(codec="utf-8"), max_size=90)
 CONTENTS = st.binary(max_size=20) | st.dictionaries(
@@ -18,7 +19,7 @@ HISTORY = st.tuples(st.integers(0, 3), PLACES, CONTENTS)
 @settings(derandomize=True, deadline=None, max_examples=100)
 def test_key_has_the_services_shape_and_leads_to_the_file(history: tuple[int, str, Any]) -> None:
     seed, place, content = history
-    files = MemoryFiles(seed)
+    files = MemoryFiles(MemoryStore(), seed)
     key = files.put(place, "image/png", content)
     assert KEY.fullmatch(key)
     kept = {"data": content} if isinstance(content, bytes) else {"recipe": content}
@@ -30,24 +31,30 @@ def test_key_has_the_services_shape_and_leads_to_the_file(history: tuple[int, st
 def test_keys_are_equal_only_in_the_same_history(
     one: tuple[int, str, Any], other: tuple[int, str, Any]
 ) -> None:
-    keys = [MemoryFiles(seed).put(place, "", content) for seed, place, content in (one, other, one)]
+    keys = [
+        MemoryFiles(MemoryStore(), seed).put(place, "", content)
+        for seed, place, content in (one, other, one)
+    ]
     assert keys[0] == keys[2]
     assert (keys[0] == keys[1]) is (one == other)
 
 
 def test_equal_files_at_two_places_have_two_keys() -> None:
-    files = MemoryFiles(0)
+    files = MemoryFiles(MemoryStore(), 0)
     places = ["a" * 80 + "/0", "a" * 80 + "/1"]  # longer than a hash's key may be
     assert len({files.put(place, "image/png", b"x") for place in places}) == 2
 
 
 def test_key_of_a_recipe_does_not_depend_on_the_order_of_its_names() -> None:
-    keys = {MemoryFiles(0).put("p", "", recipe) for recipe in ({"a": 1, "b": 2}, {"b": 2, "a": 1})}
+    keys = {
+        MemoryFiles(MemoryStore(), 0).put("p", "", recipe)
+        for recipe in ({"a": 1, "b": 2}, {"b": 2, "a": 1})
+    }
     assert len(keys) == 1
 
 
 def test_deleted_file_is_gone_and_the_others_stay() -> None:
-    files = MemoryFiles(0)
+    files = MemoryFiles(MemoryStore(), 0)
     keys = [files.put(f"p/{index}", "", b"x") for index in range(3)]
     files.delete([keys[1], "unknown"])
     assert [files.get(key) is not None for key in keys] == [True, False, True]

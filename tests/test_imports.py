@@ -24,13 +24,14 @@ DOORS = {
     "werkzeug": {"app", "bodies", "media", "surface", "web"},
     "waitress": {"server"},
     "click": {"__main__"},
+    "sqlalchemy": {"database", "sql_store", "sql_work"},
     "PIL": {
         "mock", "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
         "drawing.text",
     },
 }  # fmt: skip
 LAZY = {"PIL"}  # imported within functions only
-HEAVY = ("flask", "marshmallow", "yaml", "werkzeug", "waitress", "click", "PIL")
+HEAVY = ("flask", "marshmallow", "yaml", "werkzeug", "waitress", "click", "PIL", "sqlalchemy")
 
 
 def is_for_types_only(node: ast.AST) -> bool:

@@ -25,7 +25,7 @@ def test_job_of_before_a_reset_does_nothing_to_the_object_that_has_its_id_now(ma
     services = api.client.application.services
     tune = api.tune()
     services.runner.settle()
-    [job] = services.store.jobs()
+    job = services.store.claim_job(["work"], None)
     assert (job.kind, job.target) == ("train_tune", tune["id"])
     api.client.post("/_emulator/reset")
     assert api.tune()["id"] == tune["id"]
@@ -45,8 +45,7 @@ def test_backend_that_ends_after_the_tune_was_deleted_leaves_nothing(make_api) -
     services.mock.train = train
     api.finish()
     assert services.store.jobs() == []
-    kept = [services.files.get(key) for key in services.files._files]
-    assert b"weights" not in [file.data for file in kept]
+    assert b"weights" not in [file.data for file in services.files._files.values()]
 
 
 def test_prompts_call_waits_for_its_tunes_call_when_that_is_late(make_api, receiver) -> None:
@@ -54,22 +53,16 @@ def test_prompts_call_waits_for_its_tunes_call_when_that_is_late(make_api, recei
     api = make_api(train_seconds=0, prompt_seconds=0)
     services = api.client.application.services
     callbacks = services.callbacks
-    submitted = callbacks._pool.submit
-    late: list[tuple] = []
-
-    def submit(act, delivery, row, done):
-        if row.table == "tune":
-            late.append((act, delivery, row, done))
-        else:
-            submitted(act, delivery, row, done)
-
-    callbacks._pool.submit = submit
+    submit = callbacks._pool.submit
+    late: list = []
+    callbacks._pool.submit = late.append
     nested = [{"text": "ohwx woman", "callback": f"{receiver.url}/prompt"}]
     api.tune(callback=f"{receiver.url}/tune", prompts_attributes=nested)
     services.runner.finish()
     assert receiver.received == []
+    callbacks._pool.submit = submit
     for call in late:
-        submitted(*call)
+        submit(call)
     assert callbacks.wait(5)
     assert [path for path, _ in receiver.received] == ["/tune", "/prompt"]
 

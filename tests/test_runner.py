@@ -10,10 +10,11 @@ import pytest
 
 from emulator.clock import TICK, SystemClock, VirtualClock
 from emulator.memory_store import MemoryStore
-from emulator.runner import WORK, ManualRunner, ThreadRunner
+from emulator.runner import ManualRunner, ThreadRunner
 from emulator.store import Job, Row
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+WORK = {"start_tune", "train_tune", "start_prompt", "generate_prompt", "end_run"}
 SOON = 5.0  # seconds that a test waits for another thread at most
 
 

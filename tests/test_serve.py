@@ -38,6 +38,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "port": ("9000", 9000),
     "public_url": ("https://astria.test", "https://astria.test"),
     "ready_file": ("ready", "ready"),
+    "data": ("folder", "folder"),
+    "database": ("postgresql://astria@db/astria", "postgresql://astria@db/astria"),
     "seed": ("7", 7),
     "clock": (START, START),
     "train_seconds": ("2.5", 2.5),

@@ -1,12 +1,14 @@
 """The store against a plain model of it, transactions that fail, and the job table."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from databases import STORES
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -17,8 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from emulator.memory_store import MemoryStore
-from emulator.store import FIRST_ID, Job, Query, Row
+from emulator.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = st.sampled_from(["tune", "like"])
@@ -27,11 +28,14 @@ REFS = st.lists(st.sampled_from([5, 6, "pack:5"]), max_size=3).map(tuple)
 DATA = st.dictionaries(st.sampled_from(["title", "state"]), st.integers(0, 3), max_size=2)
 
 
+LANES = (WORK, EXPIRY, CALLBACKS)
+
+
 def later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
 
 
-def failing(store: MemoryStore, act: Callable[[], object]) -> None:
+def failing(store: Store, act: Callable[[], object]) -> None:
     """Do something in a transaction that then fails."""
     with store.transaction():
         act()
@@ -50,25 +54,32 @@ class StoreMachine(RuleBasedStateMachine):
 
     rows = Bundle("rows")
 
+    kind = "memory"
+    kept = ExitStack()
+    stores: ClassVar[dict[str, Store]] = {}
+
     @initialize()
     def begin(self) -> None:
-        self.store = MemoryStore()
+        if self.kind not in self.stores:
+            self.stores[self.kind] = self.kept.enter_context(STORES[self.kind]())
+        self.store = self.stores[self.kind]
+        self.store.reset()
         self.model: dict[tuple[str, int], tuple[int | None, dict[str, Any], tuple[Any, ...]]] = {}
         self.made: dict[str, list[int]] = {"tune": [], "like": []}
-        self.uids: set[int] = set()  # since the last reset
+        self.uids: set[tuple[str, int]] = set()  # since the last reset
 
     def is_of_now(self, row: Row) -> bool:
         known = self.model.get((row.table, row.id))
-        return known is not None and row.uid in self.uids
+        return known is not None and (row.table, row.uid) in self.uids
 
     # -- what changes rows -----------------------------------------------------------------------
     @rule(target=rows, table=TABLES, owner=OWNERS, data=DATA, refs=REFS)
     def insert(self, table: str, owner: int | None, data: Any, refs: Any) -> Row:
         row = self.store.insert(table, owner, data, refs=refs)
         assert row.id == max([*self.made[table], FIRST_ID.get(table, 1) - 1]) + 1
-        assert row.uid not in self.uids
+        assert (row.table, row.uid) not in self.uids
         self.made[table].append(row.id)
-        self.uids.add(row.uid)
+        self.uids.add((row.table, row.uid))
         self.model[table, row.id] = (owner, {**data, "id": row.id}, refs)
         return row
 
@@ -98,7 +109,6 @@ class StoreMachine(RuleBasedStateMachine):
     ) -> None:
         def act() -> None:
             made = self.store.insert(table, owner, data, refs=refs)
-            self.made[table].append(made.id)
             self.store.update(row, data, refs=new_refs)
             with self.store.transaction():
                 self.store.delete(other)
@@ -166,25 +176,38 @@ class StoreMachine(RuleBasedStateMachine):
             ids.clear()
 
 
-TestStoreIsItsModel = StoreMachine.TestCase
-TestStoreIsItsModel.settings = settings(
+class SqliteMachine(StoreMachine):
+    kind = "sqlite"
+
+
+class PostgresMachine(StoreMachine):
+    kind = "postgres"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def close_stores() -> Iterator[None]:
+    yield
+    StoreMachine.kept.close()
+
+
+TestMemoryStoreIsItsModel = StoreMachine.TestCase
+TestSqliteStoreIsItsModel = SqliteMachine.TestCase
+TestPostgresStoreIsItsModel = PostgresMachine.TestCase
+TestMemoryStoreIsItsModel.settings = settings(
     derandomize=True, deadline=None, max_examples=80, stateful_step_count=30
 )
-
-
-@pytest.fixture
-def store() -> MemoryStore:
-    return MemoryStore()
+TestSqliteStoreIsItsModel.settings = settings(TestMemoryStoreIsItsModel.settings, max_examples=40)
+TestPostgresStoreIsItsModel.settings = settings(TestMemoryStoreIsItsModel.settings, max_examples=20)
 
 
 # -- rows ----------------------------------------------------------------------------------------
-def test_id_is_not_used_again_when_its_row_was_deleted(store: MemoryStore) -> None:
+def test_id_is_not_used_again_when_its_row_was_deleted(store: Store) -> None:
     first = store.insert("tune", 1, {})
     store.delete(first)
     assert store.insert("tune", 1, {}).id == first.id + 1
 
 
-def test_first_ids_are_above_those_of_the_gallery(store: MemoryStore) -> None:
+def test_first_ids_are_above_those_of_the_gallery(store: Store) -> None:
     store.insert("tune", None, {}, id=690204)
     assert {table: store.insert(table, 1, {}).id for table in (*FIRST_ID, "like")} == {
         "tune": 5_000_001,
@@ -194,7 +217,7 @@ def test_first_ids_are_above_those_of_the_gallery(store: MemoryStore) -> None:
     }
 
 
-def test_row_is_a_mapping_that_a_change_leaves_as_it_was(store: MemoryStore) -> None:
+def test_row_is_a_mapping_that_a_change_leaves_as_it_was(store: Store) -> None:
     row = store.insert("tune", 1, {"title": "a"})
     row.rendered["Tune"] = b"{}"
     new = store.update(row, {"title": "b"})
@@ -206,13 +229,13 @@ def test_row_is_a_mapping_that_a_change_leaves_as_it_was(store: MemoryStore) -> 
     assert (new["title"], new.rendered) == ("b", {})
 
 
-def test_change_is_made_to_the_newest_version(store: MemoryStore) -> None:
+def test_change_is_made_to_the_newest_version(store: Store) -> None:
     old = store.insert("tune", 1, {"a": 1, "b": 1})
     store.update(old, {"a": 2})
     assert dict(store.update(old, {"b": 2})) == {"a": 2, "b": 2, "id": old.id}
 
 
-def test_deleted_row_stays_deleted_when_it_is_changed(store: MemoryStore) -> None:
+def test_deleted_row_stays_deleted_when_it_is_changed(store: Store) -> None:
     row = store.insert("tune", 1, {})
     store.delete(row)
     store.update(row, {"title": "a"}, refs=(5,))
@@ -220,7 +243,7 @@ def test_deleted_row_stays_deleted_when_it_is_changed(store: MemoryStore) -> Non
     assert store.find("tune", Query(1, ref=5)) == []
 
 
-def test_row_from_before_a_reset_does_not_touch_the_new_one(store: MemoryStore) -> None:
+def test_row_from_before_a_reset_does_not_touch_the_new_one(store: Store) -> None:
     old = store.insert("tune", 1, {"title": "old"})
     store.reset()
     new = store.insert("tune", 2, {"title": "new"})
@@ -232,7 +255,7 @@ def test_row_from_before_a_reset_does_not_touch_the_new_one(store: MemoryStore) 
 
 # -- transactions --------------------------------------------------------------------------------
 def test_transaction_that_fails_takes_jobs_back_and_calls_what_it_was_given(
-    store: MemoryStore,
+    store: Store,
 ) -> None:
     row = store.insert("tune", 1, {})
     kept = store.add_job("train_tune", row, NOW)
@@ -248,10 +271,10 @@ def test_transaction_that_fails_takes_jobs_back_and_calls_what_it_was_given(
         failing(store, act)
     assert called == [2, 1]
     assert store.jobs() == [kept]
-    assert store.claim_job(NOW) is not None
+    assert store.claim_job(LANES, NOW) is not None
 
 
-def test_transaction_that_succeeds_calls_nothing(store: MemoryStore) -> None:
+def test_transaction_that_succeeds_calls_nothing(store: Store) -> None:
     called: list[int] = []
     with store.transaction():
         store.on_rollback(lambda: called.append(1))
@@ -265,7 +288,7 @@ def test_transaction_that_succeeds_calls_nothing(store: MemoryStore) -> None:
 
 
 def test_on_commit_is_called_after_the_outermost_transaction_and_only_if_it_succeeds(
-    store: MemoryStore,
+    store: Store,
 ) -> None:
     called: list[str] = []
     store.on_commit(lambda: called.append("at once"))
@@ -281,7 +304,7 @@ def test_on_commit_is_called_after_the_outermost_transaction_and_only_if_it_succ
     assert called == ["at once", "later"]
 
 
-def test_transaction_within_another_ends_with_it(store: MemoryStore) -> None:
+def test_transaction_within_another_ends_with_it(store: Store) -> None:
     made: list[Row] = []
 
     def act() -> None:
@@ -294,10 +317,10 @@ def test_transaction_within_another_ends_with_it(store: MemoryStore) -> None:
     assert store.get("tune", made[0].id) is None
 
 
-def test_transaction_that_fails_lets_a_running_job_go_on(store: MemoryStore) -> None:
+def test_transaction_that_fails_lets_a_running_job_go_on(store: Store) -> None:
     row = store.insert("tune", 1, {})
     store.add_job("train_tune", row, NOW)
-    job = store.claim_job(NOW)
+    job = store.claim_job(LANES, NOW)
     assert job
 
     def act() -> None:
@@ -309,7 +332,7 @@ def test_transaction_that_fails_lets_a_running_job_go_on(store: MemoryStore) -> 
 
 
 def test_on_rollback_of_one_thread_does_not_join_another_ones_transaction(
-    store: MemoryStore,
+    store: Store,
 ) -> None:
     called: list[int] = []
     other = threading.Thread(target=lambda: store.on_rollback(lambda: called.append(1)))
@@ -324,7 +347,7 @@ def test_on_rollback_of_one_thread_does_not_join_another_ones_transaction(
     assert called == []
 
 
-def test_transactions_of_two_threads_do_not_mix(store: MemoryStore) -> None:
+def test_transactions_of_two_threads_do_not_mix(store: Store) -> None:
     order: list[str] = []
 
     def other() -> None:
@@ -341,21 +364,21 @@ def test_transactions_of_two_threads_do_not_mix(store: MemoryStore) -> None:
 
 
 # -- jobs ----------------------------------------------------------------------------------------
-def claimed(store: MemoryStore, now: datetime | None, **kwargs: Any) -> list[str]:
+def claimed(
+    store: Store, now: datetime | None, lanes: Iterable[str] = LANES, **kwargs: Any
+) -> list[str]:
     kinds = []
-    while job := store.claim_job(now, **kwargs):
+    while job := store.claim_job(lanes, now, **kwargs):
         kinds.append(job.kind)
     return kinds
 
 
 @pytest.fixture
-def row(store: MemoryStore) -> Row:
+def row(store: Store) -> Row:
     return store.insert("tune", 1, {})
 
 
-def test_jobs_are_claimed_in_the_order_of_due_time_and_then_of_id(
-    store: MemoryStore, row: Row
-) -> None:
+def test_jobs_are_claimed_in_the_order_of_due_time_and_then_of_id(store: Store, row: Row) -> None:
     for kind, due in (("c", 2), ("a", 1), ("d", 2), ("e", 9), ("b", 1)):
         store.add_job(kind, row, later(due))
     assert [job.kind for job in store.jobs()] == list("abcde")
@@ -364,51 +387,95 @@ def test_jobs_are_claimed_in_the_order_of_due_time_and_then_of_id(
     assert claimed(store, None) == ["e"]
 
 
-def test_claimed_job_is_running_with_one_more_attempt(store: MemoryStore, row: Row) -> None:
+def test_claimed_job_is_running_with_one_more_attempt(store: Store, row: Row) -> None:
     added = store.add_job("train_tune", row, NOW)
-    assert added == Job(added.id, "train_tune", "tune", row.id, row.uid, NOW)
-    job = store.claim_job(later(1))
-    assert job == replace(added, state="running", attempt=1, lease=later(1))
+    assert added == Job(added.id, "train_tune", "tune", row.id, row.uid, NOW, home=row.home)
+    job = store.claim_job(LANES, later(1))
+    assert job
+    assert replace(job, lease=None) == replace(added, state="running", attempt=1)
     assert store.jobs() == [job]
 
 
-def test_claim_passes_over_jobs_to_skip_and_kinds_that_are_not_asked_for(
-    store: MemoryStore, row: Row
+def test_claim_passes_over_jobs_to_skip_and_lanes_that_are_not_asked_for(
+    store: Store, row: Row
 ) -> None:
-    jobs = [store.add_job(kind, row, later(at)) for at, kind in enumerate("abca")]
-    assert claimed(store, None, skip={jobs[0].id}, kinds={"a", "b"}) == ["b", "a"]
-    assert store.next_due() == later(0)
-    assert store.next_due(skip={jobs[0].id}) == later(2)
-    assert claimed(store, None) == ["a", "c"]
+    kinds = ["a", "b", "expire_tune", "send_callback", "a"]
+    jobs = [store.add_job(kind, row, later(at)) for at, kind in enumerate(kinds)]
+    assert claimed(store, None, [WORK], skip={jobs[0].id}) == ["b", "a"]
+    assert store.next_due(LANES) == later(0)
+    assert store.next_due(LANES, skip={jobs[0].id}) == later(2)
+    assert store.next_due([CALLBACKS]) == later(3)
+    assert [store.has_jobs(lane) for lane in LANES] == [True, True, True]
+    assert claimed(store, None, [WORK, CALLBACKS]) == ["a", "send_callback"]
+    assert claimed(store, None) == ["expire_tune"]
 
 
-def test_next_due_is_that_of_the_first_waiting_job(store: MemoryStore, row: Row) -> None:
-    assert store.next_due() is None
-    first, second = (store.add_job("a", row, later(at)) for at in (1, 2))
-    assert store.next_due() == later(1)
-    store.claim_job(later(1))
-    assert store.next_due() == later(2)
-    store.end_job(second)
-    assert store.next_due() is None
-    store.end_job(first)
+def test_lane_has_jobs_until_the_last_one_ends(store: Store, row: Row) -> None:
+    jobs = [store.add_job(kind, row, NOW) for kind in ("a", "b", "expire_tune")]
+    for job in jobs[:2]:
+        assert store.has_jobs(WORK)
+        store.end_job(job)
+    assert [store.has_jobs(lane) for lane in (WORK, EXPIRY)] == [False, True]
+
+
+def test_claim_stands_until_its_job_ends_or_is_forgotten(store: Store, row: Row) -> None:
+    added = [store.add_job("a", row, NOW) for _ in range(3)]
+    assert not store.report(added[0], {})
+    jobs = [job for _ in added if (job := store.claim_job(LANES, NOW))]
+    assert [store.report(job, {}) for job in jobs] == [True, True, True]
+    store.end_job(jobs[1])
+    assert [store.report(job, {}) for job in jobs] == [True, False, True]
+    store.reset()
+    assert [store.report(job, {}) for job in jobs] == [False] * 3
+
+
+def test_job_that_was_claimed_does_not_end_by_what_it_was_before(store: Store, row: Row) -> None:
+    waiting = store.add_job("a", row, NOW)
+    job = store.claim_job(LANES, NOW)
+    assert job
+    store.end_job(waiting)
+    assert store.report(job, {})
+
+
+def test_transaction_that_fails_takes_the_end_of_a_job_back(store: Store, row: Row) -> None:
+    store.add_job("a", row, NOW)
+    job = store.claim_job(LANES, NOW)
+    assert job
+    with pytest.raises(KeyError):
+        failing(store, lambda: store.end_job(job))
+    assert store.report(job, {})
+    assert store.has_jobs(WORK)
+    store.end_job(job)
     assert store.jobs() == []
 
 
-def test_ended_job_is_not_claimed_and_ends_only_once(store: MemoryStore, row: Row) -> None:
+def test_next_due_is_that_of_the_first_waiting_job(store: Store, row: Row) -> None:
+    assert store.next_due(LANES) is None
+    first, second = (store.add_job("a", row, later(at)) for at in (1, 2))
+    assert store.next_due(LANES) == later(1)
+    claimed = store.claim_job(LANES, later(1))
+    assert claimed == replace(first, state="running", attempt=1, lease=claimed and claimed.lease)
+    assert store.next_due(LANES) == later(2)
+    store.end_job(second)
+    assert store.next_due(LANES) is None
+    assert store.jobs() == [claimed]
+
+
+def test_ended_job_is_not_claimed_and_ends_only_once(store: Store, row: Row) -> None:
     job = store.add_job("a", row, NOW)
     store.end_job(job)
     store.end_job(job)
-    assert store.claim_job(None) is None
+    assert store.claim_job(LANES, None) is None
 
 
 def test_cancelling_drops_waiting_jobs_and_asks_running_ones_to_stop(
-    store: MemoryStore, row: Row
+    store: Store, row: Row
 ) -> None:
     other = store.insert("tune", 1, {})
     for _ in range(2):
         store.add_job("a", row, NOW)
     kept = store.add_job("b", other, NOW)
-    running = store.claim_job(NOW)
+    running = store.claim_job(LANES, NOW)
     assert running
     assert store.report(running, {"steps": 1}) is True
     assert store.jobs()[0].progress == {"steps": 1}
@@ -419,13 +486,13 @@ def test_cancelling_drops_waiting_jobs_and_asks_running_ones_to_stop(
     assert store.report(running, {"steps": 3}) is False
 
 
-def test_reset_forgets_jobs(store: MemoryStore, row: Row) -> None:
+def test_reset_forgets_jobs(store: Store, row: Row) -> None:
     store.add_job("a", row, NOW)
     store.reset()
-    assert (store.jobs(), store.next_due(), store.claim_job(None)) == ([], None, None)
+    assert (store.jobs(), store.next_due(LANES), store.claim_job(LANES, None)) == ([], None, None)
 
 
-def test_job_from_before_a_reset_does_not_end_a_new_one(store: MemoryStore, row: Row) -> None:
+def test_job_from_before_a_reset_does_not_end_a_new_one(store: Store, row: Row) -> None:
     old = store.add_job("a", row, NOW)
     store.reset()
     new = store.add_job("b", store.insert("tune", 1, {}), NOW)

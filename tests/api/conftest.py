@@ -5,21 +5,51 @@ and put back to its beginning before a test gets it.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from databases import STORES
 from PIL import Image
 
-from emulator import Config, create_app
+from emulator import Config, create_app, services
 from emulator.app import Emulator
+from emulator.folder_files import FolderFiles
+from emulator.store import Store
 
 START = "2026-01-01T00:00:00Z"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _stores(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Applications keep what `--store` says, although they have a virtual clock."""
+    kind = request.config.getoption("--store")
+    if kind == "memory":
+        yield
+        return
+    with ExitStack() as opened, pytest.MonkeyPatch.context() as patch:
+        folders: dict[Store, Path] = {}
+
+        def open_store(config: Config) -> Store:
+            store = opened.enter_context(STORES[kind]())
+            folders[store] = tmp_path_factory.mktemp("files")
+            return store
+
+        def open_files(config: Config, store: Store) -> FolderFiles:
+            return FolderFiles(store, config.seed, folders[store])
+
+        patch.setattr(services, "open_store", open_store)
+        patch.setattr(services, "open_files", open_files)
+        yield
+
+
 @pytest.fixture(scope="session")
-def kept_apps() -> Iterator[dict[str, Emulator]]:
+def kept_apps(_stores: None) -> Iterator[dict[str, Emulator]]:
     kept: dict[str, Emulator] = {}
     yield kept
     for app in kept.values():

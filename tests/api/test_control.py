@@ -243,3 +243,22 @@ def test_api_refuses_a_strange_host_too_unless_keys_are_configured(api, make_api
     refused = api.call("GET", "/tunes", headers=strange)
     assert (refused.status_code, refused.json["status"]) == (403, 403)
     assert make_api(keys=("sd_test",)).get("/tunes", headers=strange) == []
+
+
+def test_callback_is_sent_once_more_when_asked(api, receiver):
+    api.tune(callback=receiver.url + "/hook?x=1")
+    api.finish()
+    [first] = api.client.get("/_emulator/callbacks").json
+    again = api.client.post(f"/_emulator/callbacks/{first['id']}/redeliver")
+    assert (again.status_code, again.json["redelivery_of"]) == (201, first["id"])
+    api.finish()
+    assert [path for path, _ in receiver.received] == ["/hook?x=1"] * 2
+    assert receiver.received[0] == receiver.received[1]
+    assert [row["state"] for row in api.client.get("/_emulator/callbacks").json] == [
+        "delivered"
+    ] * 2
+
+
+def test_redelivery_of_an_unknown_callback_is_not_found(api):
+    assert api.client.post("/_emulator/callbacks/77/redeliver").status_code == 404
+    assert api.client.post("/_emulator/callbacks/x/redeliver").status_code == 404

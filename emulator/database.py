@@ -1,0 +1,270 @@
+"""The databases that a store can be kept in: their tables, how they are opened, who may write.
+
+One writer at a time, in all processes together: what it reads stays so until it has ended. The only
+door to SQLAlchemy, with sql_store.py and sql_work.py.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ClauseElement,
+    Column,
+    Connection,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    create_engine,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import StaticPool
+
+from emulator.errors import SetupError
+
+SCHEMA = 1  # raised when the tables change
+FILE_NAME = "astria.sqlite3"
+LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
+CONNECTIONS = 8
+BUSY_SECONDS = 2.0  # a predecessor may be ending
+
+Record = dict[str, Any]
+
+tables = MetaData()
+COUNTERS = Table(
+    "astria_counters",
+    tables,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+# Times are microseconds since 1970; owner 0 is the gallery.
+ROWS = Table(
+    "astria_rows",
+    tables,
+    Column("kind", String(16), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("owner", BigInteger, nullable=False),
+    Column("home", String(32), nullable=False),
+    Column("refs", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("astria_rows_of_owner", "kind", "owner", "id"),
+)
+REFS = Table(
+    "astria_refs",
+    tables,
+    Column("kind", String(16), primary_key=True),
+    Column("owner", BigInteger, primary_key=True, autoincrement=False),
+    Column("ref", String(40), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+JOBS = Table(
+    "astria_jobs",
+    tables,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", String(16), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("target_kind", String(16), nullable=False),
+    Column("target", BigInteger, nullable=False),
+    Column("target_uid", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("home", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease", BigInteger),
+    Column("progress", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Index("astria_jobs_by_due", "lane", "due", "id"),
+    Index("astria_jobs_of_target", "target_kind", "target"),
+)
+
+
+class Session:
+    """Runs statements on a connection. Each is compiled once: that is most of what it costs."""
+
+    def __init__(self, cursor: Any, dialect: Dialect):
+        self._cursor, self._dialect = cursor, dialect
+
+    def rows(self, statement: ClauseElement, params: Record | None = None) -> list[Any]:
+        """What a statement finds, as tuples."""
+        sql, fixed = _compiled(statement, self._dialect)
+        return list(self._cursor.execute(sql, fixed | (params or {})).fetchall())
+
+    def run(self, statement: ClauseElement, *records: Record) -> int:
+        """Run a statement for each record; tells how many rows it has changed."""
+        sql, fixed = _compiled(statement, self._dialect)
+        if len(records) > 1:
+            self._cursor.executemany(sql, [fixed | record for record in records])
+        else:
+            self._cursor.execute(sql, fixed | (records[0] if records else {}))
+        return int(self._cursor.rowcount)
+
+
+@lru_cache
+def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, Record]:
+    """A statement's text, and its constants."""
+    compiled = statement.compile(dialect=dialect)
+    fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    return str(compiled), fixed
+
+
+class Database(Protocol):
+    """Gives sessions.
+
+    `home` names this process among those that share the database.
+    """
+
+    is_shared: bool
+    home: str
+
+    def read(self) -> AbstractContextManager[Session]: ...
+    def write(self) -> AbstractContextManager[Session]: ...
+    def close(self) -> None: ...
+
+
+class Sqlite:
+    """One file, one connection, one process: a second process is refused."""
+
+    is_shared = False
+    home = ""
+
+    def __init__(self, folder: Path):
+        """Raises SetupError."""
+        path = folder / FILE_NAME
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(
+                f"sqlite:///{path}",
+                poolclass=StaticPool,
+                isolation_level="AUTOCOMMIT",
+                paramstyle="named",
+                connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
+            )
+            self._connection = self._engine.connect()
+            with closing_on_error(self):
+                self._cursor = self._connection.connection.cursor()
+                self._session = Session(self._cursor, self._engine.dialect)
+                # The process holds the file until it ends, however it ends. A commit is safe from
+                # the end of the process, not from a loss of power.
+                for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+                    self._cursor.execute(f"PRAGMA {pragma}")
+                with self.write() as session:
+                    prepare(self._connection)
+                    # Nobody else can have claimed them: whoever had has been killed.
+                    session.run(
+                        update(JOBS).where(JOBS.c.state == "running").values(state="waiting")
+                    )
+        except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            if "locked" in reason:
+                reason = "another server uses this folder, and one may; --database serves several"
+            raise SetupError("--data", [f"{path}: {reason}"]) from None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._lock:
+            yield self._session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._lock:
+            self._cursor.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._session
+            except BaseException:
+                self._cursor.execute("ROLLBACK")
+                raise
+            self._cursor.execute("COMMIT")
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+            self._engine.dispose()
+
+
+class Postgres:
+    """A PostgreSQL database that any number of processes share."""
+
+    is_shared = True
+
+    def __init__(self, url: str):
+        """Raises SetupError; no message holds the URL, which may have a password in it."""
+        self.home = uuid4().hex
+        self._lock = threading.RLock()
+        try:
+            parsed = make_url(url).set(drivername="postgresql+psycopg")
+            self._engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0)
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with closing_on_error(self), self._writing() as connection:
+                prepare(connection)
+        except ImportError:
+            extra = "PostgreSQL needs a driver: pip install 'astria-emulator[postgres]'"
+            raise SetupError("--database", [extra]) from None
+        except (ValueError, SQLAlchemyError) as error:
+            reason = str(getattr(error, "orig", None) or "expected postgresql://USER@HOST/NAME")
+            raise SetupError("--database", [reason.strip()]) from None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._reader.connect() as connection:
+            yield self._session(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._writing() as connection:
+            yield self._session(connection)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        # Threads queue here, so that one connection waits for other processes and not all.
+        with self._lock, self._engine.begin() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield connection
+
+    def _session(self, connection: Connection) -> Session:
+        return Session(connection.connection.cursor(), self._engine.dialect)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def closing_on_error(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables where they are missing.
+
+    Raises SetupError where a newer version has made them.
+    """
+    COUNTERS.create(connection, checkfirst=True)
+    found = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
+    if found is None:
+        tables.create_all(connection)
+        connection.execute(insert(COUNTERS).values(name="schema", value=SCHEMA))
+    elif found > SCHEMA:
+        problem = f"its schema is version {found}, and this version of the emulator knows {SCHEMA}"
+        raise SetupError("the data is newer than this program", [problem])

@@ -1,0 +1,93 @@
+"""Files on disk: bytes in a folder, and what is known of them in the store.
+
+A file is what a row names. Bytes are written before their row is, and erased after it is gone, so
+that a process that is killed in between leaves at most bytes without a row: `sweep` erases those.
+"""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+from emulator.files import KEY, Content, File, key_of
+from emulator.store import Query, Row, Store
+
+SPREAD = 2  # characters of a key that name its folder
+
+
+class FolderFiles:
+    """All files in a folder, which processes that share the store share too."""
+
+    def __init__(self, store: Store, seed: int, folder: Path):
+        self._store, self._seed, self._folder = store, seed, folder
+
+    def put(self, place: str, content_type: str, content: Content) -> str:
+        """Keep a file and return its key.
+
+        Recipes stay with the row.
+        """
+        key = key_of(self._seed, place, content)
+        recipe = None if isinstance(content, bytes) else content
+        about = {"key": key, "content_type": content_type, "recipe": recipe}
+        with self._store.transaction():
+            if isinstance(content, bytes):
+                path = self._path(key)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._store.on_rollback(lambda: path.unlink(missing_ok=True))
+                path.write_bytes(content)
+            self._store.insert("file", None, about, refs=(key,))
+        return key
+
+    def get(self, key: str) -> File | None:
+        row = self._find(key)
+        if row is None:
+            return None
+        recipe = row["recipe"]
+        path = self._path(key) if recipe is None else None
+        return File(key, row["content_type"], recipe=recipe, path=path)
+
+    def delete(self, keys: Iterable[str]) -> None:
+        with self._store.transaction():
+            for row in filter(None, map(self._find, keys)):
+                self._store.delete(row)
+                erase = partial(self._path(row["key"]).unlink, missing_ok=True)
+                self._store.on_commit(erase)
+
+    def reset(self) -> None:
+        """Put everything aside within the transaction, and erase it once that has succeeded."""
+        aside = self._folder.with_name(f"{self._folder.name}-erased-{uuid4().hex}")
+        if not self._folder.exists():
+            return
+        self._folder.rename(aside)
+        self._store.on_rollback(lambda: aside.rename(self._folder))
+        self._store.on_commit(lambda: shutil.rmtree(aside, ignore_errors=True))
+
+    def sweep(self, before: float) -> int:
+        """Erase bytes that no row names and that are older than a time.
+
+        before: seconds since 1970. Returns the number of files.
+        """
+        for aside in self._folder.parent.glob(f"{self._folder.name}-erased-*"):
+            shutil.rmtree(aside, ignore_errors=True)
+        erased = 0
+        for path in self._older(before):
+            if self._find(path.name) is None:
+                path.unlink(missing_ok=True)
+                erased += 1
+        return erased
+
+    def _older(self, before: float) -> Iterator[Path]:
+        for path in self._folder.glob("*/*"):
+            try:
+                if KEY.fullmatch(path.name) and path.stat().st_mtime < before:
+                    yield path
+            except FileNotFoundError:  # erased since it was listed
+                continue
+
+    def _find(self, key: str) -> Row | None:
+        found = self._store.find("file", Query(None, ref=key, limit=1))
+        return found[0] if found else None
+
+    def _path(self, key: str) -> Path:
+        return self._folder / key[:SPREAD] / key

@@ -1,0 +1,362 @@
+"""The store in a database. One model test for it and the one in memory: tests/test_store.py."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial
+from typing import Any
+
+from sqlalchemy import bindparam, delete, or_, select, update
+
+from emulator.database import JOBS, REFS, ROWS, Database, Record, Session
+from emulator.sql_work import (
+    Work,
+    micros,
+    owner_number,
+    read_job,
+    read_row,
+    ref_text,
+)
+from emulator.store import FIRST_ID, Job, Query, Row
+
+LAST = 2**63 - 1
+REMEMBERED = 2048  # rows that are kept as they were read, with their JSON
+BATCH = 200  # rows or jobs that are looked through at a time
+FIRST = 4  # jobs that are looked at first: most often one of them may be taken
+EPOCH_BITS = 40  # ids are below
+LEASE_SECONDS = 10.0
+# The process that made an object runs its jobs: it knows when the request has been answered. Others
+# take what is left after this time, longer than an answer is waited for.
+HOME_SECONDS = 3.0
+
+LIMIT: Any = bindparam("limit")
+OFFSET: Any = bindparam("offset")
+GET = select(ROWS).where(ROWS.c.kind == bindparam("kind"), ROWS.c.id == bindparam("id"))
+
+
+def _page(table: Any, chosen: Any) -> Any:
+    """Rows newest first, below an id."""
+    return (
+        chosen.where(
+            table.c.kind == bindparam("kind"),
+            table.c.owner == bindparam("owner"),
+            table.c.id < bindparam("before"),
+        )
+        .order_by(table.c.id.desc())
+        .limit(LIMIT)
+        .offset(OFFSET)
+    )
+
+
+_SAME = (ROWS.c.kind == REFS.c.kind) & (ROWS.c.id == REFS.c.id)
+PAGE = _page(ROWS, select(ROWS))
+PAGE_OF_REF = _page(
+    REFS, select(ROWS).join_from(REFS, ROWS, _SAME).where(REFS.c.ref == bindparam("ref"))
+)
+FIRST_JOBS = (
+    select(JOBS)
+    .where(
+        JOBS.c.lane == bindparam("lane"),
+        JOBS.c.due <= bindparam("due"),
+        or_(JOBS.c.state == "waiting", JOBS.c.lease < bindparam("now")),
+        or_(JOBS.c.home == bindparam("home"), JOBS.c.made < bindparam("late")),
+    )
+    .order_by(JOBS.c.due, JOBS.c.id)
+    .limit(LIMIT)
+    .offset(OFFSET)
+)
+ANY_JOB = select(JOBS.c.id).where(JOBS.c.lane == bindparam("of_lane")).limit(1)
+ALL_JOBS = select(JOBS).order_by(JOBS.c.due, JOBS.c.id)
+_CLAIM = (JOBS.c.id == bindparam("of_job"), JOBS.c.attempt == bindparam("of_attempt"))
+_OF_TARGET = (JOBS.c.target_kind == bindparam("of_kind"), JOBS.c.target == bindparam("of"))
+_WAITING, _RUNNING = JOBS.c.state == "waiting", JOBS.c.state == "running"
+CLAIM = (
+    update(JOBS)
+    .where(*_CLAIM, JOBS.c.state == bindparam("seen"))
+    .values(
+        state="running",
+        attempt=JOBS.c.attempt + 1,
+        home=bindparam("new_home"),
+        lease=bindparam("new_lease"),
+    )
+)
+END = delete(JOBS).where(*_CLAIM)
+REPORT = (
+    update(JOBS)
+    .where(*_CLAIM, _RUNNING, JOBS.c.cancel.is_(False))
+    .values(progress=bindparam("new_progress"))
+)
+DROP_WAITING = delete(JOBS).where(*_OF_TARGET, _WAITING)
+ASK_RUNNING = update(JOBS).where(*_OF_TARGET, _RUNNING).values(cancel=True)
+RENEW = (
+    update(JOBS)
+    .where(JOBS.c.home == bindparam("of_home"), _RUNNING)
+    .values(lease=bindparam("new_lease"))
+)
+
+
+class SqlStore:
+    """Rows and jobs in a database.
+
+    `shared` ones may be changed by other processes at any time.
+    """
+
+    def __init__(self, database: Database):
+        self._database = database
+        self.is_shared = database.is_shared
+        self._local = threading.local()
+        self._running: set[int] = set()  # jobs that are claimed here and have not ended
+        # A row that has not changed is read once, and its JSON written once.
+        self._read = lru_cache(REMEMBERED)(read_row)
+
+    # -- transactions ------------------------------------------------------------------------------
+    @property
+    def _work(self) -> Work | None:
+        """The transaction of this thread."""
+        return getattr(self._local, "work", None)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Work]:
+        if self._work is not None:  # within another one, whose end counts
+            yield self._work
+            return
+        work = None
+        try:
+            with self._database.write() as session:
+                work = self._local.work = Work(session)
+                yield work
+                work.flush()
+        except BaseException:
+            for act in reversed(work.undo if work else ()):
+                act()
+            raise
+        finally:
+            self._local.work = None
+        for act in work.later:
+            act()
+
+    def on_rollback(self, act: Callable[[], object]) -> None:
+        if self._work:
+            self._work.undo.append(act)
+
+    def on_commit(self, act: Callable[[], object]) -> None:
+        if self._work:
+            self._work.later.append(act)
+        else:
+            act()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Session]:
+        """A session that sees what this thread's transaction has changed."""
+        if self._work:
+            self._work.flush()
+            yield self._work.session
+        else:
+            with self._database.read() as session:
+                yield session
+
+    # -- rows --------------------------------------------------------------------------------------
+    def insert(
+        self,
+        table: str,
+        owner: int | None,
+        data: Mapping[str, Any],
+        *,
+        id: int | None = None,
+        refs: tuple[int | str, ...] = (),
+    ) -> Row:
+        with self._transaction() as work:
+            if id is None:
+                id = work.next(table, FIRST_ID.get(table, 1))
+            uid = (work.counters.get("epoch", 0) << EPOCH_BITS) + id
+            home = self._database.home
+            row = Row(table, id, uid, owner, {**data, "id": id}, refs, home=home)
+            work.put(None, row)
+            return row
+
+    def get(self, table: str, id: int) -> Row | None:
+        if not 0 < id <= LAST:
+            return None
+        work = self._work
+        if work:
+            if (table, id) in work.rows:
+                return work.rows[table, id]
+            return self._get(work.session, table, id)
+        with self._database.read() as session:
+            return self._get(session, table, id)
+
+    def _get(self, session: Session, table: str, id: int) -> Row | None:
+        found = session.rows(GET, {"kind": table, "id": id})
+        return self._read(*found[0]) if found else None
+
+    def current(self, row: Row) -> Row | None:
+        """The newest version of a row; None when it is gone, or another has its id."""
+        found = self.get(row.table, row.id)
+        return found if found is not None and found.uid == row.uid else None
+
+    def update(
+        self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
+    ) -> Row:
+        """Apply changes to the newest version of a row. A deleted row stays deleted."""
+        with self._transaction() as work:
+            current = self.current(row)
+            if current is None:
+                return row
+            data = {**current.data, **changes}
+            kept = current.refs if refs is None else refs
+            new = replace(current, data=data, refs=kept, rendered={})
+            work.put(current, new)
+            return new
+
+    def delete(self, row: Row) -> None:
+        with self._transaction() as work:
+            if current := self.current(row):
+                work.put(current, None)
+
+    def find(self, table: str, query: Query) -> list[Row]:
+        if query.test is None:
+            limit = LAST if query.limit is None else query.limit
+            return self._page(table, query, query.before_id, query.offset, limit)
+        found: list[Row] = []
+        end = None if query.limit is None else query.offset + query.limit
+        before = query.before_id
+        while True:
+            rows = self._page(table, query, before, 0, BATCH)
+            found += filter(query.test, rows)
+            if len(rows) < BATCH or (end is not None and len(found) >= end):
+                return found[query.offset : end]
+            before = rows[-1].id
+
+    def _page(
+        self, table: str, query: Query, before: int | None, offset: int, limit: int
+    ) -> list[Row]:
+        given = {"kind": table, "owner": owner_number(query.owner), "limit": limit}
+        given |= {"before": LAST if before is None else min(before, LAST), "offset": offset}
+        statement = PAGE if query.ref is None else PAGE_OF_REF
+        if query.ref is not None:
+            given["ref"] = ref_text(query.ref)
+        with self._reading() as session:
+            return [self._read(*found) for found in session.rows(statement, given)]
+
+    def reset(self) -> None:
+        with self._transaction() as work:
+            kept = {name: work.counters.get(name, 1) for name in ("epoch", "job")}
+            work.forget(**kept | {"epoch": kept["epoch"] + 1})
+
+    # -- jobs --------------------------------------------------------------------------------------
+    def add_job(self, kind: str, row: Row, due: datetime) -> Job:
+        with self._transaction() as work:
+            job = Job(work.next("job"), kind, row.table, row.id, row.uid, due, home=row.home)
+            work.jobs.append(job)
+            return job
+
+    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None:
+        """When the first waiting job of some lanes is due that is not to be passed over."""
+        with self._reading() as session:
+            first = self._first(session, lanes, None, skip)
+            return first.due if first else None
+
+    def claim_job(
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
+    ) -> Job | None:
+        """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
+        while True:
+            with self._reading() as session:  # so that looking for work makes nobody wait
+                job = self._first(session, lanes, now, skip)
+            if job is None:
+                return None
+            lease = _lease() if self.is_shared else None
+            mine = {"new_home": self._database.home, "new_lease": micros(lease) if lease else None}
+            with self._transaction() as work:
+                # Another may have been as quick.
+                if work.session.run(CLAIM, {**_claim(job), "seen": job.state, **mine}):
+                    self._running.add(job.id)
+                    self.on_rollback(partial(self._running.discard, job.id))
+                    return replace(job, state="running", attempt=job.attempt + 1, lease=lease)
+
+    def _first(
+        self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[int]
+    ) -> Job | None:
+        found = [job for lane in lanes if (job := self._first_of(session, lane, now, skip))]
+        return min(found, key=lambda job: (job.due, job.id), default=None)
+
+    def _first_of(
+        self, session: Session, lane: str, now: datetime | None, skip: Container[int]
+    ) -> Job | None:
+        clock = time.time()
+        given = {
+            "lane": lane,
+            "due": LAST if now is None else micros(now),
+            "now": int(clock * 1e6),
+            "home": self._database.home,
+            "late": int((clock - HOME_SECONDS) * 1e6),
+        }
+        offset, limit = 0, FIRST
+        while True:
+            found = session.rows(FIRST_JOBS, {**given, "offset": offset, "limit": limit})
+            for record in found:
+                job = read_job(*record)
+                if job.id not in skip:
+                    return job
+            if len(found) < limit:
+                return None
+            offset, limit = offset + limit, BATCH
+
+    def end_job(self, job: Job) -> bool:
+        """End a job, unless another claim of it stands; tells whether that was done."""
+        if job.state == "running" and job.id not in self._running:
+            return False  # it has ended
+        with self._transaction() as work:
+            work.flush()
+            self.on_commit(partial(self._running.discard, job.id))
+            return work.session.run(END, _claim(job)) > 0
+
+    def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
+        """Keep a running job's progress; tells whether it shall go on."""
+        with self._transaction() as work:
+            work.flush()
+            told = {"new_progress": json.dumps(progress)}
+            return work.session.run(REPORT, _claim(job) | told) > 0
+
+    def cancel_jobs(self, row: Row) -> None:
+        """Drop an object's waiting jobs, and ask those that run to stop."""
+        with self._transaction() as work:
+            work.flush()
+            for statement in (DROP_WAITING, ASK_RUNNING):
+                work.session.run(statement, {"of_kind": row.table, "of": row.id})
+
+    def has_jobs(self, lane: str) -> bool:
+        with self._reading() as session:
+            return bool(session.rows(ANY_JOB, {"of_lane": lane}))
+
+    def jobs(self) -> list[Job]:
+        """All jobs that have not ended, by (due, id)."""
+        with self._reading() as session:
+            return [read_job(*record) for record in session.rows(ALL_JOBS)]
+
+    def renew_leases(self) -> None:
+        """To be called more often than leases run out: the jobs that run here go on."""
+        if self.is_shared and self._running:
+            mine = {"of_home": self._database.home, "new_lease": micros(_lease())}
+            with self._transaction() as work:
+                work.session.run(RENEW, mine)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _claim(job: Job) -> Record:
+    return {"of_job": job.id, "of_attempt": job.attempt}
+
+
+def _lease() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)

@@ -1,0 +1,114 @@
+"""Files on disk: they go by the store's transactions, and nothing is left that no row names."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from databases import sqlite_store
+
+from emulator.files import File, MemoryFiles
+from emulator.folder_files import FolderFiles
+from emulator.memory_store import MemoryStore
+from emulator.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with sqlite_store(str(tmp_path / "data")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "files"
+
+
+@pytest.fixture
+def files(store: Store, folder: Path) -> FolderFiles:
+    return FolderFiles(store, 0, folder)
+
+
+def on_disk(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*/*"))
+
+
+def test_keys_are_those_of_files_in_memory(files: FolderFiles) -> None:
+    memory = MemoryFiles(MemoryStore(), 0)
+    for content in (b"bytes", {"picture": {"seed": 1}}):
+        assert files.put("p/1", "image/png", content) == memory.put("p/1", "image/png", content)
+
+
+def test_bytes_are_on_the_disk_and_recipes_are_not(files: FolderFiles, folder: Path) -> None:
+    photo = files.put("p/1", "image/png", b"bytes")
+    recipe = files.put("p/2", "image/jpeg", {"picture": {"seed": 1}})
+    path = folder / photo[:2] / photo
+    assert files.get(photo) == File(photo, "image/png", path=path)
+    assert path.read_bytes() == b"bytes"
+    assert files.get(recipe) == File(recipe, "image/jpeg", recipe={"picture": {"seed": 1}})
+    assert on_disk(folder) == [photo]
+    assert files.get("0" * 28) is None
+
+
+def test_what_a_failed_transaction_has_put_is_gone_and_what_it_deleted_is_there(
+    files: FolderFiles, store: Store, folder: Path
+) -> None:
+    kept = files.put("p/1", "image/png", b"kept")
+
+    def fail() -> None:
+        with store.transaction():
+            files.put("p/2", "image/png", b"new")
+            files.delete([kept])
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert on_disk(folder) == [kept]
+    found = files.get(kept)
+    assert found is not None
+    assert found.content == b"kept"
+
+
+def test_deleted_file_is_erased_once_its_transaction_has_succeeded(
+    files: FolderFiles, store: Store, folder: Path
+) -> None:
+    keys = [files.put(f"p/{index}", "image/png", b"x") for index in range(2)]
+    with store.transaction():
+        files.delete([keys[0], "unknown"])
+        assert files.get(keys[0]) is None
+        assert len(on_disk(folder)) == 2
+    assert on_disk(folder) == [keys[1]]
+
+
+def test_reset_erases_everything_or_nothing(files: FolderFiles, store: Store, folder: Path) -> None:
+    def reset(*, fails: bool) -> None:
+        with store.transaction():
+            store.reset()
+            files.reset()
+            if fails:
+                raise KeyError
+
+    key = files.put("p/1", "image/png", b"x")
+    with pytest.raises(KeyError):
+        reset(fails=True)
+    assert on_disk(folder) == [key]
+    reset(fails=False)
+    assert (on_disk(folder), files.get(key)) == ([], None)
+    assert [path.name for path in folder.parent.glob("files*")] == []
+    assert files.put("p/1", "image/png", b"x") == key
+    assert on_disk(folder) == [key]
+
+
+def test_sweep_erases_old_bytes_that_no_row_names(files: FolderFiles, folder: Path) -> None:
+    named = files.put("p/1", "image/png", b"x")
+    old, new = named[:2] + "0" * 26, named[:2] + "1" * 26
+    for key, age in ((named, 100), (old, 100), (new, 300)):
+        (folder / key[:2] / key).write_bytes(b"x")
+        os.utime(folder / key[:2] / key, (age, age))
+    (folder / "of others").mkdir()
+    (folder / "of others" / "readme.txt").write_text("")
+    aside = folder.with_name("files-erased-1")
+    aside.mkdir()
+    assert files.sweep(200) == 1
+    assert on_disk(folder) == sorted([named, new, "readme.txt"])
+    assert not aside.exists()

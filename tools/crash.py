@@ -1,0 +1,311 @@
+"""Kill servers under load, and see that nothing answered is lost and nothing is done twice.
+
+    python -m tools.crash --kills 100                                   # SQLite in a new folder
+    python -m tools.crash --kills 100 --database URL --servers 2        # PostgreSQL, shared by two
+
+Clients create tunes, nested prompts and prompts with callbacks, and delete some, while servers get
+kill -9 at random moments and are started anew. A request that was not answered is sent again under
+the same title, for creation is repeat-safe here. Ends with 1 and what is wrong, or 0 and a summary.
+"""
+
+import argparse
+import itertools
+import json
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[1]
+CLIENTS = 4
+LIFE_SECONDS = (0.15, 0.9)  # of a server between its first answer and its end
+SETTLE_SECONDS = 60.0
+HEADERS = {"Authorization": "Bearer sd_crash"}
+# An answer that was cut off is none.
+UNANSWERED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
+
+
+class Server:
+    """A server process that is started anew on its port whenever it was killed."""
+
+    def __init__(self, port: int, settings: list[str]):
+        self.url = f"http://127.0.0.1:{port}"
+        self._command = [sys.executable, "-m", "emulator", "serve", "--port", str(port), *settings]
+        self.start()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.DEVNULL)
+        while True:
+            try:
+                requests.get(f"{self.url}/_emulator/health", timeout=5)
+                return
+            except UNANSWERED:
+                if self._process.poll() is not None:
+                    raise SystemExit("a server did not start") from None
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Ledger:
+    """What was answered, and which callbacks arrived."""
+
+    tunes: dict[int, str] = field(default_factory=dict)  # id -> title
+    prompts: dict[int, int] = field(default_factory=dict)  # id -> tune
+    photos: dict[int, bytes] = field(default_factory=dict)  # tune -> what was uploaded
+    deleted: set[str] = field(default_factory=set)  # paths
+    going: set[str] = field(default_factory=set)  # paths whose deletion may have happened
+    received: Counter[str] = field(default_factory=Counter)  # path of the callback -> times
+    unknown: set[str] = field(default_factory=set)
+    resent: int = 0
+
+
+class Client:
+    """Sends requests until they are answered, by whichever server."""
+
+    def __init__(self, servers: list[Server], ledger: Ledger, hook: str, seed: int):
+        self._servers, self._ledger, self._hook = servers, ledger, hook
+        self._random = random.Random(seed)
+        self._numbers = itertools.count()
+        self._seed = seed
+        self._own: list[int] = []
+
+    def ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        while True:
+            url = self._random.choice(self._servers).url
+            try:
+                return requests.request(method, url + path, headers=HEADERS, timeout=20, **kwargs)
+            except UNANSWERED:
+                self._ledger.resent += 1
+                time.sleep(0.02)
+
+    def act(self) -> None:
+        chance = self._random.random()
+        if chance < 0.6 or not self._own:
+            self.create_tune()
+        elif chance < 0.85:
+            self.create_prompt(self._random.choice(self._own))
+        else:
+            self.delete_tune(self._own.pop(self._random.randrange(len(self._own))))
+
+    def create_tune(self) -> None:
+        title = f"{self._seed}-{next(self._numbers)}"
+        fields = {"title": title, "name": "woman", "branch": "fast"}
+        fields["callback"] = f"{self._hook}/tune/{title}?x=1"
+        nested = {"text": f"nested in {title}", "callback": f"{self._hook}/nested/{title}"}
+        if self._random.random() < 0.3:
+            photo = photograph(self._random.randrange(256))
+            form = {f"tune[{name}]": value for name, value in fields.items()}
+            form |= {f"tune[prompts_attributes][][{name}]": v for name, v in nested.items()}
+            files = {"tune[images][]": ("a.png", photo, "image/png")}
+            made = self.ask("POST", "/tunes", data=form, files=files)
+        else:
+            photo = b""
+            body = {**fields, "image_urls": ["http://a.test/1"], "prompts_attributes": [nested]}
+            made = self.ask("POST", "/tunes", json={"tune": body})
+        expect(made, 201)
+        id = made.json()["id"]
+        self._ledger.tunes[id] = title
+        self._own.append(id)
+        if photo:
+            self._ledger.photos[id] = photo
+
+    def create_prompt(self, tune: int) -> None:
+        text = f"{self._seed}-{next(self._numbers)}"
+        body = {"text": text, "callback": f"{self._hook}/prompt/{text}"}
+        made = self.ask("POST", f"/tunes/{tune}/prompts", json={"prompt": body})
+        expect(made, 201)
+        self._ledger.prompts[made.json()["id"]] = tune
+
+    def delete_tune(self, tune: int) -> None:
+        path = f"/tunes/{tune}"
+        self._ledger.going.add(path)
+        # One that was not answered may have been done.
+        expect(self.ask("DELETE", path), 200, 404)
+        self._ledger.deleted.add(path)
+
+
+def expect(response: requests.Response, *statuses: int) -> None:
+    if response.status_code not in statuses:
+        raise AssertionError(f"{response.request.url}: {response.status_code} {response.text}")
+
+
+def photograph(shade: int) -> bytes:
+    """A small PNG."""
+    import io
+
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.new("RGB", (16, 16), (shade, 90, 120)).save(out, "PNG")
+    return out.getvalue()
+
+
+def receive(ledger: Ledger) -> ThreadingHTTPServer:
+    """Count callbacks by the path that they come to."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            ledger.received[self.path.partition("?")[0]] += 1
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def note_unknown(ledger: Ledger, server: Server) -> None:
+    """Deliveries of which nobody knows whether they were sent."""
+    for row in requests.get(f"{server.url}/_emulator/callbacks", timeout=20).json():
+        if row["state"] == "unknown":
+            ledger.unknown.add(requests.utils.urlparse(row["url"]).path)
+
+
+def settle(server: Server) -> None:
+    """Let all work end, also that of servers that are no more."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while time.monotonic() < deadline:
+        requests.post(f"{server.url}/_emulator/finish", timeout=90)
+        jobs = requests.get(f"{server.url}/_emulator/jobs", timeout=20).json()
+        if all(job["kind"] == "expire_tune" for job in jobs):
+            return
+        time.sleep(0.5)
+    raise SystemExit(f"work is left: {jobs[:5]}")
+
+
+def problems(ledger: Ledger, client: Client) -> list[str]:
+    """What is lost, or was done twice."""
+    found: list[str] = []
+    listed: list[dict[str, Any]] = []
+    before = ""
+    while page := client.ask("GET", f"/tunes?limit=120{before}").json():
+        listed += page
+        before = f"&before_id={page[-1]['id']}"
+    ids, titles = [tune["id"] for tune in listed], [tune["title"] for tune in listed]
+    found += [f"id {id} listed {n} times" for id, n in Counter(ids).items() if n > 1]
+    found += [f"title {title}: {n} tunes" for title, n in Counter(titles).items() if n > 1]
+    by_id = {tune["id"]: tune for tune in listed}
+    for id, title in ledger.tunes.items():
+        path = f"/tunes/{id}"
+        if path in ledger.deleted:
+            found += [f"{path} was deleted and is there"] if id in by_id else []
+        elif id not in by_id:
+            found += [f"{path} is lost"] if path not in ledger.going else []
+        else:
+            found += _problems_of(ledger, client, by_id[id], title)
+    for id, tune in ledger.prompts.items():
+        if f"/tunes/{tune}" not in ledger.going:
+            prompt = client.ask("GET", f"/prompts/{id}")
+            if prompt.status_code != 200 or not prompt.json()["trained_at"]:
+                found.append(f"prompt {id} is lost or has not ended")
+    found += [f"callback {path} came {n} times" for path, n in ledger.received.items() if n > 1]
+    return found
+
+
+def _problems_of(ledger: Ledger, client: Client, tune: dict[str, Any], title: str) -> list[str]:
+    found = []
+    if tune["title"] != title or not tune["trained_at"]:
+        found.append(f"tune {tune['id']} is not as it was answered, or not trained")
+    nested = client.ask("GET", f"/tunes/{tune['id']}/prompts?limit=120").json()
+    texts = Counter(prompt["text"] for prompt in nested)
+    found += [f"prompt {text!r}: {n}" for text, n in texts.items() if n > 1]
+    if f"nested in {title}" not in texts:
+        found.append(f"nested prompt of {tune['id']} is lost")
+    for path in (f"/tune/{title}", f"/nested/{title}"):
+        if not ledger.received[path] and path not in ledger.unknown:
+            found.append(f"callback {path} did not come, and is not said to be unknown")
+    if photo := ledger.photos.get(tune["id"]):
+        kept = client.ask("GET", "/" + tune["orig_images"][0].rpartition("/")[2])
+        if kept.content != photo:
+            found.append(f"the photograph of {tune['id']} is lost")
+    return found
+
+
+def repeat(act: Callable[[], None], stop: threading.Event, failures: list[str]) -> None:
+    while not stop.is_set():
+        try:
+            act()
+        except Exception as error:
+            failures.append(f"{type(error).__name__}: {error}")
+            return
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--kills", type=int, default=100)
+    options.add_argument("--seed", type=int, default=0)
+    options.add_argument("--servers", type=int, default=1)
+    options.add_argument("--database", default="")
+    given = options.parse_args()
+    chance = random.Random(given.seed)
+    ledger, stop, failures = Ledger(), threading.Event(), list[str]()
+    receiver = receive(ledger)
+    hook = f"http://127.0.0.1:{receiver.server_port}"
+    with tempfile.TemporaryDirectory() as folder:
+        settings = ["--data", folder, "--train-seconds", "0", "--prompt-seconds", "0"]
+        settings += ["--idempotency", "--log-level", "error"]
+        settings += ["--database", given.database] if given.database else []
+        servers = [Server(free_port(), settings) for _ in range(given.servers)]
+        clients = [Client(servers, ledger, hook, seed) for seed in range(CLIENTS)]
+        threads = [
+            threading.Thread(target=repeat, args=[client.act, stop, failures]) for client in clients
+        ]
+        for thread in threads:
+            thread.start()
+        for _ in range(given.kills):
+            time.sleep(chance.uniform(*LIFE_SECONDS))
+            server = chance.choice(servers)
+            server.kill()
+            server.start()
+            note_unknown(ledger, server)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        settle(servers[0])
+        note_unknown(ledger, servers[0])
+        found = failures + problems(ledger, clients[0])
+        for server in servers:
+            server.kill()
+    receiver.shutdown()
+    told = {
+        "kills": given.kills,
+        "tunes": len(ledger.tunes),
+        "prompts": len(ledger.prompts),
+        "deleted": len(ledger.deleted),
+        "sent again": ledger.resent,
+        "callbacks": sum(ledger.received.values()),
+        "unknown": len(ledger.unknown),
+        "problems": len(found),
+    }
+    print(json.dumps(told))
+    if found:
+        raise SystemExit("\n".join(found[:50]))
+
+
+if __name__ == "__main__":
+    main()
