@@ -1,5 +1,6 @@
 """Fixtures: an application on a virtual clock, and a client whose key is the account."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -170,3 +171,23 @@ def store(request: pytest.FixtureRequest, kept_store: Callable[[str], Store]) ->
     store = kept_store(request.param)
     store.reset()
     return store
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, list[str]]], list[str]]:
+    """Makes names resolve to addresses; returns the list of names that were looked up."""
+    real = socket.getaddrinfo
+
+    def make(table: dict[str, list[str]]) -> list[str]:
+        asked: list[str] = []
+
+        def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+            if host not in table:
+                return real(host, port, *args, flags=socket.AI_NUMERICHOST)
+            asked.append(host)
+            return [info for at in table[host] for info in real(at, port, *args, **kwargs)]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return make

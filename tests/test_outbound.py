@@ -1,37 +1,23 @@
-"""The guarded door: which addresses may be reached, what is sent, and how long it may take."""
+"""The guarded door: what is sent, what is fetched, and how long and large it may be."""
 
+import logging
+import shutil
 import socket
+import ssl
+import struct
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from emulator.outbound import Blocked, choose_addresses, post
+from emulator.outbound import Failed, Fetched, fetch, place_of, post
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 Listen = Callable[[Callable[[socket.socket], None]], str]
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Makes names resolve to addresses; returns the list of names that were looked up."""
-    real = socket.getaddrinfo
-
-    def make(table: dict[str, list[str]]) -> list[str]:
-        asked: list[str] = []
-
-        def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
-            if host not in table:
-                return real(host, port, *args, flags=socket.AI_NUMERICHOST)
-            asked.append(host)
-            return [info for at in table[host] for info in real(at, port, *args, **kwargs)]
-
-        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-        return asked
-
-    return make
 
 
 @pytest.fixture
@@ -68,88 +54,42 @@ def listen() -> Iterator[Listen]:
         thread.join(5)
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+GIGABYTE = 10**9
+DOORS = ("post", "fetch")
+
+
+def answering(*pieces: bytes) -> Callable[[socket.socket], None]:
+    """Answer each request with the same bytes, and close."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        for piece in pieces:
+            connection.sendall(piece)
+
+    return answer
+
+
+def get(
+    url: str, *, timeout: float = 5, allowed: tuple[str, ...] = (), max_bytes: int = 1000
+) -> Any:
+    return fetch(url, allowed_hosts=allowed, timeout=timeout, max_bytes=max_bytes)
+
+
+def error_of(door: str, url: str, **more: Any) -> str:
+    """Why nothing came of it, through one of the two doors."""
+    if door == "post":
+        return str(send(url, **more).error)
+    with pytest.raises(Failed) as failed:
+        get(url, **more)
+    return str(failed.value)
+
+
 def send(url: str, *, timeout: float = 5, allowed: tuple[str, ...] = ()) -> Any:
     return post(url, b'{"a":1}', allowed_hosts=allowed, timeout=timeout)
 
 
-# -- addresses -----------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    "address",
-    [
-        "127.0.0.1", "127.1.2.3", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.2", "fd00::1",
-        "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    ],
-)  # fmt: skip
-def test_loopback_and_private_addresses_may_be_reached(address: str, names: Names) -> None:
-    names({"app.test": [address]})
-    [found] = choose_addresses("app.test", 80, ())
-    assert ip_address(found) == ip_address(address)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "169.254.169.254", "169.254.0.1", "fe80::1", "febf::1", "fd00:ec2::254", "100.100.100.200",
-        "::ffff:169.254.169.254", "::ffff:100.100.100.200", "0.0.0.0", "::", "::ffff:0.0.0.0",
-        "224.0.0.1", "ff02::1", "192.0.0.192", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1",
-    ],
-)  # fmt: skip
-@pytest.mark.parametrize("allowed", [(), ("*",), ("app.test",)])
-def test_link_local_and_metadata_addresses_are_never_reached(
-    address: str, allowed: tuple[str, ...], names: Names
-) -> None:
-    names({"app.test": [address]})
-    with pytest.raises(Blocked, match=r"app\.test is a link-local, metadata or unroutable"):
-        choose_addresses("app.test", 80, allowed)
-
-
-@pytest.mark.parametrize(
-    "address",
-    ["8.8.8.8", "2001:4860:4860::8888", "::ffff:8.8.8.8", "100.64.0.1", "64:ff9b::808:808"],
-)
-def test_public_address_is_reached_only_when_its_host_is_named(address: str, names: Names) -> None:
-    names({"app.test": [address]})
-    for allowed in (("app.test",), ("other.test", "*")):
-        [found] = choose_addresses("app.test", 80, allowed)
-        assert ip_address(found) == ip_address(address)
-    for allowed in ((), ("other.test",), ("test",), (address,)):
-        with pytest.raises(Blocked, match=r"--callback-hosts app\.test"):
-            choose_addresses("app.test", 80, allowed)
-
-
-@pytest.mark.parametrize(
-    "addresses",
-    [
-        ["127.0.0.1", "169.254.169.254"],
-        ["169.254.169.254", "127.0.0.1"],
-        ["10.0.0.1", "8.8.8.8"],
-        ["8.8.8.8", "10.0.0.1"],
-    ],
-)
-def test_name_is_blocked_when_any_of_its_addresses_is(addresses: list[str], names: Names) -> None:
-    names({"app.test": addresses})
-    with pytest.raises(Blocked):
-        choose_addresses("app.test", 80, ())
-
-
-@pytest.mark.parametrize("host", ["2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1"])
-def test_other_spellings_of_loopback_are_loopback(host: str) -> None:
-    assert choose_addresses(host, 80, ()) == ["127.0.0.1"]
-
-
-@pytest.mark.parametrize(
-    "host", ["2852039166", "0xa9fea9fe", "0251.0376.0251.0376", "169.16689662"]
-)
-def test_other_spellings_of_the_metadata_address_are_blocked(host: str) -> None:
-    with pytest.raises(Blocked):
-        choose_addresses(host, 80, ("*",))
-
-
-def test_addresses_are_given_once_each_in_the_order_to_try_them(names: Names) -> None:
-    names({"app.test": ["::1", "127.0.0.1", "::1"]})
-    assert choose_addresses("app.test", 80, ()) == ["::1", "127.0.0.1"]
-
-
+# -- where it is sent ----------------------------------------------------------------------------
 def test_name_that_does_not_resolve_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
     def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
         raise socket.gaierror
@@ -181,6 +121,82 @@ def test_address_that_was_checked_is_the_one_that_is_connected_to(
     sent = send(receiver.url.replace("127.0.0.1", "app.test") + "/hook")
     assert (sent.status, sent.error, asked) == (200, None, ["app.test"])
     assert receiver.headers[0]["Host"].startswith("app.test:")
+
+
+def test_name_that_is_bound_anew_is_not_looked_up_again(
+    receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer is checked and connected to, whatever a second one would say."""
+    real, answers = socket.getaddrinfo, ["127.0.0.1", "169.254.169.254", "169.254.169.254"]
+
+    def getaddrinfo(host: str, port: int, *args: Any, **kwargs: Any) -> Any:
+        at = answers.pop(0) if host == "app.test" else host
+        return real(at, port, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    url = receiver.url.replace("127.0.0.1", "app.test")
+    assert send(url).status == 200
+    assert error_of("post", url) == (
+        "blocked: app.test is a link-local, metadata or unroutable address"
+    )
+    assert len(receiver.received) == 1
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_block_names_the_flag_that_lifts_it(door: str, names: Names) -> None:
+    names({"app.test": ["8.8.8.8"]})
+    flag = {"post": "--callback-hosts", "fetch": "--fetch-hosts"}[door]
+    told = f"blocked: app.test is public; {flag} app.test lets it through"
+    assert error_of(door, "http://app.test/") == told
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_metadata_address_is_blocked_for_every_kind_of_request(door: str) -> None:
+    for host in ("169.254.169.254", "[::ffff:169.254.169.254]", "2852039166", "x@169.254.169.254"):
+        assert "link-local" in error_of(door, f"http://{host}/latest/", allowed=("*",))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_name_that_is_looked_up_for_ever_ends_in_time(
+    door: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [ended.wait(5)])
+    assert error_of(door, "http://app.test/", timeout=0.05) == "timed out"
+    ended.set()
+
+
+def test_many_addresses_that_do_not_answer_end_in_time(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def create_connection(address: tuple[str, int], timeout: float) -> Any:
+        asked.append(timeout)
+        raise TimeoutError
+
+    names({"app.test": [f"127.0.0.{at}" for at in range(1, 60)]})
+    now = iter([0.0, *(float(at) for at in range(200))])  # each try takes a second
+    monkeypatch.setattr(time, "monotonic", lambda: next(now))
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    assert error_of("post", "http://app.test/", timeout=10) == "timed out"
+    assert max(asked) <= 10
+    assert all(seconds < 0.1 for seconds in asked[12:])
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_proxy_of_the_environment_is_not_asked(
+    door: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bytes] = []
+    proxy = listen(lambda connection: asked.append(connection.recv(4096)))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, proxy)
+        monkeypatch.setenv(name.upper(), proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    url = listen(answering(OK + b"Content-Length: 0\r\n\r\n"))
+    assert send(url).status == 200 if door == "post" else get(url).data == b""
+    assert asked == []
 
 
 # -- what is sent --------------------------------------------------------------------------------
@@ -237,14 +253,22 @@ def test_any_status_is_an_answer(status: int, receiver: Any) -> None:
     assert len(receiver.received) == 1
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_redirect_is_not_followed(status: int, listen: Listen, receiver: Any) -> None:
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
+def test_redirect_is_not_followed_and_told(
+    status: int, listen: Listen, receiver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     def redirect(connection: socket.socket) -> None:
         connection.recv(4096)
         location = f"Location: {receiver.url}/\r\nContent-Length: 0"
         connection.sendall(f"HTTP/1.1 {status} Moved\r\n{location}\r\n\r\n".encode())
 
-    assert send(listen(redirect)).status == status
+    url = listen(redirect)
+    with caplog.at_level(logging.DEBUG):
+        assert send(f"{url}/hook?secret=1").status == status
+    place = url.removeprefix("http://") + "/hook"
+    assert caplog.messages == [f"{place!r} answered {status}: no redirect is followed"]
+    told = f"answered {status}: no redirect is followed"
+    assert error_of("fetch", url) == told
     assert receiver.received == []
 
 
@@ -261,92 +285,356 @@ def test_body_of_the_answer_is_not_waited_for(listen: Listen) -> None:
     assert (sent.status, sent.error) == (200, None)
 
 
-# -- what goes wrong -----------------------------------------------------------------------------
-def silent(connection: socket.socket) -> None:
-    while connection.recv(4096):
-        pass
+# -- what is fetched -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (b"Content-Length: 5\r\n", b"hello"),
+        (b"Content-Length: 5\r\n", b"hello, and more"),
+        (b"", b"hello"),
+        (b"Content-Length: -1\r\n", b"hello"),
+        (b"Content-Length: many\r\n", b"hello"),
+        (b"Transfer-Encoding: chunked\r\n", b"2\r\nhe\r\n3;x=y\r\nllo\r\n0\r\nX: y\r\n\r\n"),
+        (b"Content-Encoding: Identity\r\n", b"hello"),
+    ],
+)
+def test_body_is_fetched_however_its_end_is_told(
+    headers: bytes, body: bytes, listen: Listen
+) -> None:
+    url = listen(answering(OK + b"Content-Type: image/png\r\n" + headers + b"\r\n", body))
+    assert get(url) == Fetched("image/png", b"hello")
 
 
-def slow(pause: Callable[[], object], text: bytes) -> Callable[[socket.socket], None]:
-    """Begin an answer and send the rest of it byte by byte, for ever."""
+def test_fetch_asks_for_the_path_as_given_and_for_nothing_packed(listen: Listen) -> None:
+    asked: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
+        asked.append(connection.recv(4096))
+        connection.sendall(OK + b"\r\n")
+
+    url = listen(answer)
+    get(url.replace("//", "//user:secret@") + "/a//b/../c?x=%2F#part")
+    host = url.removeprefix("http://")
+    assert asked[0].decode().split("\r\n") == [
+        "GET /a//b/../c?x=%2F HTTP/1.1", f"Host: {host}", "Accept: */*",
+        "Accept-Encoding: identity", "User-Agent: astria-emulator", "", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 401, 404, 500])
+def test_only_200_is_fetched(status: int, listen: Listen) -> None:
+    url = listen(answering(f"HTTP/1.1 {status} Some\r\nContent-Length: 5\r\n\r\nhello".encode()))
+    assert error_of("fetch", url).startswith(f"answered {status}")
+
+
+@pytest.mark.parametrize("encoding", [b"gzip", b"br", b"deflate", b"gzip, identity"])
+def test_packed_answer_is_refused_and_not_unpacked(encoding: bytes, listen: Listen) -> None:
+    url = listen(answering(OK + b"Content-Encoding: " + encoding + b"\r\n\r\n", b"\x1f\x8b"))
+    assert error_of("fetch", url) == "the answer is compressed"
+
+
+@pytest.mark.parametrize(
+    "headers", [b"", b"Content-Length: 1000\r\n", b"Transfer-Encoding: chunked\r\n"]
+)
+def test_body_of_just_the_largest_size_is_fetched(headers: bytes, listen: Listen) -> None:
+    chunked = b"chunked" in headers
+    body = b"3e8\r\n" + b"a" * 1000 + b"\r\n0\r\n\r\n" if chunked else b"a" * 1000
+    assert len(get(listen(answering(OK + headers + b"\r\n", body))).data) == 1000
+
+
+@pytest.mark.parametrize(
+    "begin",
+    [
+        b"Content-Length: 1001\r\n\r\n",
+        b"Content-Length: 1000000000\r\n\r\n",
+        b"\r\n",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 5, 1000000000\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n3b9aca00\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nffffffffffffffffffff\r\n",
+    ],
+)
+def test_gigabyte_is_not_read(begin: bytes, listen: Listen) -> None:
+    """However its size is told, or hidden; a chunk of -1 bytes is all that comes to http.client."""
+    sent = 0
+
+    def answer(connection: socket.socket) -> None:
+        nonlocal sent
         connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 ")
+        connection.sendall(OK + begin)
+        while sent < GIGABYTE:
+            sent += connection.send(b"a" * 65536)
+
+    told = "larger than 0.001 MB; --max-body-mb raises that"
+    assert error_of("fetch", listen(answer)) == told
+    assert sent < GIGABYTE / 10
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Content-Length: 6\r\n\r\nhello",
+        b"Content-Length: 6\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n6\r\nhello",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nfive\r\nhello",
+    ],
+)
+def test_body_that_ends_too_early_is_not_taken(answer: bytes, listen: Listen) -> None:
+    assert "the answer ends too early" in error_of("fetch", listen(answering(OK + answer)))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"Content-Length: 900\r\n\r\n", b"\r\n", b"Transfer-Encoding: chunked\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n384\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0\r\n",
+    ],
+)  # fmt: skip
+def test_fetch_ends_in_time_when_the_body_drips(answer: bytes, listen: Listen) -> None:
+    tick = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.sendall(OK + answer)
+        while not tick.wait(0.01):
+            connection.sendall(b"1")
+
+    url, begin = listen(drip), time.monotonic()
+    assert error_of("fetch", url, timeout=0.2) == "timed out"
+    assert time.monotonic() - begin < 2
+    tick.set()
+
+
+# -- what goes wrong -----------------------------------------------------------------------------
+def drip(*texts: bytes) -> Callable[[socket.socket], None]:
+    """Send a first text, and then the second one byte by byte, for ever."""
+
+    def answer(connection: socket.socket) -> None:
+        tick = threading.Event()
+        connection.recv(4096)
+        connection.sendall(texts[0])
         while True:
-            for byte in text:
-                pause()
+            for byte in texts[1]:
+                tick.wait(0.01)
                 connection.sendall(bytes([byte]))
 
     return answer
 
 
-def test_request_ends_in_time_when_nothing_is_answered(listen: Listen) -> None:
+def pour(first: bytes, text: bytes) -> Callable[[socket.socket], None]:
+    """Send a first text, and then the second one as fast as can be, for ever."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(4096)
+        connection.settimeout(0.2)  # who no longer reads does not always say so
+        connection.sendall(first)
+        while True:
+            connection.sendall(text * 100)
+
+    return answer
+
+
+def silent(connection: socket.socket) -> None:
+    while connection.recv(4096):
+        pass
+
+
+def reset(connection: socket.socket) -> None:
+    connection.recv(4096)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+# What the other side does, whether it speaks TLS or seems to, and what is told.
+MISDEEDS: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
+    "says nothing": (silent, "http", "timed out"),
+    "drips its status": (drip(b"HTTP/1.1 ", b"2"), "http", "timed out"),
+    "drips interim answers": (drip(b"", CONTINUE), "http", "timed out"),
+    "drips a header": (drip(OK + b"X: ", b"y"), "http", "timed out"),
+    "drips headers": (drip(OK, b"X: y\r\n"), "http", "timed out"),
+    "pours interim answers": (pour(b"", CONTINUE), "http", "timed out"),
+    "pours a header": (
+        pour(OK + b"X: ", b"y" * 1000),
+        "http",
+        "LineTooLong: a line of the answer is too long",
+    ),
+    "pours its status": (
+        pour(b"HTTP/1.1 200 ", b"K" * 1000),
+        "http",
+        "LineTooLong: a line of the answer is too long",
+    ),
+    "pours headers": (
+        pour(OK, b"X: y\r\n"),
+        "http",
+        "HTTPException: the answer has too many headers",
+    ),
+    "says nothing of TLS": (silent, "https", "timed out"),
+    "drips a handshake": (drip(b"\x16\x03\x03\x40\x00", b"\x02"), "https", "timed out"),
+    "speaks no TLS": (answering(b"HTTP/1.1 400 Bad Request\r\n\r\n"), "https", "SSLError: "),
+    "speaks no HTTP": (
+        answering(b"SSH-2.0-OpenSSH_9.6\r\n"),
+        "http",
+        "BadStatusLine: the answer is not HTTP",
+    ),
+    "has no number": (answering(b"HTTP/1.1 OK\r\n\r\n"), "http", "BadStatusLine: "),
+    "speaks HTTP/2": (answering(b"HTTP/2 200\r\n\r\n"), "http", "UnknownProtocol: "),
+    "hangs up": (
+        lambda connection: connection.recv(4096) and None,
+        "http",
+        "RemoteDisconnected: closed without an answer",
+    ),
+    "resets": (reset, "http", "ConnectionResetError: "),
+    "hangs up within TLS": (lambda connection: None, "https", ""),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+def test_request_ends_in_time_with_an_error_when_the_other_side(
+    misdeed: str, door: str, listen: Listen
+) -> None:
+    act, scheme, told = MISDEEDS[misdeed]
+    timeout = 0.2 if told == "timed out" else 5
+    url, begin = listen(act).replace("http:", f"{scheme}:"), time.monotonic()
+    error = error_of(door, url, timeout=timeout)
+    assert error
+    assert error.startswith(told)
+    assert (error == "timed out") is (told == "timed out")
+    assert time.monotonic() - begin < 2
+
+
+def test_request_takes_its_time_before_it_is_late(listen: Listen) -> None:
     sent = send(listen(silent), timeout=0.2)
     assert (sent.status, sent.error) == (None, "timed out")
     assert 0.2 <= sent.seconds < 2
 
 
-@pytest.mark.parametrize(
-    "text", [b"2", b"100 Continue\r\n\r\nHTTP/1.1 ", b"200 OK\r\nX-A: b\r\n" + b"b" * 9]
-)
-def test_request_ends_in_time_when_the_answer_is_slow_and_endless(
-    text: bytes, listen: Listen
+def test_first_of_two_addresses_has_all_the_time(
+    names: Names, receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tick = threading.Event()
-    sent = send(listen(slow(lambda: tick.wait(0.01), text)), timeout=0.2)
-    assert sent.seconds < 2
+    """An answer on localhost's first address is waited for as long as on its last."""
+    real, made = socket.create_connection, []
+
+    def create_connection(*args: Any) -> socket.socket:
+        made.append(real(*args))
+        return made[-1]
+
+    names({"app.test": ["127.0.0.1", "127.0.0.2"]})
+    monkeypatch.setattr(socket, "create_connection", create_connection)
+    assert send(receiver.url.replace("127.0.0.1", "app.test"), timeout=100).status == 200
+    assert [90 < sock.gettimeout() <= 100 for sock in made] == [True]
 
 
-def test_request_ends_in_time_when_the_answer_never_gets_to_its_status(listen: Listen) -> None:
-    tick = threading.Event()
-    sent = send(listen(slow(lambda: tick.wait(0.01), b"2")), timeout=0.2)
+def test_body_that_is_not_read_by_the_other_side_ends_in_time(listen: Listen) -> None:
+    ended = threading.Event()
+    url = listen(lambda connection: ended.wait(5) and None)
+    sent = post(url, b"a" * 50_000_000, allowed_hosts=(), timeout=0.2)
+    ended.set()
     assert (sent.status, sent.error) == (None, "timed out")
 
 
-def test_refused_connection_is_an_error() -> None:
+@pytest.mark.parametrize("door", DOORS)
+def test_refused_connection_is_an_error(door: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    sent = send(f"http://127.0.0.1:{port}/")
-    assert sent.status is None
-    assert sent.error.startswith("ConnectionRefusedError: ")
+    assert error_of(door, f"http://127.0.0.1:{port}/").startswith("ConnectionRefusedError: ")
 
 
-def test_answer_that_is_not_http_is_an_error(listen: Listen) -> None:
+@pytest.mark.skipif(not shutil.which("openssl"), reason="a certificate is made by openssl")
+@pytest.mark.parametrize("door", DOORS)
+def test_certificate_that_nobody_vouches_for_is_an_error(
+    door: str, listen: Listen, tmp_path: Path
+) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = (
+        "openssl req -x509 -nodes -days 1 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
+    )
+    command = [*make.split(), "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
     def answer(connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+        context.wrap_socket(connection, server_side=True).recv(4096)
 
-    assert send(listen(answer)).error == "BadStatusLine"
-
-
-def test_connection_that_is_closed_without_an_answer_is_an_error(listen: Listen) -> None:
-    sent = send(listen(lambda connection: None))
-    assert sent.status is None
-    assert "timed out" not in sent.error
+    error = error_of(door, listen(answer).replace("http:", "https:"))
+    assert error.startswith("SSLCertVerificationError: ")
 
 
-def test_https_to_a_server_without_it_is_an_error(listen: Listen) -> None:
-    def answer(connection: socket.socket) -> None:
-        connection.recv(4096)
-        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+# url -> what is told, after "blocked: "
+NOWHERE = {
+    "http://": "names no host",
+    "https://": "names no host",
+    "http:///path": "names no host",
+    "http://:80/": "names no host",
+    "http://user:pass@/": "names no host",
+    "http://user@:80/": "names no host",
+    "http:app.test": "names no host",
+    "http://127.0.0.1:0/": "port 0",
+    "http://127.0.0.1:00/": "port 0",
+    "http://127.0.0.1:65536/": "cannot be read",
+    "http://127.0.0.1:99999999999999999999/": "cannot be read",
+    "http://127.0.0.1:-1/": "cannot be read",
+    "http://127.0.0.1:+80/": "cannot be read",
+    "http://127.0.0.1:8_0/": "cannot be read",
+    "http://127.0.0.1:0x50/": "cannot be read",
+    "http://127.0.0.1:port/": "cannot be read",
+    "http://127.0.0.1:80:80/": "cannot be read",
+    "http://[::1": "cannot be read",
+    "http://::1/": "cannot be read",
+    "http://[::1]x/": "cannot be read",
+    "http://[v1.a]/": "cannot be read",
+    "http://[127.0.0.1]/": "",
+    "http://[]/": "",
+    "ftp://127.0.0.1/": "begins with other than http",
+    "file:///etc/passwd": "begins with other than http",
+    "gopher://127.0.0.1:70/_x": "begins with other than http",
+    "data:text/plain,a": "begins with other than http",
+    "unix:/run/docker.sock": "begins with other than http",
+    "http+unix://127.0.0.1/": "begins with other than http",
+    "//127.0.0.1/": "begins with other than http",
+    "127.0.0.1/": "begins with other than http",
+    "": "other than ASCII characters, or a blank",
+    "http://a b/": "or a blank",
+    " http://127.0.0.1/": "or a blank",
+    "http://127.0.0.1/a b": "or a blank",
+    "http://127.0.0.1/a\tb": "or a blank",
+    "http://127.0.0.1/a\r\nX: y": "or a blank",
+    "http://127.0.0.1:80\n80/x": "or a blank",
+    "http://127.0.0.1/?a\nb": "or a blank",
+    "http://127.0.0.1/\n": "or a blank",
+    "http://127.0.0.1/\x7f": "or a blank",
+    "http://a\0b/": "or a blank",
+    "http://\ud800/": "other than ASCII",
+    "http://127.0.0.1/\u00e9": "other than ASCII",
+    "http://\uff11\uff12\uff17.0.0.1/": "other than ASCII",
+    "http://127.0.0.1:\u0668\u0660/": "other than ASCII",
+    "http://127\u30020.0.1/": "other than ASCII",
+    "http://" + "a" * 70 + ".test/": "does not resolve",
+    "http://a..b/": "does not resolve",
+    "http://app.test\\@127.0.0.1/": "cannot be read",
+    "http://127.0.0.1\\a/": "cannot be read",
+    "http://[fe80::1%25lo]/": "cannot be read",
+    "http://[fe80::1%lo]/": "cannot be read",
+}
 
-    assert send(listen(answer).replace("http:", "https:")).error.startswith("SSLError: ")
 
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "http://", "http://[::1", "http://127.0.0.1:99999/", "http://127.0.0.1:port/",
-        "http://a b/", "http://" + "a" * 70 + ".test/", "http://a\0b/", "http://\ud800/",
-        "http://a..b/", "https://",
-    ],
-)  # fmt: skip
-def test_url_that_leads_nowhere_is_an_error(url: str, names: Names) -> None:
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("url", NOWHERE, ids=ascii)
+def test_url_that_leads_nowhere_is_blocked(
+    url: str, door: str, names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
     names({})
-    sent = send(url)
-    assert sent.status is None
-    assert sent.error
+    monkeypatch.setattr(socket, "create_connection", lambda *args: asked.append(args))
+    error = error_of(door, url, allowed=("*",))
+    assert error.startswith("blocked: ")
+    assert NOWHERE[url] in error
+    assert asked == []
 
 
 @pytest.mark.parametrize("path", ["/a b", "/\u00e9", "/a\r\nX: y", "/\x7f"])
@@ -359,3 +647,24 @@ def test_path_that_cannot_be_sent_is_an_error(path: str, receiver: Any) -> None:
 
 def test_error_does_not_show_the_query(receiver: Any) -> None:
     assert "secret" not in send(receiver.url + "/hook?key=my secret").error
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://app.test/a/b", "app.test/a/b"),
+        ("https://App.test:8080/a?secret=1", "App.test:8080/a"),
+        ("http://app.test?secret", "app.test/"),
+        ("http://app.test/a#secret", "app.test/a"),
+        ("http://app.test/a?b c\u00e9\n", "app.test/a"),
+        ("http://user:secret@app.test/", "app.test/"),
+        ("http://secret:x@y@app.test/", "app.test/"),
+        ("http://user:secr?t@app.test/", "an address that cannot be read"),
+        ("http://user:secr/t@app.test/", "an address that cannot be read"),
+        ("http://app.test/a\nb", "an address that cannot be read"),
+        ("ftp://secret", "an address that cannot be read"),
+        ("http://app.test/" + "a" * 1000, "app.test/" + "a" * 191 + "..."),
+    ],
+)
+def test_place_of_an_address_holds_no_secret(url: str, place: str) -> None:
+    assert place_of(url) == place
