@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from emulator.errors import BadRequest, TooLarge
-from emulator.values import Upload
+from emulator.values import Upload, media_type
 
 MAX_PARTS = 10_000
 CHUNK = 1 << 18  # bytes read at a time
@@ -85,18 +85,10 @@ def _finished(part: Field | File, data: bytes) -> Iterator[tuple[str, Any]]:
         raise BadRequest("a part of the form has no name")
     if isinstance(part, File):
         if part.filename or data:
-            yield part.name, Upload(part.filename, _content_type(part), data)
+            kind = media_type(part.headers.get("Content-Type", ""))
+            yield part.name, Upload(part.filename, kind, data)
         return
     try:
         yield part.name, data.decode()
     except UnicodeDecodeError:
         raise BadRequest(f"form field {part.name[:80]!r} is not valid UTF-8 text") from None
-
-
-def _content_type(part: File) -> str:
-    sent = part.headers.get("Content-Type", "").partition(";")[0].strip()
-    return (
-        sent
-        if sent.count("/") == 1 and sent.isascii() and sent.isprintable()
-        else "application/octet-stream"
-    )

@@ -56,6 +56,9 @@ class Config:
     callback_hosts: tuple[str, ...] = _setting(
         (), "Public hosts that callbacks may reach; * for any."
     )
+    fetch_hosts: tuple[str, ...] = _setting(
+        (), "Public hosts that pictures may be fetched from; * for any."
+    )
     control_token: str = _setting(
         "", "Token of /_emulator/; made up when listening beyond loopback."
     )

@@ -38,6 +38,7 @@ def info(services: Services, caller: Caller) -> Given:
             "finish": True,
             "real_training": services.backend is not services.mock,
             "callback_hosts": list(config.callback_hosts),
+            "fetch_hosts": list(config.fetch_hosts),
             "backends": {branch: services.backend_for(branch).name for branch in schema["enum"]},
         },
         "settings": read_settings(services, caller),

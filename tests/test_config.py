@@ -27,6 +27,7 @@ READ: dict[str, tuple[str, Any]] = {
     "idempotency": ("true", True),
     "assume": ("keys=any,fast-branch=sdxl1", ("keys=any", "fast-branch=sdxl1")),
     "callback_hosts": ("*", ("*",)),
+    "fetch_hosts": ("a.test, b.test", ("a.test", "b.test")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("10", 10),
     "log_level": ("debug", "debug"),

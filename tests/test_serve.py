@@ -49,6 +49,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "idempotency": ("true", True),
     "assume": ("keys=any,cfg-scale=number", ("keys=any", "cfg-scale=number")),
     "callback_hosts": ("a.test,b.test", ("a.test", "b.test")),
+    "fetch_hosts": ("c.test,*", ("c.test", "*")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("1", 1),
     "log_level": ("error", "error"),

@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
+from emulator.backend import Artefact
+from emulator.fetching import with_files
 from emulator.services import Caller, Services
 
 
 def inspect_image(
     services: Services, caller: Caller, *, body: Mapping[str, Any]
 ) -> Mapping[str, Any]:
-    upload = body.get("file")
-    return services.backend.inspect(upload.data if upload else body["file_url"], body["name"])
+    file = with_files(services, caller, body).get("file")
+    image = file.content if isinstance(file, Artefact) else file.data if file else None
+    # A picture that is yet to be drawn is known by its address.
+    image = image if isinstance(image, bytes) else body["file_url"]
+    return services.backend.inspect(image, body["name"])

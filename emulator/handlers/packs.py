@@ -9,6 +9,7 @@ from typing import Any
 from emulator import wire
 from emulator.access import visible
 from emulator.errors import Invalid, NotFound
+from emulator.fetching import with_files
 from emulator.marks import slug_mark, slug_of
 from emulator.pack_runs import PackRun, templates_of
 from emulator.services import Caller, Services
@@ -74,8 +75,9 @@ def get_pack(
 def run_pack(services: Services, caller: Caller, *, id_or_slug: str, body: Given) -> Any:
     """Train a tune and make the pack's prompts with it, or make them with tunes that exist."""
     pack = _find(services, caller, id_or_slug)
+    given = with_files(services, caller, body["tune"])
     with services.store.transaction():
-        return PackRun(services, caller, pack, body["tune"]).begin()
+        return PackRun(services, caller, pack, given).begin()
 
 
 def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:

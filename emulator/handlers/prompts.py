@@ -5,6 +5,7 @@ from typing import Any
 
 from emulator.access import own, unknown_places, visible
 from emulator.errors import Invalid, NotFound
+from emulator.fetching import with_files
 from emulator.inputs import kept_artefact, kept_media
 from emulator.prompt_creation import (
     NOT_A_TUNE,
@@ -32,7 +33,7 @@ Given = Mapping[str, Any]
 def create_tune_prompt(services: Services, caller: Caller, *, tune_id: int, body: Given) -> Made:
     tune = visible(services, caller, "tune", tune_id)
     refuse_adapter(services, tune)
-    return make_prompt(services, caller, tune, body["prompt"])
+    return make_prompt(services, caller, tune, with_files(services, caller, body["prompt"]))
 
 
 def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
@@ -41,7 +42,7 @@ def create_prompt(services: Services, caller: Caller, *, body: Given) -> Made:
     except NotFound:
         raise Invalid({"tune": ["must exist"]}) from None
     refuse_adapter(services, tune)
-    return make_prompt(services, caller, tune, body["prompt"])
+    return make_prompt(services, caller, tune, with_files(services, caller, body["prompt"]))
 
 
 def list_tune_prompts(
@@ -90,7 +91,7 @@ def duplicate_prompt(
 ) -> Made:
     """Copy a prompt with changes; a copy knows its original."""
     original = own(services, caller, "prompt", id)
-    changes = body.get("prompt") or {}
+    changes = with_files(services, caller, body.get("prompt") or {})
     kept = prompt_attributes(services, original, leave_out=["pack_id"])
     attributes = {**kept, **kept_media(services, original, changes), **changes}
     index = body.get("image_index")

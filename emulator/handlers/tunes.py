@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.access import own, visible
+from emulator.fetching import with_files
 from emulator.jobs import release_prompts
 from emulator.marks import title_mark
 from emulator.prompt_creation import brief
@@ -15,7 +16,7 @@ from emulator.values import Empty, Made
 
 
 def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:
-    return make_tune(services, caller, body["tune"])
+    return make_tune(services, caller, with_files(services, caller, body["tune"]))
 
 
 def list_tunes(services: Services, caller: Caller, *, query: Mapping[str, Any]) -> list[Row]:

@@ -130,6 +130,12 @@ def keys(api, receiver):
     return [api.client.get("/tunes", headers=header).status_code for header in headers]
 
 
+def fetched(api, receiver):
+    url = f"{receiver.url}/1.jpg"  # which answers a POST only
+    tune = {"title": "t", "name": "man", "image_urls": [url]}
+    return api.call("POST", "/tunes", json={"tune": tune}).json.get("image_urls")
+
+
 # name -> (what to look at, what it is by the first choice, by the second)
 SWITCHES = {
     "callback-body": (callback_body, [False, False], [True, True]),
@@ -159,6 +165,7 @@ SWITCHES = {
         ["man 2", "Zoë", "a-b", "<b>"],
         ["man 2"] + [["only English letters, digits, spaces"]] * 3,
     ),
+    "fetching": (fetched, None, ["could not be fetched"]),
     "keys": (keys, [200, 401, 401], [200, 200, 401]),
 }
 

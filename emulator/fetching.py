@@ -1,0 +1,119 @@
+"""Fetch the files that a request gives by address, where that is asked for.
+
+They then count as uploads. It is done before a transaction begins: nobody waits for the network
+with the store in hand.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from emulator import outbound
+from emulator.backend import Artefact
+from emulator.errors import Invalid, Message, NotFound
+from emulator.files import KEY
+from emulator.inputs import MEDIA, kept_artefact
+from emulator.services import Caller, Services
+from emulator.values import Upload, media_type
+
+Attributes = Mapping[str, Any]
+Outcome = Upload | Artefact | str  # a file, one of our own, or why there is none
+
+# Field of an address, or of a list of them -> field of the upload, or of the list.
+ONE = {"file_url": "file", **{f"{name}_url": name for name in MEDIA}}
+MANY = {"image_urls": "images", "image_reference_urls": "image_references"}
+# Attributes within attributes -> what messages call them.
+WITHIN = {"prompts_attributes": "prompts", "prompt_attributes": "prompt_attributes"}
+
+TIMEOUT_SECONDS = 10.0
+REQUEST_SECONDS = 30.0  # for all files of one request
+AT_ONCE = 4
+SHOWN = 10  # reasons in the log for each field
+REFUSAL = "could not be fetched"
+
+
+def with_files(services: Services, caller: Caller, given: Attributes) -> Attributes:
+    """A request's attributes with files in place of their addresses; as they are by default.
+
+    Raises Invalid that names every address without a file.
+    """
+    if services.assumed("fetching") == "never":
+        return given
+    addresses = dict.fromkeys(address for _, address in _addresses(given))
+    outcomes = _fetch_all(services, caller, addresses)
+    reasons: dict[str, dict[str, str]] = {}
+    for field, address in _addresses(given):
+        if isinstance(why := outcomes[address], str):
+            reasons.setdefault(field, {})[address] = f"{outbound.place_of(address)}: {why}"
+    if reasons:
+        told = {field: "; ".join([*texts.values()][:SHOWN]) for field, texts in reasons.items()}
+        raise Invalid({field: [Message(REFUSAL, text)] for field, text in told.items()})
+    return _replaced(given, outcomes)
+
+
+def _addresses(given: Attributes, *, within: str = "") -> Iterator[tuple[str, str]]:
+    """Each address with its field, as messages name it. A file wins over an address."""
+    for name, value in given.items():
+        if not value:
+            continue
+        if name in MANY:
+            yield from ((f"{within}{name}", address) for address in value)
+        elif name in ONE and given.get(ONE[name]) is None:
+            yield f"{within}{name}", value
+        elif name in WITHIN:
+            for inner in value if isinstance(value, list) else [value]:
+                yield from _addresses(inner, within=f"{WITHIN[name]}.")
+
+
+def _replaced(given: Attributes, files: Mapping[str, Any]) -> dict[str, Any]:
+    made = dict(given)
+    for name, value in given.items():
+        if not value:
+            continue
+        if name in MANY:
+            fetched = [files[address] for address in made.pop(name)]
+            made[MANY[name]] = [*(made.get(MANY[name]) or ()), *fetched]
+        elif name in ONE and given.get(ONE[name]) is None:
+            made[ONE[name]] = files[made.pop(name)]
+        elif name in WITHIN:
+            is_list = isinstance(value, list)
+            made[name] = (
+                [_replaced(v, files) for v in value] if is_list else _replaced(value, files)
+            )
+    return made
+
+
+def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> dict[str, Outcome]:
+    """Fetch each once, a few at a time; together they are no larger than a request may be."""
+    wanted = list(addresses)
+    if not wanted:
+        return {}
+    end = time.monotonic() + REQUEST_SECONDS
+    share = services.config.max_body_mb * 1_000_000 // len(wanted)
+
+    def fetch(address: str) -> Outcome:
+        if (key := _own_key(services, caller, address)) is not None:
+            try:
+                return kept_artefact(services, key)
+            except NotFound:
+                return "there is no such file here"
+        timeout = min(TIMEOUT_SECONDS, end - time.monotonic())
+        if timeout <= 0:
+            return f"{len(wanted)} addresses took longer than {REQUEST_SECONDS:g} s"
+        hosts = services.config.fetch_hosts
+        try:
+            found = outbound.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=share)
+        except outbound.Failed as reason:
+            return str(reason)
+        return Upload("", media_type(found.content_type), found.data)
+
+    with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="fetch") as pool:
+        return dict(zip(wanted, pool.map(fetch, wanted), strict=True))
+
+
+def _own_key(services: Services, caller: Caller, address: str) -> str | None:
+    """The key of a file that this server hands out: to ask itself, it might be too busy."""
+    base, _, key = address.rpartition("/")
+    ours = (services.config.public_url.rstrip("/"), caller.origin)
+    return key if base and base in ours and KEY.fullmatch(key) else None
