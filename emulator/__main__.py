@@ -13,7 +13,7 @@ import click
 
 from emulator.assumptions import ASSUMPTIONS
 from emulator.config import PREFIX, Config
-from emulator.errors import SetupError
+from emulator.errors import SetupError, trace_of
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -31,6 +31,24 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
             flag, setting.name, type=str, default=None, help=shown, **switch, **many
         )(command)
     return command
+
+
+class Lines(logging.Formatter):
+    """A line for each event; an exception is told without its text."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return trace_of(ei[1]) if ei[1] else ""
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler])
+    # What waitress says of its queue is of no use to a reader of this log.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # At debug level Pillow tells what a photograph says of itself: who, when and where.
+    logging.getLogger("PIL").setLevel(logging.INFO)
 
 
 def read_config(flags: dict[str, Any]) -> Config:
@@ -62,14 +80,7 @@ def main() -> None:
 def serve(**flags: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     config = read_config(flags)
-    logging.basicConfig(
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-        stream=sys.stderr,
-    )
-    # What waitress says of its queue is of no use to a reader of this log.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    set_up_logging(config.log_level.upper())
     if not config.on_loopback and not config.control_token:
         config = replace(config, control_token=secrets.token_urlsafe(16))
         click.echo(f"Control token of /_emulator/: {config.control_token}", err=True)

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 from emulator import jobs
 from emulator.accounts import authenticate, caller_of
 from emulator.config import Config
-from emulator.errors import ApiError, Invalid
+from emulator.errors import ApiError, Invalid, trace_of
 from emulator.files import KEY_LENGTH
 from emulator.handlers import all_handlers
 from emulator.media import Media
@@ -125,7 +125,7 @@ def api_view(services: Services, bound: BoundOperation) -> Callable[..., Respons
 
 
 def unexpected_error(error: Exception) -> Response:
-    log.error("unexpected error", exc_info=error)
+    log.error("unexpected error\n%s", trace_of(error))
     return error_response(ApiError())
 
 

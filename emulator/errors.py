@@ -1,8 +1,12 @@
 """Every exception that we raise, in three families: set-up, caller and backend."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from traceback import format_tb
 from typing import Any
+
+NAME = re.compile("[a-z0-9_]{1,40}")  # of the contract's fields
 
 
 class SetupError(Exception):
@@ -104,11 +108,23 @@ class Invalid(ApiError):
     def explanation(self) -> str:
         """Every message with what was sent and what would do, for the log."""
         return "; ".join(
-            f"{field} {text}"
+            f"{_plain(field)} {text}"
             + (f" ({text.explanation})" if isinstance(text, Message) and text.explanation else "")
             for field, texts in self.messages.items()
             for text in texts
         )
+
+
+def _plain(field: str) -> str:
+    """A field for a log: a key of the caller's own making may hold anything, of any length."""
+    return ".".join(part if NAME.fullmatch(part) else "(a key)" for part in field.split("."))
+
+
+def trace_of(error: BaseException) -> str:
+    """Where an exception comes from, without its text: that may hold a prompt or a secret."""
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    earlier = f"{trace_of(before)}\nand then\n" if before else ""
+    return f"{earlier}{''.join(format_tb(error.__traceback__))}{type(error).__name__}"
 
 
 class BackendError(Exception):
