@@ -24,6 +24,7 @@ Key = tuple[str, int]  # a table and an id
 
 TIMEOUT_SECONDS = 10.0
 LOG_SIZE = 1000  # deliveries that are remembered
+KEPT_BYTES = 100_000  # of a body; a longer one is kept until it has been sent
 SENDERS = 16
 LOOK_SECONDS = 0.05
 LANE = (CALLBACKS,)
@@ -132,7 +133,8 @@ class Callbacks:
         log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
         state = "failed" if sent.error else "delivered"
         seconds = round(sent.seconds, 3)
-        return {"state": state, "status": sent.status, "error": sent.error, "seconds": seconds}
+        result = {"state": state, "status": sent.status, "error": sent.error, "seconds": seconds}
+        return result if len(raw) <= KEPT_BYTES else {**result, "body": None}
 
     def _end(self, job: Job, delivery: Row, result: Mapping[str, Any]) -> None:
         """Note a result, let those go that waited for it, and cut the log."""

@@ -96,6 +96,8 @@ def redeliver(services: Services, caller: Caller, *, id: int) -> Given:
     delivery = services.store.get("delivery", id)
     if delivery is None:
         raise NotFound
+    if delivery["body"] is None:
+        raise Conflict("its body was too long to be kept")
     return dict(services.callbacks.send_again(delivery))
 
 

@@ -205,9 +205,10 @@ def test_thread_runner_runs_several_jobs_at_a_time(
 
 
 def test_thread_runner_goes_on_when_a_job_raises(
-    threads: ThreadRunner, add: Any, work: Work
+    threads: ThreadRunner, add: Any, work: Work, store: MemoryStore
 ) -> None:
     def fail(job: Job) -> None:
+        store.end_job(job)
         raise ZeroDivisionError
 
     work.acts["bad"] = fail

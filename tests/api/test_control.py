@@ -259,6 +259,16 @@ def test_callback_is_sent_once_more_when_asked(api, receiver):
     ] * 2
 
 
+def test_long_body_is_not_kept_once_it_was_sent(api, receiver):
+    title = "x" * 110_000
+    api.tune(title=title, callback=receiver.url)
+    api.finish()
+    assert receiver.received[0][1]["tune"]["title"] == title
+    [kept] = api.client.get("/_emulator/callbacks").json
+    assert (kept["state"], kept["body"]) == ("delivered", None)
+    assert api.client.post(f"/_emulator/callbacks/{kept['id']}/redeliver").status_code == 409
+
+
 def test_redelivery_of_an_unknown_callback_is_not_found(api):
     assert api.client.post("/_emulator/callbacks/77/redeliver").status_code == 404
     assert api.client.post("/_emulator/callbacks/x/redeliver").status_code == 404
