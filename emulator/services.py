@@ -143,8 +143,8 @@ def open_store(config: Config) -> Store:
             raise SetupError("--database", [problem])
         return MemoryStore()
     # SQLAlchemy is loaded only where it is needed.
-    from emulator.database import Database, Postgres, Sqlite
-    from emulator.sql_store import SqlStore
+    from emulator.sql.database import Database, Postgres, Sqlite
+    from emulator.sql.store import SqlStore
 
     folder = Path(config.data)
     database: Database = Postgres(config.database) if config.database else Sqlite(folder)

@@ -54,8 +54,8 @@ def memory_store() -> Iterator[Store]:
 
 @contextmanager
 def sqlite_store(folder: str = "") -> Iterator[Store]:
-    from emulator.database import Sqlite
-    from emulator.sql_store import SqlStore
+    from emulator.sql.database import Sqlite
+    from emulator.sql.store import SqlStore
 
     with tempfile.TemporaryDirectory() as made:
         store = SqlStore(Sqlite(Path(folder or made)))
@@ -65,8 +65,8 @@ def sqlite_store(folder: str = "") -> Iterator[Store]:
 
 @contextmanager
 def postgres_store(url: str = "") -> Iterator[Store]:
-    from emulator.database import Postgres
-    from emulator.sql_store import SqlStore
+    from emulator.sql.database import Postgres
+    from emulator.sql.store import SqlStore
 
     if not url:
         with postgres_database() as made, postgres_store(made) as store:

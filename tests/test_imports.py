@@ -24,7 +24,7 @@ DOORS = {
     "werkzeug": {"app", "bodies", "media", "surface", "web"},
     "waitress": {"server"},
     "click": {"__main__"},
-    "sqlalchemy": {"database", "sql_store", "sql_work"},
+    "sqlalchemy": {"sql.database", "sql.statements", "sql.tables", "sql.work"},
     "PIL": {
         "mock", "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
         "drawing.text",

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from databases import postgres_database, postgres_store
+from sqlalchemy import update
 
-from emulator import sql_store
+from emulator.sql import store as sql_store
+from emulator.sql.tables import JOBS
 from emulator.store import WORK, Job, Query, Row, Store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -40,7 +42,7 @@ def _open_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
 def lapse(store: Any) -> None:
     """The leases of a store's jobs run out, as when its process has been killed."""
     with store._database.write() as session:
-        session.run(sql_store.update(sql_store.JOBS).values(lease=0))
+        session.run(update(JOBS).values(lease=0))
 
 
 def claim(store: Store) -> Job | None:

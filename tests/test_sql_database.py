@@ -11,9 +11,10 @@ from databases import postgres_database, postgres_store, sqlite_store
 from sqlalchemy import create_engine, text
 
 from emulator import Config
-from emulator.database import FILE_NAME, SCHEMA, Postgres, Sqlite
 from emulator.errors import SetupError
 from emulator.services import open_store
+from emulator.sql.database import FILE_NAME, Postgres, Sqlite
+from emulator.sql.tables import SCHEMA
 from emulator.store import Query
 
 NOON = datetime(2026, 1, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -41,7 +42,7 @@ def test_folder_is_made_and_keeps_what_was_stored(tmp_path: Path) -> None:
 
 
 def test_second_process_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:
-    code = "import pathlib, sys; from emulator.database import Sqlite as Open; "
+    code = "import pathlib, sys; from emulator.sql.database import Sqlite as Open; "
     code += "Open(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     with sqlite_store(str(tmp_path)) as store:

@@ -1,7 +1,6 @@
-"""The databases that a store can be kept in: their tables, how they are opened, who may write.
+"""The databases that a store can be kept in: how they are opened, and who may write.
 
-One writer at a time, in all processes together: what it reads stays so until it has ended. The only
-door to SQLAlchemy, with sql_store.py and sql_work.py.
+One writer at a time, in all processes together: what it reads stays so until it has ended.
 """
 
 import sqlite3
@@ -13,87 +12,20 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    ClauseElement,
-    Column,
-    Connection,
-    Dialect,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    Table,
-    Text,
-    create_engine,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from emulator.errors import SetupError
+from emulator.sql.tables import JOBS, prepare
 
-SCHEMA = 1  # raised when the tables change
 FILE_NAME = "astria.sqlite3"
 LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
 CONNECTIONS = 8
 BUSY_SECONDS = 2.0  # a predecessor may be ending
 
 Record = dict[str, Any]
-
-tables = MetaData()
-COUNTERS = Table(
-    "astria_counters",
-    tables,
-    Column("name", String(32), primary_key=True),
-    Column("value", BigInteger, nullable=False),
-)
-# Times are microseconds since 1970; owner 0 is the gallery.
-ROWS = Table(
-    "astria_rows",
-    tables,
-    Column("kind", String(16), primary_key=True),
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("uid", BigInteger, nullable=False),
-    Column("owner", BigInteger, nullable=False),
-    Column("home", String(32), nullable=False),
-    Column("refs", Text, nullable=False),
-    Column("data", Text, nullable=False),
-    Index("astria_rows_of_owner", "kind", "owner", "id"),
-)
-REFS = Table(
-    "astria_refs",
-    tables,
-    Column("kind", String(16), primary_key=True),
-    Column("owner", BigInteger, primary_key=True, autoincrement=False),
-    Column("ref", String(40), primary_key=True),
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    sqlite_with_rowid=False,
-)
-JOBS = Table(
-    "astria_jobs",
-    tables,
-    Column("id", BigInteger, primary_key=True, autoincrement=False),
-    Column("lane", String(16), nullable=False),
-    Column("kind", String(32), nullable=False),
-    Column("target_kind", String(16), nullable=False),
-    Column("target", BigInteger, nullable=False),
-    Column("target_uid", BigInteger, nullable=False),
-    Column("due", BigInteger, nullable=False),
-    Column("made", BigInteger, nullable=False),
-    Column("home", String(32), nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("attempt", Integer, nullable=False),
-    Column("lease", BigInteger),
-    Column("progress", Text, nullable=False),
-    Column("cancel", Boolean, nullable=False),
-    Index("astria_jobs_by_due", "lane", "due", "id"),
-    Index("astria_jobs_of_target", "target_kind", "target"),
-)
 
 
 class Session:
@@ -253,18 +185,3 @@ def closing_on_error(database: Database) -> Iterator[None]:
     except BaseException:
         database.close()
         raise
-
-
-def prepare(connection: Connection) -> None:
-    """Make the tables where they are missing.
-
-    Raises SetupError where a newer version has made them.
-    """
-    COUNTERS.create(connection, checkfirst=True)
-    found = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
-    if found is None:
-        tables.create_all(connection)
-        connection.execute(insert(COUNTERS).values(name="schema", value=SCHEMA))
-    elif found > SCHEMA:
-        problem = f"its schema is version {found}, and this version of the emulator knows {SCHEMA}"
-        raise SetupError("the data is newer than this program", [problem])

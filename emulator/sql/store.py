@@ -10,17 +10,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
 
-from sqlalchemy import bindparam, delete, or_, select, update
-
-from emulator.database import JOBS, REFS, ROWS, Database, Record, Session
-from emulator.sql_work import (
-    Work,
-    micros,
-    owner_number,
-    read_job,
-    read_row,
-    ref_text,
-)
+from emulator.sql import statements as sql
+from emulator.sql.database import Database, Record, Session
+from emulator.sql.records import micros, owner_number, read_job, read_row, ref_text
+from emulator.sql.work import Work
 from emulator.store import FIRST_ID, Job, Query, Row
 
 LAST = 2**63 - 1
@@ -33,77 +26,9 @@ LEASE_SECONDS = 10.0
 # take what is left after this time, longer than an answer is waited for.
 HOME_SECONDS = 3.0
 
-LIMIT: Any = bindparam("limit")
-OFFSET: Any = bindparam("offset")
-GET = select(ROWS).where(ROWS.c.kind == bindparam("kind"), ROWS.c.id == bindparam("id"))
-
-
-def _page(table: Any, chosen: Any) -> Any:
-    """Rows newest first, below an id."""
-    return (
-        chosen.where(
-            table.c.kind == bindparam("kind"),
-            table.c.owner == bindparam("owner"),
-            table.c.id < bindparam("before"),
-        )
-        .order_by(table.c.id.desc())
-        .limit(LIMIT)
-        .offset(OFFSET)
-    )
-
-
-_SAME = (ROWS.c.kind == REFS.c.kind) & (ROWS.c.id == REFS.c.id)
-PAGE = _page(ROWS, select(ROWS))
-PAGE_OF_REF = _page(
-    REFS, select(ROWS).join_from(REFS, ROWS, _SAME).where(REFS.c.ref == bindparam("ref"))
-)
-FIRST_JOBS = (
-    select(JOBS)
-    .where(
-        JOBS.c.lane == bindparam("lane"),
-        JOBS.c.due <= bindparam("due"),
-        or_(JOBS.c.state == "waiting", JOBS.c.lease < bindparam("now")),
-        or_(JOBS.c.home == bindparam("home"), JOBS.c.made < bindparam("late")),
-    )
-    .order_by(JOBS.c.due, JOBS.c.id)
-    .limit(LIMIT)
-    .offset(OFFSET)
-)
-ANY_JOB = select(JOBS.c.id).where(JOBS.c.lane == bindparam("of_lane")).limit(1)
-ALL_JOBS = select(JOBS).order_by(JOBS.c.due, JOBS.c.id)
-_CLAIM = (JOBS.c.id == bindparam("of_job"), JOBS.c.attempt == bindparam("of_attempt"))
-_OF_TARGET = (JOBS.c.target_kind == bindparam("of_kind"), JOBS.c.target == bindparam("of"))
-_WAITING, _RUNNING = JOBS.c.state == "waiting", JOBS.c.state == "running"
-CLAIM = (
-    update(JOBS)
-    .where(*_CLAIM, JOBS.c.state == bindparam("seen"))
-    .values(
-        state="running",
-        attempt=JOBS.c.attempt + 1,
-        home=bindparam("new_home"),
-        lease=bindparam("new_lease"),
-    )
-)
-END = delete(JOBS).where(*_CLAIM)
-REPORT = (
-    update(JOBS)
-    .where(*_CLAIM, _RUNNING, JOBS.c.cancel.is_(False))
-    .values(progress=bindparam("new_progress"))
-)
-DROP_WAITING = delete(JOBS).where(*_OF_TARGET, _WAITING)
-ASK_RUNNING = update(JOBS).where(*_OF_TARGET, _RUNNING).values(cancel=True)
-RENEW = (
-    update(JOBS)
-    .where(JOBS.c.home == bindparam("of_home"), _RUNNING)
-    .values(lease=bindparam("new_lease"))
-)
-
 
 class SqlStore:
-    """Rows and jobs in a database.
-
-    `shared` ones may be changed by other processes at any time.
-    """
+    """Rows and jobs in a database."""
 
     def __init__(self, database: Database):
         self._database = database
@@ -195,7 +120,7 @@ class SqlStore:
             return self._get(session, table, id)
 
     def _get(self, session: Session, table: str, id: int) -> Row | None:
-        found = session.rows(GET, {"kind": table, "id": id})
+        found = session.rows(sql.GET, {"kind": table, "id": id})
         return self._read(*found[0]) if found else None
 
     def current(self, row: Row) -> Row | None:
@@ -241,7 +166,7 @@ class SqlStore:
     ) -> list[Row]:
         given = {"kind": table, "owner": owner_number(query.owner), "limit": limit}
         given |= {"before": LAST if before is None else min(before, LAST), "offset": offset}
-        statement = PAGE if query.ref is None else PAGE_OF_REF
+        statement = sql.PAGE if query.ref is None else sql.PAGE_OF_REF
         if query.ref is not None:
             given["ref"] = ref_text(query.ref)
         with self._reading() as session:
@@ -278,7 +203,7 @@ class SqlStore:
             mine = {"new_home": self._database.home, "new_lease": micros(lease) if lease else None}
             with self._transaction() as work:
                 # Another may have been as quick.
-                if work.session.run(CLAIM, {**_claim(job), "seen": job.state, **mine}):
+                if work.session.run(sql.CLAIM, {**_claim(job), "seen": job.state, **mine}):
                     self._running.add(job.id)
                     self.on_rollback(partial(self._running.discard, job.id))
                     return replace(job, state="running", attempt=job.attempt + 1, lease=lease)
@@ -302,7 +227,7 @@ class SqlStore:
         }
         offset, limit = 0, FIRST
         while True:
-            found = session.rows(FIRST_JOBS, {**given, "offset": offset, "limit": limit})
+            found = session.rows(sql.FIRST_JOBS, {**given, "offset": offset, "limit": limit})
             for record in found:
                 job = read_job(*record)
                 if job.id not in skip:
@@ -318,37 +243,37 @@ class SqlStore:
         with self._transaction() as work:
             work.flush()
             self.on_commit(partial(self._running.discard, job.id))
-            return work.session.run(END, _claim(job)) > 0
+            return work.session.run(sql.END, _claim(job)) > 0
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
         with self._transaction() as work:
             work.flush()
             told = {"new_progress": json.dumps(progress)}
-            return work.session.run(REPORT, _claim(job) | told) > 0
+            return work.session.run(sql.REPORT, _claim(job) | told) > 0
 
     def cancel_jobs(self, row: Row) -> None:
         """Drop an object's waiting jobs, and ask those that run to stop."""
         with self._transaction() as work:
             work.flush()
-            for statement in (DROP_WAITING, ASK_RUNNING):
+            for statement in (sql.DROP_WAITING, sql.ASK_RUNNING):
                 work.session.run(statement, {"of_kind": row.table, "of": row.id})
 
     def has_jobs(self, lane: str) -> bool:
         with self._reading() as session:
-            return bool(session.rows(ANY_JOB, {"of_lane": lane}))
+            return bool(session.rows(sql.ANY_JOB, {"of_lane": lane}))
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""
         with self._reading() as session:
-            return [read_job(*record) for record in session.rows(ALL_JOBS)]
+            return [read_job(*record) for record in session.rows(sql.ALL_JOBS)]
 
     def renew_leases(self) -> None:
         """To be called more often than leases run out: the jobs that run here go on."""
         if self.is_shared and self._running:
             mine = {"of_home": self._database.home, "new_lease": micros(_lease())}
             with self._transaction() as work:
-                work.session.run(RENEW, mine)
+                work.session.run(sql.RENEW, mine)
 
     def close(self) -> None:
         self._database.close()
