@@ -85,11 +85,14 @@ def serve(**flags: Any) -> None:
         config = replace(config, control_token=secrets.token_urlsafe(16))
         click.echo(f"Control token of /_emulator/: {config.control_token}", err=True)
     from emulator.app import create_app
+    from emulator.garbage import spare_the_old
     from emulator.server import Server, stop_on_signals
 
     app = create_app(config)
+    spare_the_old()
     try:
-        server = Server(app, config.host, config.port, max_body=config.max_body_mb * 1_000_000)
+        limit = config.max_body_mb * 1_000_000
+        server = Server(app, config.host, config.port, max_body=limit, is_quick=app.is_quick)
     except OSError as error:
         app.close()
         where = f"{config.host}:{config.port}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from emulator import wire
+from emulator import shortcuts, wire
 from emulator.fields import types_of
 from emulator.schemas import Compiler
 from emulator.services import Caller, Services
@@ -21,6 +21,7 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PRESENT: Mapping[str, Callable[[Services, Row, str], dict[str, Any]]] = {
     "tune": wire.tune,
     "prompt": wire.prompt,
@@ -70,7 +71,7 @@ class Dumper:
         self, services: Services, caller: Caller, row: Row, expand: Sequence[str]
     ) -> dict[str, Any]:
         present = PRESENT.get(row.table)
-        shown = present(services, row, caller.origin) if present else dict(row)
+        shown = present(services, row, caller.origin) if present else dict(row.data)
         if "debug_images" in expand:
             shown |= {"debug_images": [], "debug_filenames": [], "debug_content_types": []}
         return shown | ({"comments": []} if "comments" in expand else {})
@@ -79,4 +80,4 @@ class Dumper:
         schema = next(
             schema for required, schema in self._schemas if all(name in data for name in required)
         )
-        return json.dumps(schema.dump(data), ensure_ascii=False, separators=(",", ":")).encode()
+        return _as_json(shortcuts.dump(schema, data)).encode()

@@ -20,7 +20,7 @@ from emulator.media import Media
 from emulator.operations import BoundOperation, bind
 from emulator.schemas import Compiler
 from emulator.services import Caller, Services, build
-from emulator.spec import Spec, default_path
+from emulator.spec import JSON, Spec, default_path
 from emulator.surface import PREFIX, add_surface
 from emulator.web import (
     as_response,
@@ -34,6 +34,9 @@ from emulator.web import (
 
 log = logging.getLogger(__name__)
 
+QUICK_BYTES = 65536
+SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}$)")
+
 
 class Emulator(Flask):
     """A Flask application that carries its services."""
@@ -43,6 +46,15 @@ class Emulator(Flask):
     def close(self) -> None:
         """Stop the work; a test that made the application calls this."""
         self.services.close()
+
+    def is_quick(self, request: Any) -> bool:
+        """Whether a request that waitress has read is answered without waiting for anything.
+
+        It may wait for the store, a picture to be drawn, a network or, in a form, a file.
+        """
+        form = not request.headers.get("CONTENT_TYPE", JSON).startswith(JSON)
+        large = request.content_length > QUICK_BYTES
+        return self.services.is_quick and not (form or large or SLOW.match(request.path))
 
 
 def create_app(config: Config | None = None, *, spec_path: Path | None = None) -> Emulator:
@@ -131,7 +143,7 @@ def unexpected_error(error: Exception) -> Response:
 
 def log_request(response: Response) -> Response:
     """One line a request: never a key, a query string or a body."""
-    if not request.path.startswith(PREFIX):
+    if log.isEnabledFor(logging.INFO) and not request.path.startswith(PREFIX):
         milliseconds = (time.perf_counter() - g.begun) * 1000
         path = request.path if request.path.isprintable() else repr(request.path)
         log.info("%s %s %d %.1f ms", request.method, path, response.status_code, milliseconds)

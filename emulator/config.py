@@ -108,7 +108,7 @@ class Config:
             )
         return problems
 
-    @property
+    @cached_property
     def on_loopback(self) -> bool:
         try:
             return ip_address(self.host).is_loopback

@@ -18,6 +18,10 @@ from emulator.store import Store
 KEY_LENGTH = 28
 KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = [low + high for high in DIGITS for low in DIGITS]
+_DIGITS_OF_PART = 14
+_PART = 36**_DIGITS_OF_PART
+_as_text = json.JSONEncoder(sort_keys=True).encode
 
 
 Content = bytes | Mapping[str, Any]
@@ -89,17 +93,19 @@ class MemoryFiles:
 
 def key_of(seed: int, place: str, content: Content) -> str:
     """The key of a file at a place."""
-    raw = content if isinstance(content, bytes) else json.dumps(content, sort_keys=True).encode()
+    raw = content if isinstance(content, bytes) else _as_text(content).encode()
     told = f"{seed}/{place}".encode()
     digest = blake2b(raw, digest_size=16, key=told[:64]).digest()
     return base36(blake2b(told + digest, digest_size=24).digest())
 
 
 def base36(digest: bytes) -> str:
-    """28 base-36 characters of a digest of at least 24 bytes."""
+    """28 base-36 characters of a digest of at least 24 bytes, the lowest digit first."""
     number = int.from_bytes(digest)
     text = ""
     while len(text) < KEY_LENGTH:
-        number, digit = divmod(number, 36)
-        text += DIGITS[digit]
+        number, part = divmod(number, _PART)  # so that all but a few divisions are of small numbers
+        for _ in range(_DIGITS_OF_PART // 2):
+            part, pair = divmod(part, len(_PAIRS))
+            text += _PAIRS[pair]
     return text

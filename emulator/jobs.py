@@ -118,7 +118,7 @@ def train_tune(services: Services, job: Job, now: datetime) -> None:
     backend = services.backend_for(row["branch"])
     images = [kept_artefact(services, key) for key in row["image_keys"]]
     base = row["home_base_id"]
-    work = TrainJob(row.id, row["branch"], row["model_type"], base, images, dict(row))
+    work = TrainJob(row.id, row["branch"], row["model_type"], base, images, row.data)
     weights = backend.train(work, lambda progress: services.store.report(job, progress))
     if not backend.pretends:
         now = services.clock.now()
@@ -211,7 +211,7 @@ def generate_job(services: Services, row: Row) -> GenerateJob:
         width=width,
         height=height,
         tunes=[(token.kind, token.tune_id or 0, token.scale) for token in used],
-        attributes=dict(row),
+        attributes=row.data,
         images={
             name: kept_artefact(services, key)
             for name, key in row["files"].items()

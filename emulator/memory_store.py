@@ -116,9 +116,7 @@ class MemoryStore:
             if current is None:
                 return row
             data = {**current.data, **changes}
-            new = replace(
-                current, data=data, refs=current.refs if refs is None else refs, rendered={}
-            )
+            new = current.changed(data, current.refs if refs is None else refs)
             self._exchange(current, new)
             self.on_rollback(lambda: self._exchange(new, current))
             return new
@@ -197,7 +195,7 @@ class MemoryStore:
             job = self._first_waiting(lanes, skip)
             if job is None or (now is not None and job.due > now):
                 return None
-            claimed = replace(job, state="running", attempt=job.attempt + 1)
+            claimed = job.claimed()
             self._state.jobs[job.id] = claimed
             return claimed
 

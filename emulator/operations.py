@@ -3,10 +3,12 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from marshmallow import Schema, ValidationError
 
+from emulator import shortcuts
 from emulator.answers import Answer, Dumper
 from emulator.calls import Call, parse_json
 from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
@@ -39,8 +41,7 @@ class Loader:
 
     def __call__(self, value: Any) -> dict[str, Any]:
         """Raises marshmallow's ValidationError, with messages by field."""
-        loaded: dict[str, Any] = self._schema.load(self._coerce(value))
-        return loaded
+        return shortcuts.load(self._schema, self._coerce(value))
 
 
 class BoundOperation:
@@ -124,12 +125,20 @@ class BoundOperation:
         if wrapper is None:
             return value
         if wrapper in value:
-            schema = self._compiler.spec.resolve(self._body_schema(JSON))["properties"][wrapper]
-            # POST /themes has an attribute of the wrapper's name: what is no object is that one.
-            is_attribute = wrapper in self._compiler.property_names(schema)
-            if not is_attribute or isinstance(read_json_text(value[wrapper], dict), dict):
+            given = value[wrapper]
+            if not self._names_an_attribute or isinstance(read_json_text(given, dict), dict):
                 return value
         return {**value, wrapper: value}
+
+    @cached_property
+    def _names_an_attribute(self) -> bool:
+        """Whether an attribute has the wrapper's name: what is no object is then that one.
+
+        POST /themes is such an operation.
+        """
+        wrapper = self.operation.wrapper or ""
+        schema = self._compiler.spec.resolve(self._body_schema(JSON))["properties"][wrapper]
+        return wrapper in self._compiler.property_names(schema)
 
     def _body_schema(self, content_type: str) -> Node:
         body = self.operation.request_body or {}

@@ -1,6 +1,7 @@
 """When work happens: on threads as time passes, or only when asked."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,8 @@ WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.005
+BATCH_SECONDS = 0.003  # what is due within so little is taken up together, by one thread if it can
 IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
 SHARED_IDLE_SECONDS = 0.2  # nor is a job that another process has made
 
@@ -105,15 +107,16 @@ class ManualRunner:
 class ThreadRunner:
     """Runs jobs on a few threads as real time passes.
 
-    A job made in a request waits until its answer has been sent. `_changed` guards the three
-    fields below it only: the store has a lock of its own and is never asked under this one.
+    A job made in a request waits until its answer has been sent. One thread waits for the next job
+    to be due; it is woken only for what is due sooner. Another one works, or as many as it takes
+    to catch up. `_changed` guards the three fields below it: the store is never asked under it.
     """
 
     def __init__(self, store: Store, clock: Clock, run: Run):
         self._store, self._clock, self._run = store, clock, run
         self._holds = Holds()
         self._changed = threading.Condition()
-        self._changes = 0
+        self._next = 0.0  # monotonic time of the next look
         self._running = 0
         self._stopping = False
         self._idle = SHARED_IDLE_SECONDS if store.is_shared else IDLE_SECONDS
@@ -126,14 +129,15 @@ class ThreadRunner:
     def stop(self) -> None:
         """Let running jobs end; waiting ones stay."""
         self._stopping = True
-        self._tell()
+        self._look_at(0.0)
         if self._thread.is_alive():
             self._thread.join()
         self._pool.shutdown(wait=True)
 
     def notice(self, job: Job) -> None:
         if not self._holds.add(job):
-            self._tell()
+            left = (job.due - self._clock.now()).total_seconds()
+            self._look_at(time.monotonic() + left)
 
     def expect(self, row: Row) -> None:
         self._holds.expect(row)
@@ -148,7 +152,7 @@ class ThreadRunner:
         def release() -> None:
             self._holds.release(held, grace=GRACE_SECONDS)
             if held:
-                self._tell()
+                self._look_at(time.monotonic() + GRACE_SECONDS)
 
         return release
 
@@ -160,58 +164,66 @@ class ThreadRunner:
         done = 0
         deadline = time.monotonic() + FINISH_SECONDS
         while (left := deadline - time.monotonic()) > 0:
-            seen = self._changes
             if job := self._store.claim_job(FINISHED, None, skip=self._holds):
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
             elif self._store.has_jobs(WORK):
                 # Held, or run by another thread, which may be one that also finishes work.
-                self._wait(seen, min(self._holds.lapse(), left, LOOK_SECONDS))
+                time.sleep(max(0.0, min(self._holds.lapse(), left, LOOK_SECONDS)))
             else:
                 break
         return done
 
     def _loop(self) -> None:
         while not self._stopping:
+            with self._changed:
+                self._next = math.inf
             try:
-                self._look()
+                wait = self._look()
             except Exception:  # a database that cannot be reached may come back
                 log.exception("looking for work")
-                self._wait(self._changes, IDLE_SECONDS)
+                wait = IDLE_SECONDS
+            with self._changed:
+                self._next = min(self._next, time.monotonic() + wait)
+                while (left := self._next - time.monotonic()) > 0:
+                    self._changed.wait(left)
 
-    def _look(self) -> None:
-        seen = self._changes
+    def _look(self) -> float:
+        """Set a thread to work if anything is due; returns seconds until the next look."""
         if self._running >= WORKERS:
-            self._wait(seen, IDLE_SECONDS)
-        elif job := self._store.claim_job(TIMED, self._clock.now(), skip=self._holds):
-            self._count(1)
+            return self._idle  # one that finds no more work tells
+        if job := self._claim():
+            with self._changed:
+                self._running += 1
             self._pool.submit(self._work, job)
-        else:
-            due = self._store.next_due(TIMED, skip=self._holds)
-            wait = (due - self._clock.now()).total_seconds() if due else IDLE_SECONDS
-            self._wait(seen, min(wait, self._holds.lapse(), self._idle))
+            return BATCH_SECONDS  # most often it does the others as well by then
+        due = self._store.next_due(TIMED, skip=self._holds)
+        wait = (due - self._clock.now()).total_seconds() if due else self._idle
+        return max(BATCH_SECONDS, min(wait, self._holds.lapse(), self._idle))
 
-    def _work(self, job: Job) -> None:
-        try:
-            self._run(job, self._clock.now())
-        except Exception:
-            log.exception("%s of %s %d", job.kind, job.table, job.target)
-        finally:
-            self._count(-1)
+    def _claim(self) -> Job | None:
+        return self._store.claim_job(TIMED, self._clock.now(), skip=self._holds)
 
-    def _tell(self) -> None:
-        """Something has changed that a waiting thread should look at."""
+    def _work(self, job: Job | None) -> None:
+        """Do a job, and then what else is due."""
+        while job:
+            try:
+                self._run(job, self._clock.now())
+            except Exception:
+                log.exception("%s of %s %d", job.kind, job.table, job.target)
+            try:
+                job = None if self._stopping else self._claim()
+            except Exception:
+                log.exception("looking for work")
+                job = None
         with self._changed:
-            self._changes += 1
-            self._changed.notify_all()
+            self._running -= 1
+        self._look_at(0.0)
 
-    def _count(self, step: int) -> None:
+    def _look_at(self, moment: float) -> None:
+        """See to it that there is a look at some monotonic time, or before."""
         with self._changed:
-            self._running += step
-        self._tell()
-
-    def _wait(self, seen: int, seconds: float) -> None:
-        """Wait until something has changed since `seen`, but not longer than some seconds."""
-        with self._changed:
-            self._changed.wait_for(lambda: seen != self._changes, max(seconds, 0.0))
+            if moment < self._next:
+                self._next = moment
+                self._changed.notify()

@@ -1,7 +1,7 @@
 """Serve an application over HTTP with waitress, and stop without losing an answer.
 
 Waitress was chosen by measurement: one process, port 0, both size limits, and a client that stalls
-holds no thread.
+holds no thread. Its threads answer what may take long; what is quick, the thread that has read it.
 """
 
 import json
@@ -52,7 +52,15 @@ class Server:
     Raises OSError when it cannot listen there.
     """
 
-    def __init__(self, app: Callable[..., Any], host: str, port: int, *, max_body: int):
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        host: str,
+        port: int,
+        *,
+        max_body: int,
+        is_quick: Callable[[Any], bool] = lambda request: False,
+    ):
         # A name may have several addresses; waitress would make a server of another kind of them.
         address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -66,10 +74,17 @@ class Server:
             asyncore_use_poll=True,
             max_request_body_size=max_body,
             max_request_header_size=HEADER_BYTES,
-            clear_untrusted_proxy_headers=True,
+            clear_untrusted_proxy_headers=False,  # nothing here reads them
             ident=None,
         )
         self._server.channel_class = JsonErrorChannel
+        # To hand a request over to another thread may take as long as to answer it.
+        self._is_quick = is_quick
+        self._quick: list[HTTPChannel] = []
+        self._loop_thread = 0
+        self._hand_over, self._wake = self._server.add_task, self._server.pull_trigger
+        self._server.add_task = self._take
+        self._server.pull_trigger = self._wake_from_elsewhere
         self.port: int = self._server.effective_port
         self._stopping = False
         self._told = threading.Event()
@@ -81,7 +96,7 @@ class Server:
         """
         if not self._stopping:
             self._stopping = True
-            self._server.pull_trigger()
+            self._wake()
             self._told.set()
 
     def run(self) -> None:
@@ -91,17 +106,37 @@ class Server:
         first.
         """
         sockets = self._server._map
+        self._loop_thread = threading.get_ident()
         while not self._stopping:
-            wasyncore.loop(timeout=1.0, use_poll=True, map=sockets, count=1)
+            self._turn(1.0)
         self._server.accepting = False
         self._server.del_channel()
         self._server.socket.close()
         deadline = time.monotonic() + DRAIN_SECONDS
         while self._is_busy() and time.monotonic() < deadline:
-            wasyncore.loop(timeout=0.05, use_poll=True, map=sockets, count=1)
+            self._turn(0.05)
         self._server.task_dispatcher.shutdown()
         self._told.wait()  # `stop` is done with the trigger that is closed now
         wasyncore.close_all(sockets)
+
+    def _turn(self, timeout: float) -> None:
+        """Read and write what can be, and answer what is quick."""
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)
+        while self._quick:
+            self._quick.pop(0).service()
+
+    def _take(self, channel: HTTPChannel) -> None:
+        """A request has been read: answer it in this thread if nothing makes it wait."""
+        request = channel.requests[0]
+        here = threading.get_ident() == self._loop_thread
+        if here and not request.error and self._is_quick(request):
+            self._quick.append(channel)
+        else:
+            self._hand_over(channel)
+
+    def _wake_from_elsewhere(self) -> None:
+        if threading.get_ident() != self._loop_thread:
+            self._wake()
 
     def _is_busy(self) -> bool:
         channels = self._server.active_channels.values()

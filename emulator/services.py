@@ -56,6 +56,13 @@ class Services:
                 self.store.delete(switched)
             self.store.insert("setting", None, {"idempotency": value}, id=1)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether nothing but drawing and calls of the control surface takes long."""
+        config = self.config
+        in_memory = not config.data and config.backend == "mock" and not config.clock
+        return in_memory and self.assumed("fetching") == "never"
+
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
 

@@ -32,6 +32,10 @@ class Row(Mapping[str, Any]):
     rendered: dict[str, bytes] = field(default_factory=dict, repr=False)
     home: str = ""
 
+    def changed(self, data: Mapping[str, Any], refs: tuple[int | str, ...]) -> "Row":
+        """What it is after a change."""
+        return Row(self.table, self.id, self.uid, self.owner, data, refs, home=self.home)
+
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
 
@@ -83,6 +87,12 @@ class Job:
     @property
     def lane(self) -> str:
         return LANES.get(self.kind, WORK)
+
+    def claimed(self, lease: datetime | None = None) -> "Job":
+        """What it is once it has been claimed."""
+        what = (self.id, self.kind, self.table, self.target, self.target_uid, self.due)
+        attempt = self.attempt + 1
+        return Job(*what, "running", attempt, lease, self.progress, self.cancel, self.home)
 
 
 class Store(Protocol):

@@ -100,7 +100,14 @@ def check_host(config: Config, request: Request) -> None:
     """
     if not config.on_loopback:
         return
-    host = urlsplit(origin_of(request)).hostname or ""
-    known = LOOPBACK | {config.host, urlsplit(config.public_url).hostname or "localhost"}
-    if host not in known and not host.endswith(".localhost"):
+    origin = origin_of(request)
+    if not _is_own(origin, config.host, config.public_url):
+        host = urlsplit(origin).hostname
         raise Forbidden(f"host {host!r} is not this server's; name it with --public-url")
+
+
+@lru_cache(64)
+def _is_own(origin: str, bound_host: str, public_url: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    known = LOOPBACK | {bound_host, urlsplit(public_url).hostname or "localhost"}
+    return host in known or host.endswith(".localhost")

@@ -33,7 +33,7 @@ def tune(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
     return {
         "args": None,
         "cost_mc": PRICE_MC,
-        **row,
+        **row.data,
         "face_crop": bool(row.get("face_crop")),
         "training_face_correct": bool(row.get("training_face_correct")),
         "branch": "sdxl1"
@@ -50,7 +50,7 @@ def prompt(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
     files: Mapping[str, Any] = row["files"]
     shown = {
         "cost_mc": PRICE_MC,
-        **row,
+        **row.data,
         "url": url(services, row, f"tunes/{row['tune_id']}/prompts/{row.id}.json", origin),
         "images": _urls(services, row, row["image_keys"], origin),
         "negative_prompt": row.get("negative_prompt") or "",
@@ -94,7 +94,7 @@ def pack(services: Services, row: Row, templates: Iterable[Row], origin: str) ->
     return {
         "logo": None,
         "unlisted_at": None,
-        **row,
+        **row.data,
         "user_id": row.owner or 1,
         "main_class_name": next(iter(classes), None),
         "costs": costs,

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache, partial
 from typing import Any
@@ -137,8 +136,7 @@ class SqlStore:
             if current is None:
                 return row
             data = {**current.data, **changes}
-            kept = current.refs if refs is None else refs
-            new = replace(current, data=data, refs=kept, rendered={})
+            new = current.changed(data, current.refs if refs is None else refs)
             work.put(current, new)
             return new
 
@@ -206,7 +204,7 @@ class SqlStore:
                 if work.session.run(sql.CLAIM, {**_claim(job), "seen": job.state, **mine}):
                     self._running.add(job.id)
                     self.on_rollback(partial(self._running.discard, job.id))
-                    return replace(job, state="running", attempt=job.attempt + 1, lease=lease)
+                    return job.claimed(lease)
 
     def _first(
         self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[int]
