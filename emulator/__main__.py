@@ -11,9 +11,12 @@ from typing import Any
 
 import click
 
+from emulator import trust
 from emulator.assumptions import ASSUMPTIONS
 from emulator.config import PREFIX, Config
 from emulator.errors import SetupError, trace_of
+
+LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
 
 
 def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -91,14 +94,24 @@ def serve(**flags: Any) -> None:
     app = create_app(config)
     spare_the_old()
     try:
+        tls = certificates().server_context(config) if config.tls else None
         limit = config.max_body_mb * 1_000_000
-        server = Server(app, config.host, config.port, max_body=limit, is_quick=app.is_quick)
+        server = Server(
+            app, config.host, config.port, max_body=limit, is_quick=app.is_quick, tls=tls
+        )
     except OSError as error:
         app.close()
         where = f"{config.host}:{config.port}"
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror}") from None
+        hint = LOW_PORT if isinstance(error, PermissionError) and config.port < 1024 else ""
+        raise click.ClickException(f"cannot listen on {where}: {error.strerror}{hint}") from None
+    except SetupError:
+        app.close()
+        raise
     stop_on_signals(server)
-    url = config.public_url or local_url(config.host, server.port)
+    scheme = "https" if config.tls else "http"
+    url = config.public_url or local_url(config.host, server.port, scheme)
+    if config.tls:
+        click.echo(trust.brief(certificates().path_of(config)), err=True)
     key = config.keys[0][:3] + "..." if config.keys else "sd_local"
     if config.ready_file:
         try:
@@ -112,10 +125,23 @@ def serve(**flags: Any) -> None:
     app.close()
 
 
-def local_url(host: str, port: int) -> str:
+def certificates() -> Any:
+    """The module that makes them.
+
+    Raises SetupError where what it needs is not installed.
+    """
+    try:
+        from emulator import certificates
+    except ImportError:
+        needs = "needs a package: pip install 'astria-emulator[tls]'"
+        raise SetupError("--tls", [needs]) from None
+    return certificates
+
+
+def local_url(host: str, port: int, scheme: str = "http") -> str:
     """How this machine reaches the server; every address is reached on loopback."""
     reachable = "127.0.0.1" if ip_is_any(host) else f"[{host}]" if ":" in host else host
-    return f"http://{reachable}:{port}"
+    return f"{scheme}://{reachable}:{port}"
 
 
 def ip_is_any(host: str) -> bool:
@@ -147,6 +173,18 @@ def assumptions() -> None:
     click.echo(
         "\nThe first choice is the default; --assume NAME=VALUE switches one that has several."
     )
+
+
+@main.command()
+@click.option("--path", is_flag=True, help="Print the path of its certificate only.")
+@click.option("--tls-dir", default="", help="Folder of the authority, as for serve.")
+@click.option("--public-url", default="", help="As for serve: a name to vouch for.")
+def ca(path: bool, tls_dir: str, public_url: str) -> None:
+    """Make the certificate authority of --tls if there is none, and tell how to trust it."""
+    config = Config(tls_dir=tls_dir or read_config({}).tls_dir, public_url=public_url)
+    certificates().authority(config)
+    found = certificates().path_of(config)
+    click.echo(found if path else trust.full(found))
 
 
 def run() -> None:

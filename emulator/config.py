@@ -12,6 +12,7 @@ from emulator.clock import read_time
 from emulator.errors import SetupError
 
 DEFAULT_PORT = 8417
+ASTRIA_HOSTS = ("api.astria.ai", "www.astria.ai")  # names that --tls serves as well
 PREFIX = "ASTRIA_EMULATOR_"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 LAST_YEAR = 9000  # a virtual clock begins before it, and has room to move
@@ -39,6 +40,12 @@ class Config:
     )
     database: str = _setting(
         "", "postgresql://USER@HOST/NAME: keep objects and work there, and files in --data."
+    )
+    tls: bool = _setting(
+        False, "Serve HTTPS, also as api.astria.ai; `astria-emulator ca` tells whom to trust."
+    )
+    tls_dir: str = _setting(
+        "", "Folder of the certificate authority; by default one of the user's own."
     )
     seed: int = _setting(0, "Seed of pictures, file names and everything else that looks random.")
     clock: str = _setting(

@@ -7,6 +7,7 @@ holds no thread. Its threads answer what may take long; what is quick, the threa
 import json
 import signal
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from waitress.server import create_server
 from waitress.task import ErrorTask
 
 from emulator.errors import TooLarge
+from emulator.tls_server import TlsServer
 
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 1000
@@ -60,15 +62,18 @@ class Server:
         *,
         max_body: int,
         is_quick: Callable[[Any], bool] = lambda request: False,
+        tls: ssl.SSLContext | None = None,
     ):
         # A name may have several addresses; waitress would make a server of another kind of them.
         address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
+        own = str(address[0][4][0])
         self._server: Any = create_server(
             app,
-            host=address[0][4][0],
-            port=port,
+            host="127.0.0.1" if tls else own,
+            port=0 if tls else port,
+            url_scheme="https" if tls else "http",
             threads=THREADS,
             connection_limit=CONNECTIONS,
             asyncore_use_poll=True,
@@ -86,6 +91,14 @@ class Server:
         self._server.add_task = self._take
         self._server.pull_trigger = self._wake_from_elsewhere
         self.port: int = self._server.effective_port
+        self._tls = None
+        if tls:
+            try:
+                self._tls = TlsServer(own, port, tls, behind=self.port)
+            except OSError:
+                self._server.close()
+                raise
+            self.port = self._tls.port
         self._stopping = False
         self._told = threading.Event()
 
@@ -109,6 +122,8 @@ class Server:
         self._loop_thread = threading.get_ident()
         while not self._stopping:
             self._turn(1.0)
+        if self._tls:
+            self._tls.stop()
         self._server.accepting = False
         self._server.del_channel()
         self._server.socket.close()
@@ -118,6 +133,8 @@ class Server:
         self._server.task_dispatcher.shutdown()
         self._told.wait()  # `stop` is done with the trigger that is closed now
         wasyncore.close_all(sockets)
+        if self._tls:
+            self._tls.close()
 
     def _turn(self, timeout: float) -> None:
         """Read and write what can be, and answer what is quick."""

@@ -14,7 +14,7 @@ from werkzeug.http import parse_options_header
 from emulator.answers import Answer
 from emulator.bodies import read_multipart, read_urlencoded
 from emulator.calls import Call
-from emulator.config import Config
+from emulator.config import ASTRIA_HOSTS, Config
 from emulator.errors import ApiError, BadRequest, Forbidden, TooLarge
 from emulator.spec import JSON, Operation
 
@@ -101,13 +101,14 @@ def check_host(config: Config, request: Request) -> None:
     if not config.on_loopback:
         return
     origin = origin_of(request)
-    if not _is_own(origin, config.host, config.public_url):
+    if not _is_own(origin, config.host, config.public_url, tls=config.tls):
         host = urlsplit(origin).hostname
         raise Forbidden(f"host {host!r} is not this server's; name it with --public-url")
 
 
 @lru_cache(64)
-def _is_own(origin: str, bound_host: str, public_url: str) -> bool:
+def _is_own(origin: str, bound_host: str, public_url: str, *, tls: bool) -> bool:
     host = urlsplit(origin).hostname or ""
     known = LOOPBACK | {bound_host, urlsplit(public_url).hostname or "localhost"}
+    known |= set(ASTRIA_HOSTS) if tls else set()
     return host in known or host.endswith(".localhost")

@@ -18,6 +18,8 @@ READ: dict[str, tuple[str, Any]] = {
     "ready_file": ("/tmp/ready", "/tmp/ready"),
     "data": ("/tmp/astria", "/tmp/astria"),
     "database": ("postgresql://astria@db/astria", "postgresql://astria@db/astria"),
+    "tls": ("true", True),
+    "tls_dir": ("/tmp/tls", "/tmp/tls"),
     "seed": ("-7", -7),
     "clock": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
     "train_seconds": ("0", 0.0),

@@ -24,6 +24,7 @@ DOORS = {
     "werkzeug": {"app", "bodies", "media", "surface", "web"},
     "waitress": {"server"},
     "click": {"__main__"},
+    "cryptography": {"certificates"},
     "sqlalchemy": {"sql.database", "sql.statements", "sql.tables", "sql.work"},
     "PIL": {
         "mock", "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
@@ -31,7 +32,17 @@ DOORS = {
     },
 }  # fmt: skip
 LAZY = {"PIL"}  # imported within functions only
-HEAVY = ("flask", "marshmallow", "yaml", "werkzeug", "waitress", "click", "PIL", "sqlalchemy")
+HEAVY = (
+    "flask",
+    "marshmallow",
+    "yaml",
+    "werkzeug",
+    "waitress",
+    "click",
+    "PIL",
+    "sqlalchemy",
+    "cryptography",
+)
 
 
 def is_for_types_only(node: ast.AST) -> bool:

@@ -40,6 +40,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "ready_file": ("ready", "ready"),
     "data": ("folder", "folder"),
     "database": ("postgresql://astria@db/astria", "postgresql://astria@db/astria"),
+    "tls": ("true", True),
+    "tls_dir": ("tls", "tls"),
     "seed": ("7", 7),
     "clock": (START, START),
     "train_seconds": ("2.5", 2.5),
