@@ -24,8 +24,8 @@ lint: $(VENV)/tested  ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed  ## Measure it, and Prism beside it where PRISM names it
-	$(BIN)/python -m tools.bench
+bench: $(VENV)/tested  ## Measure it beside Prism and Mockoon; BENCH="pages upload leak" measures more
+	$(BIN)/python -m tools.bench $(BENCH)
 
 format: $(VENV)/tested  ## Put the code into its form
 	$(BIN)/ruff check --fix .

@@ -1,0 +1,28 @@
+"""Measure: `make bench`, or `python -m tools.bench [compare|pages|upload|leak]`.
+
+Every server runs on core 0 and what asks it on core 1. Prism and Mockoon are looked for as the
+commands `prism` and `mockoon-cli`, or as PRISM and MOCKOON name them; PostgreSQL at
+ASTRIA_TEST_POSTGRES, or on this machine. What is not there is said to be not measured.
+"""
+
+import sys
+
+from tools.bench import compare, leak, pages, upload
+
+COMMANDS = {
+    "compare": compare.main,
+    "pages": pages.main,
+    "upload": upload.main,
+    "leak": leak.main,
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or ["compare"]:
+        if name not in COMMANDS:
+            raise SystemExit(f"bench: {name!r}: expected {', '.join(COMMANDS)}")
+        COMMANDS[name]()
+
+
+if __name__ == "__main__":
+    main()
