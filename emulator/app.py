@@ -127,9 +127,11 @@ def api_view(services: Services, bound: BoundOperation) -> Callable[..., Respons
             check_host(services.config, request)
         origin = origin_of(request)
         if not bound.operation.needs_key:
-            return bound.answer(services, Caller(0, origin), bound.load(read_call(request, path)))
+            return bound.answer(
+                services, Caller(0, origin), bound.load(read_call(services.config, request, path))
+            )
         account = authenticate(services, request.headers.get("Authorization"))
-        loaded = bound.load(read_call(request, path))
+        loaded = bound.load(read_call(services.config, request, path))
         caller = caller_of(services, account, origin, loaded.workspace)
         return bound.answer(services, caller, loaded)
 

@@ -29,23 +29,27 @@ def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
         raise BadRequest(f"the form has more than {MAX_PARTS} fields") from None
 
 
-def read_multipart(stream: IO[bytes], boundary: str) -> list[tuple[str, Any]]:
-    """Fields as text and files as uploads.
+def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tuple[str, Any]]:
+    """Fields as text and files as uploads, each of at most so many bytes.
 
     A file input that was left empty in a browser is passed over.
 
-    Raises BadRequest, and TooLarge when the stream is longer than it may be.
+    Raises BadRequest, and TooLarge when a part or the stream is longer than it may be.
     """
     found: list[tuple[str, Any]] = []
     part: Field | File | None = None
     pieces: list[bytes] = []
+    size = 0
     try:
         decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
         for event in _events(decoder, stream, len(boundary) + 16):
             if isinstance(event, Field | File):
-                part, pieces = event, []
+                part, pieces, size = event, [], 0
             elif isinstance(event, Data):
                 pieces.append(event.data)
+                size += len(event.data)
+                if size > max_part:
+                    raise TooLarge
                 if not event.more_data and part is not None:
                     found += _finished(part, b"".join(pieces))
     except RequestEntityTooLarge:

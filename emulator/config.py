@@ -70,6 +70,8 @@ class Config:
         "", "Token of /_emulator/; made up when listening beyond loopback."
     )
     max_body_mb: int = _setting(200, "Largest request body, in MB.")
+    max_file_mb: int = _setting(50, "Largest file that is sent or fetched, in MB.")
+    max_megapixels: int = _setting(100, "Largest picture that is sent or fetched, in megapixels.")
     log_level: str = _setting("info", "debug, info, warning or error.")
 
     def __post_init__(self) -> None:
@@ -86,8 +88,10 @@ class Config:
                 problems.append(
                     f"{name.replace('_', '-')} {getattr(self, name)}: expected 0 to 86400"
                 )
-        if self.max_body_mb < 1:
-            problems.append(f"max-body-mb {self.max_body_mb}: expected at least 1")
+        for name in ("max_body_mb", "max_file_mb", "max_megapixels"):
+            if getattr(self, name) < 1:
+                flag = name.replace("_", "-")
+                problems.append(f"{flag} {getattr(self, name)}: expected at least 1")
         if self.log_level not in ("debug", "info", "warning", "error"):
             problems.append(f"log-level {self.log_level!r}: expected debug, info, warning or error")
         if self.public_url and not self.public_url.startswith(("http://", "https://")):
@@ -114,6 +118,11 @@ class Config:
                 "any sd_ key would be an account"
             )
         return problems
+
+    @property
+    def max_file(self) -> int:
+        """Bytes of the largest file."""
+        return self.max_file_mb * 1_000_000
 
     @cached_property
     def on_loopback(self) -> bool:

@@ -13,7 +13,7 @@ from emulator import outbound
 from emulator.backend import Artefact
 from emulator.errors import Invalid, Message, NotFound
 from emulator.files import KEY
-from emulator.inputs import MEDIA, kept_artefact
+from emulator.inputs import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
 from emulator.services import Caller, Services
 from emulator.values import Upload, media_type
 
@@ -23,8 +23,6 @@ Outcome = Upload | Artefact | str  # a file, one of our own, or why there is non
 # Field of an address, or of a list of them -> field of the upload, or of the list.
 ONE = {"file_url": "file", **{f"{name}_url": name for name in MEDIA}}
 MANY = {"image_urls": "images", "image_reference_urls": "image_references"}
-# Attributes within attributes -> what messages call them.
-WITHIN = {"prompts_attributes": "prompts", "prompt_attributes": "prompt_attributes"}
 
 TIMEOUT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0  # for all files of one request
@@ -34,22 +32,34 @@ REFUSAL = "could not be fetched"
 
 
 def with_files(services: Services, caller: Caller, given: Attributes) -> Attributes:
-    """A request's attributes with files in place of their addresses; as they are by default.
+    """A request's attributes with their files, each looked at.
 
-    Raises Invalid that names every address without a file.
+    By default addresses stay as they are; else there are files in their place.
+    Raises TooLarge, and Invalid that names every address without a file.
     """
+    given = with_uploads(services.config, given)
     if services.assumed("fetching") == "never":
         return given
     addresses = dict.fromkeys(address for _, address in _addresses(given))
     outcomes = _fetch_all(services, caller, addresses)
     reasons: dict[str, dict[str, str]] = {}
+    unfitting: dict[str, str] = {}
     for field, address in _addresses(given):
         if isinstance(why := outcomes[address], str):
             reasons.setdefault(field, {})[address] = f"{outbound.place_of(address)}: {why}"
-    if reasons:
+        elif text := unfit(services.config, _file_field(field), why):
+            unfitting[field] = text
+    if reasons or unfitting:
         told = {field: "; ".join([*texts.values()][:SHOWN]) for field, texts in reasons.items()}
-        raise Invalid({field: [Message(REFUSAL, text)] for field, text in told.items()})
+        refused = {field: [Message(REFUSAL, text)] for field, text in told.items()}
+        raise Invalid({**{field: [text] for field, text in unfitting.items()}, **refused})
     return _replaced(given, outcomes)
+
+
+def _file_field(field: str) -> str:
+    """The upload that an address stands for: `prompts.input_image_url` -> `input_image`."""
+    name = field.rpartition(".")[2]
+    return MANY.get(name) or ONE[name]
 
 
 def _addresses(given: Attributes, *, within: str = "") -> Iterator[tuple[str, str]]:
@@ -91,6 +101,7 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
         return {}
     end = time.monotonic() + REQUEST_SECONDS
     share = services.config.max_body_mb * 1_000_000 // len(wanted)
+    most = min(share, services.config.max_file)
 
     def fetch(address: str) -> Outcome:
         if (key := _own_key(services, caller, address)) is not None:
@@ -103,7 +114,7 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
             return f"{len(wanted)} addresses took longer than {REQUEST_SECONDS:g} s"
         hosts = services.config.fetch_hosts
         try:
-            found = outbound.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=share)
+            found = outbound.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=most)
         except outbound.Failed as reason:
             return str(reason)
         return Upload("", media_type(found.content_type), found.data)

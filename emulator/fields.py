@@ -68,7 +68,7 @@ _STEP = re.compile(r"\\.|[\[\]$]|.", re.DOTALL)
 
 def _regex(pattern: str) -> re.Pattern[str]:
     """A pattern of ECMA 262: `$` is the very end, and `\\d`, `\\w` and `\\s` are its own."""
-    found, in_class = "", False
+    found, last, in_class = "", "", False
     for step in _STEP.findall(pattern):
         if step in ECMA or step.lower() in ECMA:
             negated = "^" if step not in ECMA else ""
@@ -77,7 +77,10 @@ def _regex(pattern: str) -> re.Pattern[str]:
             step = r"\Z"
         elif step in "[]":
             in_class = step == "["
-        found += step
+        elif step == "*" and last == ")" and not in_class:
+            # A group gives nothing back: else each round is kept, 35 bytes for one of the text.
+            step = "*+"
+        found, last = found + step, step
     return re.compile(found)
 
 

@@ -189,6 +189,23 @@ def check_text(text: str | bytes, found: Any) -> None:
         json.dumps(found, ensure_ascii=False).encode()
 
 
+def refuse_null_characters(value: Any) -> None:
+    """Refuse text that PostgreSQL, and so Rails, cannot keep.
+
+    Raises BadRequest.
+    """
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            waiting += found
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+        elif isinstance(found, str) and "\0" in found:
+            raise BadRequest("text holds a null character")
+
+
 def _string(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 

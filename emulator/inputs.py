@@ -1,4 +1,4 @@
-"""The files that come with a prompt: uploads, addresses and base64 text."""
+"""The files that come with a request: uploads, addresses and base64 text, and what may pass."""
 
 import base64
 import binascii
@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from emulator.backend import Artefact
-from emulator.errors import Invalid, NotFound
+from emulator.config import Config
+from emulator.errors import Invalid, NotFound, TooLarge
+from emulator.pictures import refusal
 from emulator.services import Services
 from emulator.store import Row
 from emulator.values import Upload
@@ -21,10 +23,69 @@ MEDIA = (
     "audio_reference",
 )
 
+# What must be a picture; a video or a sound may be anything.
+PICTURES = frozenset({"images", "image_references", "file", *MEDIA[:4]})
+# Attributes within attributes -> what messages call them.
+WITHIN = {"prompts_attributes": "prompts", "prompt_attributes": "prompt_attributes"}
+
 OTHER_FORMS: Mapping[str, tuple[str, ...]] = {
     "image_references": ("image_reference_urls",),
     **{name: (f"{name}_url", f"{name}_base64") for name in MEDIA},
 }
+
+
+def with_uploads(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A request's attributes, each file in them looked at, with base64 text read as files.
+
+    To be done before a transaction begins: nobody waits for it with the store in hand.
+    Raises TooLarge, and Invalid that names every field with something that is no picture.
+    """
+    messages: dict[str, list[str]] = {}
+    made = _looked_at(config, given, messages)
+    if messages:
+        raise Invalid(messages)
+    return made
+
+
+def _looked_at(
+    config: Config, given: Mapping[str, Any], messages: dict[str, list[str]], within: str = ""
+) -> dict[str, Any]:
+    made = dict(given)
+    for name, value in given.items():
+        field, told = name, ""
+        if name.endswith("_base64") and value:
+            field = name.removesuffix("_base64")
+            if given.get(field) is not None or given.get(f"{field}_url"):
+                continue  # a file wins over an address, and that over base64
+            try:
+                value = made[field] = from_base64(made.pop(name))
+            except binascii.Error:
+                told = "is not a base64 data URL"
+        if name in WITHIN and value:
+            inner = f"{within}{WITHIN[name]}."
+            if isinstance(value, list):
+                made[name] = [_looked_at(config, item, messages, inner) for item in value]
+            else:
+                made[name] = _looked_at(config, value, messages, inner)
+        for file in value if isinstance(value, list) else [value]:
+            if isinstance(file, Upload):
+                told = told or unfit(config, field, file) or ""
+        if told:
+            messages[f"{within}{name}"] = [told]
+    return made
+
+
+def unfit(config: Config, field: str, file: Upload | Artefact) -> str | None:
+    """Why a file may not be what a field wants; None where it may. What we draw is not looked at.
+
+    Raises TooLarge.
+    """
+    data = file.data if isinstance(file, Upload) else file.content
+    if not isinstance(data, bytes):
+        return None
+    if len(data) > config.max_file:
+        raise TooLarge
+    return refusal(data, config.max_megapixels) if field in PICTURES else None
 
 
 def artefact(given: Upload | Artefact) -> Artefact:
@@ -32,37 +93,28 @@ def artefact(given: Upload | Artefact) -> Artefact:
 
 
 def split_media(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split a prompt's attributes into files and the rest.
-
-    A file wins over an address, and that over base64.
-    """
+    """Split a prompt's attributes, seen to by `with_uploads`, into files and the rest."""
     rest = dict(given)
     media: dict[str, Any] = {}
     for name in MEDIA:
-        upload, address, encoded = (rest.pop(name + end, None) for end in ("", "_url", "_base64"))
+        upload, address, _ = (rest.pop(name + end, None) for end in ("", "_url", "_base64"))
         if upload is not None:
             media[name] = artefact(upload)
         elif address:
             media[name] = Artefact.at(address)
-        elif encoded:
-            media[name] = from_base64(encoded, name)
     uploads, addresses = rest.pop("image_references", None), rest.pop("image_reference_urls", None)
     references = [artefact(item) for item in uploads or ()]
     references += [Artefact.at(address) for address in addresses or ()]
     return media | ({"image_references": references} if references else {}), rest
 
 
-def from_base64(url: str, name: str) -> Artefact:
+def from_base64(url: str) -> Upload:
     """Read a data URL.
 
-    Raises Invalid.
+    Raises binascii.Error.
     """
     header, _, data = url.partition(",")
-    try:
-        content = base64.b64decode(data)
-    except binascii.Error:
-        raise Invalid({f"{name}_base64": ["is not a base64 data URL"]}) from None
-    return Artefact(header.removeprefix("data:").partition(";")[0], content)
+    return Upload("", header.removeprefix("data:").partition(";")[0], base64.b64decode(data))
 
 
 def keep_media(services: Services, row: Row, media: Mapping[str, Any]) -> dict[str, Any]:

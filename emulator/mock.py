@@ -3,7 +3,6 @@
 It hands out recipes; `render` makes the bytes when a file is fetched, the same ones every time.
 """
 
-import io
 import json
 import struct
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from random import Random
 from typing import Any
 
 from emulator.backend import Artefact, GenerateJob, Recipe, Report, TrainJob
+from emulator.pictures import size_of
 
 JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
 CARD_SIDE = 768  # pixels of the card that stands for a picture at an address
@@ -106,11 +106,8 @@ class MockBackend:
     def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
         raw = image if isinstance(image, bytes) else image.encode()
         chance = Random(int.from_bytes(blake2b(raw, digest_size=8).digest()))  # noqa: S311 - no secret
-        small = (
-            isinstance(image, bytes)
-            and (side := shorter_side(image)) is not None
-            and side < MIN_SIDE
-        )
+        size = size_of(image) if isinstance(image, bytes) else None
+        small = size is not None and min(size) < MIN_SIDE
         found: dict[str, Any] = {"name": name}
         if name in PEOPLE:
             found |= {trait: chance.choice(options) for trait, options in TRAITS.items()}
@@ -120,17 +117,6 @@ class MockBackend:
             | dict.fromkeys(FLAWS, False)
             | {"selfie": chance.random() < 0.5, "low_resolution": small, "low_quality": False}
         )
-
-
-def shorter_side(image: bytes) -> int | None:
-    """Pixels of a picture's shorter side, read from its header; None when it is no picture."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(image)) as opened:
-            return min(opened.size)
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        return None
 
 
 def render(recipe: Recipe) -> bytes:

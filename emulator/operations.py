@@ -12,7 +12,13 @@ from emulator import shortcuts
 from emulator.answers import Answer, Dumper
 from emulator.calls import Call, parse_json
 from emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
-from emulator.forms import Coerce, compile_coercion, nest, read_json_text
+from emulator.forms import (
+    Coerce,
+    compile_coercion,
+    nest,
+    read_json_text,
+    refuse_null_characters,
+)
 from emulator.schemas import Compiler, flat_messages
 from emulator.services import Caller, Services
 from emulator.spec import JSON, Node, Operation
@@ -40,8 +46,10 @@ class Loader:
         self._schema: Schema = compiler.object_class(schema)()
 
     def __call__(self, value: Any) -> dict[str, Any]:
-        """Raises marshmallow's ValidationError, with messages by field."""
-        return shortcuts.load(self._schema, self._coerce(value))
+        """Raises marshmallow's ValidationError, with messages by field, and BadRequest."""
+        coerced = self._coerce(value)
+        refuse_null_characters(coerced)
+        return shortcuts.load(self._schema, coerced)
 
 
 class BoundOperation:

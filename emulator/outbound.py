@@ -149,7 +149,8 @@ def fetch(url: str, *, allowed_hosts: Collection[str], timeout: float, max_bytes
 
 def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     """Read in small pieces: a length or a chunk's size is only what the other side says."""
-    too_large = Failed(f"larger than {max_bytes / 1_000_000:.4g} MB; --max-body-mb raises that")
+    flags = "--max-body-mb and --max-file-mb raise that"
+    too_large = Failed(f"larger than {max_bytes / 1_000_000:.4g} MB; {flags}")
     if response.length is not None and response.length > max_bytes:
         raise too_large
     pieces, size = [], 0

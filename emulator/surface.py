@@ -53,7 +53,8 @@ def control_view(services: Services, bound: BoundOperation) -> Callable[..., Res
         if bound.operation.needs_key:
             check_token(services.config)
         caller = Caller(0, origin_of(request))
-        return as_response(bound.answer(services, caller, bound.load(read_call(request, path))))
+        loaded = bound.load(read_call(services.config, request, path))
+        return as_response(bound.answer(services, caller, loaded))
 
     return view
 

@@ -28,7 +28,7 @@ def route(app: Flask, path: str, operation: Operation, view: Callable[..., Respo
     app.add_url_rule(rule, f"{operation.id} {path}", view, methods=[operation.method])
 
 
-def read_call(request: Request, path: dict[str, str]) -> Call:
+def read_call(config: Config, request: Request, path: dict[str, str]) -> Call:
     """A Flask request in plain values.
 
     Raises BadRequest and TooLarge.
@@ -43,7 +43,7 @@ def read_call(request: Request, path: dict[str, str]) -> Call:
         if kind == MULTIPART and request.headers.get("Content-Length") != "0":
             if not options.get("boundary"):
                 raise BadRequest("the multipart body has no boundary")
-            fields = read_multipart(request.stream, options["boundary"])
+            fields = read_multipart(request.stream, options["boundary"], config.max_file)
             return Call(**call, fields=fields, has_body=True)
         text = request.get_data(cache=False)
     except RequestEntityTooLarge:

@@ -15,6 +15,7 @@ from emulator.bodies import read_multipart, read_urlencoded
 from emulator.errors import BadRequest, TooLarge
 from emulator.values import Upload
 
+LARGE = 1_000_000
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
 
@@ -32,7 +33,7 @@ def file(name: str, filename: str, content: bytes, content_type: str = "image/pn
 
 
 def read(*parts: bytes) -> list[tuple[str, Any]]:
-    return read_multipart(BytesIO(b"".join(parts) + b"--b--\r\n"), "b")
+    return read_multipart(BytesIO(b"".join(parts) + b"--b--\r\n"), "b", LARGE)
 
 
 # -- urlencoded ----------------------------------------------------------------------------------
@@ -140,7 +141,7 @@ def test_upload_has_the_content_type_that_was_sent_if_it_is_one(sent: str, kept:
 )
 def test_multipart_form_is_refused_when_it_cannot_be_read(body: bytes, message: str) -> None:
     with pytest.raises(BadRequest, match=message):
-        read_multipart(BytesIO(body), "b")
+        read_multipart(BytesIO(body), "b", LARGE)
 
 
 def test_multipart_form_is_refused_when_it_has_too_many_parts(
@@ -151,17 +152,25 @@ def test_multipart_form_is_refused_when_it_has_too_many_parts(
         read(field("a", b"1"), field("b", b"1"), field("c", b"1"))
 
 
+@pytest.mark.parametrize("make", [lambda data: field("a", data), lambda d: file("a", "1.png", d)])
+def test_multipart_form_is_too_large_when_one_part_is(make: Any) -> None:
+    sent = make(b"x" * 5) + make(b"y" * 6)
+    with pytest.raises(TooLarge):
+        read_multipart(BytesIO(sent + b"--b--\r\n"), "b", 5)
+    assert len(read_multipart(BytesIO(sent + b"--b--\r\n"), "b", 6)) == 2
+
+
 def test_multipart_form_is_too_large_when_its_stream_says_so() -> None:
     class Limited(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             raise RequestEntityTooLarge
 
     with pytest.raises(TooLarge):
-        read_multipart(Limited(), "b")
+        read_multipart(Limited(), "b", LARGE)
 
 
 @given(st.binary(max_size=200))
 @settings(derandomize=True, deadline=None, max_examples=200)
 def test_multipart_form_of_any_bytes_is_read_or_refused(body: bytes) -> None:
     with contextlib.suppress(BadRequest):
-        assert isinstance(read_multipart(BytesIO(b"--b\r\n" + body), "b"), list)
+        assert isinstance(read_multipart(BytesIO(b"--b\r\n" + body), "b", LARGE), list)

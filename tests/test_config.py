@@ -32,6 +32,8 @@ READ: dict[str, tuple[str, Any]] = {
     "fetch_hosts": ("a.test, b.test", ("a.test", "b.test")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("10", 10),
+    "max_file_mb": ("20", 20),
+    "max_megapixels": ("30", 30),
     "log_level": ("debug", "debug"),
 }
 NAMES = [setting.name for setting in fields(Config)]
@@ -144,6 +146,10 @@ def test_what_cannot_be_read_and_what_cannot_be_are_listed_together() -> None:
         ({"max_body_mb": 1}, True),
         ({"max_body_mb": 0}, False),
         ({"max_body_mb": -1}, False),
+        ({"max_file_mb": 1}, True),
+        ({"max_file_mb": 0}, False),
+        ({"max_megapixels": 1}, True),
+        ({"max_megapixels": 0}, False),
     ],
 )
 def test_setting_fits_within_its_bounds(settings: Any, fits: bool) -> None:

@@ -366,7 +366,7 @@ def test_gigabyte_is_not_read(begin: bytes, listen: Listen) -> None:
         while sent < GIGABYTE:
             sent += connection.send(b"a" * 65536)
 
-    told = "larger than 0.001 MB; --max-body-mb raises that"
+    told = "larger than 0.001 MB; --max-body-mb and --max-file-mb raise that"
     assert error_of("fetch", listen(answer)) == told
     assert sent < GIGABYTE / 10
 

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import tracemalloc
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -443,3 +444,14 @@ def test_compiling_leaves_the_document_as_it_was() -> None:
         if "anyOf" not in SPEC.schema(name):
             Compiler(SPEC).object_class({"$ref": f"#/components/schemas/{name}"})
     assert SPEC.document == before
+
+
+def test_long_text_is_matched_without_a_mark_for_each_round() -> None:
+    schema = {"type": "string", "pattern": "^a,([A-Z]{4})*([A-Z]{2}==)?$"}
+    text = "a," + "A" * 1_000_000
+    tracemalloc.start()
+    try:
+        assert accepts(schema, text)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000  # bytes; 35 million with marks
+    finally:
+        tracemalloc.stop()

@@ -26,6 +26,7 @@ TOKEN = f"{WORD}-control"
 SECONDS = 30
 # A module for --backend: its errors hold what it was given.
 BACKEND = f"""
+import io
 import logging
 from emulator import BackendError
 from emulator.mock import MockBackend
@@ -45,8 +46,9 @@ class Fails(MockBackend):
     def inspect(self, image, name):
         if name == "{WORD}":
             raise RuntimeError(name)
-        from emulator.mock import shorter_side
-        logging.getLogger("PIL").info("%s", shorter_side(image))
+        from PIL import Image
+        with Image.open(io.BytesIO(image)) as opened:
+            logging.getLogger("PIL").info("%s", opened.size)
         return super().inspect(image, name)
 """
 
@@ -237,6 +239,8 @@ def test_standard_error_of_a_server_holds_no_secret(places: Path, receiver: Any)
         live(ask, receiver.url.removeprefix("http://"))
         image = (f"{WORD}.jpg", b"a", "image/jpeg")
         wrong = {"data": {"name": WORD}, "files": [("file", image)]}
+        assert ask("POST", "/images/inspect", **wrong) == 422
+        wrong["files"] = [("file", (f"{WORD}.jpg", photograph("JPEG"), "image/jpeg"))]
         assert ask("POST", "/images/inspect", **wrong) == 500
     finally:
         server.terminate()

@@ -54,6 +54,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "fetch_hosts": ("c.test,*", ("c.test", "*")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("1", 1),
+    "max_file_mb": ("2", 2),
+    "max_megapixels": ("3", 3),
     "log_level": ("error", "error"),
 }
 

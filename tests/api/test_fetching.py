@@ -347,6 +347,24 @@ def test_refusal_names_each_field_and_stores_nothing(fetching_api, site, path, b
     assert refused(fetching_api, path, given) == messages
 
 
+def test_fetched_file_that_is_no_picture_is_refused_under_its_field(fetching_api, site, photo):
+    good, bad = site.put("1.jpg", photo()), site.put("2.jpg", b"<html>", "image/jpeg")
+    nested = [{"text": "a", "input_image_url": bad}, {"text": "b", "input_image_url": good}]
+    tune = {"title": "t", "name": "man", "image_urls": [good, bad], "prompts_attributes": nested}
+    told = ["is not an image"]
+    messages = refused(fetching_api, "/tunes", {"tune": tune})
+    assert messages == {"image_urls": told, "prompts.input_image_url": told}
+    body = {"name": "man", "file_url": bad}
+    assert refused(fetching_api, "/images/inspect", body) == {"file_url": told}
+
+
+def test_fetched_file_is_no_larger_than_a_file_may_be(make_api, site, photo):
+    api = make_api(**ALWAYS, max_file_mb=1)
+    urls = [site.put("1.jpg", photo() + bytes(1_000_000))]
+    tune = {"title": "t", "name": "man", "image_urls": urls}
+    assert refused(api, "/tunes", {"tune": tune}) == {"image_urls": REFUSED}
+
+
 def test_files_of_one_request_are_no_larger_than_it_may_be(make_api, site, photo):
     api = make_api(**ALWAYS, max_body_mb=1)
     padded = photo() + bytes(600_000)

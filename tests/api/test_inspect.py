@@ -71,10 +71,6 @@ def test_small_picture_is_of_low_resolution(api, photo, side, low):
     assert inspected(api, photo("red", (700, side)))["low_resolution"] is low
 
 
-def test_file_that_is_no_picture_is_inspected_too(api):
-    assert inspected(api, b"not a picture")["low_resolution"] is False
-
-
 @pytest.mark.parametrize("encoding", ["json", "data"])
 def test_picture_is_inspected_by_its_address(api, encoding):
     body = {"name": "man", "file_url": "https://example.com/1.jpg"}
