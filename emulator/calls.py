@@ -8,6 +8,8 @@ from typing import Any
 from emulator.errors import BadRequest
 from emulator.forms import check_text
 
+MAX_NESTING = 100  # Rails' own limit
+TOO_DEEP = f"the JSON body nests deeper than {MAX_NESTING} levels"
 Pairs = Sequence[tuple[str, Any]]
 
 
@@ -28,16 +30,31 @@ class Call:
 
 
 def parse_json(text: bytes) -> Any:
-    """Parse strictly: UTF-8, no NaN, no lone surrogates.
+    """Parse strictly: UTF-8, no NaN, no lone surrogates, no deep nesting.
 
     Raises BadRequest.
     """
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        # Given bytes, `loads` would let half of a surrogate pair pass.
+        value = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)
         check_text(text, value)
-        return value
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise BadRequest(TOO_DEEP) from None
+    except ValueError as error:
         raise BadRequest(f"the JSON body cannot be parsed: {_reason(error)}") from None
+    if _is_deep(value):
+        raise BadRequest(TOO_DEEP)
+    return value
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_NESTING):
+        parts = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [item for part in parts for item in part if isinstance(item, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _refuse(constant: str) -> Any:
@@ -49,4 +66,4 @@ def _reason(error: Exception) -> str:
         return f"{error.msg} at line {error.lineno}, column {error.colno}"
     if isinstance(error, UnicodeError):
         return "not valid UTF-8 text"
-    return "nested too deep" if isinstance(error, RecursionError) else str(error)[:100]
+    return str(error)[:100]

@@ -15,16 +15,78 @@ from typing import Any
 
 from waitress import wasyncore
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import create_server
 from waitress.task import ErrorTask
+from waitress.utilities import BadRequest, Error, ServerNotImplemented
 
 from emulator.errors import TooLarge
 from emulator.tls_server import TlsServer
 
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
-CONNECTIONS = 1000
+CONNECTIONS = 300
+FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
 DRAIN_SECONDS = 10.0
+IDLE_SECONDS = 60  # without a byte either way
+IDLE_SECONDS_WHEN_FULL = 5
+HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
+REQUEST_SECONDS = 300.0  # for all of a request
 HEADER_BYTES = 65536
+CHUNK_LINE_BYTES = 1024
+IN_MEMORY = 131_072  # bytes of a body; longer ones are in files until they have come
+UNCOUNTED = 1_000_000  # bytes of a body that always may come
+BODIES_AT_ONCE = 5  # of the largest size: what all bodies that come may take on disk
+
+
+class TooSlow(Error):  # type: ignore[misc]
+    code, reason = 408, "Request Timeout"
+
+
+class TooMany(Error):  # type: ignore[misc]
+    code, reason = 429, "Too Many Requests"
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads a request within bounds of time and size, and refuses what waitress trips over."""
+
+    completed: bool
+    error: Error | None
+
+    def __init__(self, adj: Any):
+        super().__init__(adj)
+        self._begun = time.monotonic()
+        self.refusal: Error | None = None  # what the next bytes are to be answered with
+
+    def received(self, data: bytes) -> int:
+        """Take bytes; return how many were used."""
+        try:
+            used: int = super().received(data)
+        except ValueError:  # as of `GET http://[`, and of a length with 5,000 digits
+            self._refuse(BadRequest("The request cannot be read"))
+            return len(data)
+        if isinstance(self.error, ServerNotImplemented):
+            self.error = BadRequest("The transfer encoding is not known: chunked is")
+        if not self.completed and (error := self.refusal or self._excess()):
+            self._refuse(error)
+            return len(data)
+        if self.completed:  # nothing is to come: waitress would wait for it
+            self.expect_continue = False
+        return used
+
+    def _refuse(self, error: Error) -> None:
+        self.error, self.completed, self.expect_continue = error, True, False
+
+    def _excess(self) -> Error | None:
+        seconds = time.monotonic() - self._begun
+        if seconds > (REQUEST_SECONDS if self.headers_finished else HEAD_SECONDS):
+            return TooSlow("")
+        if self.chunked and self.body_rcv is not None:
+            # Waitress copies both as often as bytes come.
+            if len(self.body_rcv.control_line) > CHUNK_LINE_BYTES:
+                return BadRequest("A chunk's first line is too long")
+            if len(self.body_rcv.trailer) > HEADER_BYTES:
+                return BadRequest("What follows the last chunk is too long")
+        return None
 
 
 class JsonErrorTask(ErrorTask):  # type: ignore[misc]
@@ -33,6 +95,8 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
         told = {"status": error.code, "error": error.reason}
+        if error.code == 400:
+            told["error"] = error.body
         if error.code == 413:
             told = TooLarge().body
         body = json.dumps(told, separators=(",", ":"))
@@ -44,8 +108,25 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body.encode())
 
 
-class JsonErrorChannel(HTTPChannel):  # type: ignore[misc]
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection; what its bodies take counts with those of all others."""
+
+    parser_class = Parser
     error_task_class = JsonErrorTask
+
+    def received(self, data: bytes) -> bool:
+        if self.request is not None and self.request.body_bytes_received > UNCOUNTED:
+            held = sum(channel.held for channel in [*self.server.active_channels.values()])
+            if held > BODIES_AT_ONCE * self.adj.max_request_body_size:
+                self.request.refusal = TooMany("")
+        taken: bool = super().received(data)
+        return taken
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that have come and are not answered."""
+        parsers = (*self.requests, self.request)
+        return sum(parser.body_bytes_received for parser in parsers if parser is not None)
 
 
 class Server:
@@ -75,14 +156,20 @@ class Server:
             port=0 if tls else port,
             url_scheme="https" if tls else "http",
             threads=THREADS,
-            connection_limit=CONNECTIONS,
+            connection_limit=connection_limit(),
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=5,
+            inbuf_overflow=IN_MEMORY,
+            # A long answer is put aside: a client that does not read it holds no thread.
+            outbuf_high_watermark=max_body,
             asyncore_use_poll=True,
             max_request_body_size=max_body,
             max_request_header_size=HEADER_BYTES,
             clear_untrusted_proxy_headers=False,  # nothing here reads them
             ident=None,
         )
-        self._server.channel_class = JsonErrorChannel
+        self._server.channel_class = Channel
+        self._server.maintenance = self.close_stalled
         # To hand a request over to another thread may take as long as to answer it.
         self._is_quick = is_quick
         self._quick: list[HTTPChannel] = []
@@ -155,11 +242,32 @@ class Server:
         if threading.get_ident() != self._loop_thread:
             self._wake()
 
+    def close_stalled(self, now: float) -> None:
+        """Close connections that are idle, also those that do not take their answer."""
+        is_full = self._server.in_connection_overflow
+        latest = now - (IDLE_SECONDS_WHEN_FULL if is_full else IDLE_SECONDS)
+        for channel in [*self._server.active_channels.values()]:
+            if channel.last_activity < latest:
+                if channel.total_outbufs_len:
+                    channel.handle_close()  # to be told to close it would have to take some more
+                elif not channel.requests:
+                    channel.will_close = True
+
     def _is_busy(self) -> bool:
         channels = self._server.active_channels.values()
         return any(
             channel.requests or channel.request or channel.total_outbufs_len for channel in channels
         )
+
+
+def connection_limit() -> int:
+    """Connections that this process may have files for."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(CONNECTIONS, files // FILES_EACH) if files > 0 else CONNECTIONS
 
 
 def stop_on_signals(server: Server) -> None:

@@ -78,7 +78,7 @@ def kept(api: Any, prompt: Any, name: str) -> Any:
     services = api.client.application.services
     keys = services.store.get("prompt", prompt["id"])["files"][name]
     files = [services.files.get(key) for key in ([keys] if isinstance(keys, str) else keys)]
-    found = [(file.content_type, file.data) for file in files]
+    found = [(file.content_type, file.content) for file in files]
     return found[0] if isinstance(keys, str) else found
 
 
