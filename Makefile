@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
+FUZZ_SECONDS ?= 300
 
-.PHONY: serve test test-stores crash lint format bench clean
+.PHONY: serve test test-stores crash fuzz lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -18,6 +19,9 @@ test-stores: $(VENV)/tested  ## Run the tests of the API on SQLite, and on Postg
 
 crash: $(VENV)/tested  ## Kill a server 100 times under load, and look for what is lost or done twice
 	$(BIN)/python -m tools.crash $(CRASH)
+
+fuzz: $(VENV)/tested  ## Look for bytes that break the reading of requests, for FUZZ_SECONDS
+	$(BIN)/python -m tools.fuzz_forms -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1000 $(FUZZ)
 
 lint: $(VENV)/tested  ## Check style and types
 	$(BIN)/ruff check .

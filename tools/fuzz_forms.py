@@ -1,0 +1,80 @@
+"""Feed bytes that libFuzzer grows by coverage to all that reads a request's body.
+
+    python -m tools.fuzz_forms -max_total_time=300 corpus/
+
+Anything but a value or a refusal is a finding: an exception that is none of ours ends the run, and
+libFuzzer writes the bytes to a file beside it.
+"""
+
+import json
+import sys
+from io import BytesIO
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["emulator", "werkzeug.sansio.multipart"]):
+    from emulator.bodies import read_multipart, read_urlencoded
+    from emulator.calls import Call, parse_json
+    from emulator.errors import ApiError
+    from emulator.forms import compile_coercion, nest
+    from emulator.handlers import all_handlers
+    from emulator.operations import bind
+    from emulator.pictures import size_of
+    from emulator.schemas import Compiler
+    from emulator.spec import JSON, Spec, default_path
+
+COMPILER = Compiler(Spec.read(default_path()))
+OPERATIONS = {o.operation.id: o for o in bind(COMPILER.spec.operations, all_handlers(), COMPILER)}
+CREATE_TUNE = OPERATIONS["create_tune"]
+BODIES = CREATE_TUNE.operation.request_body["content"]  # type: ignore[index]
+COERCIONS = {kind: compile_coercion(COMPILER.spec, part["schema"]) for kind, part in BODIES.items()}
+MULTIPART, URLENCODED = "multipart/form-data", "application/x-www-form-urlencoded"
+MAX_PART = 100_000
+
+
+def load(kind: str, **body: Any) -> None:
+    CREATE_TUNE.load(Call({}, (), {}, kind, has_body=True, **body))
+
+
+def read_json(data: bytes) -> None:
+    value = parse_json(data)
+    COERCIONS[JSON](value)
+    load(JSON, text=data)
+
+
+def read_form(data: bytes) -> None:
+    fields = read_urlencoded(data)
+    COERCIONS[URLENCODED](nest(fields))
+    load(URLENCODED, fields=fields)
+
+
+def read_parts(data: bytes) -> None:
+    fields = read_multipart(BytesIO(data), "b", MAX_PART)
+    COERCIONS[MULTIPART](nest(fields))
+    load(MULTIPART, fields=fields)
+
+
+def read_picture(data: bytes) -> None:
+    size = size_of(data)
+    assert size is None or min(size) > 0
+
+
+READERS = (read_json, read_form, read_parts, read_picture)
+
+
+def read_any(data: bytes) -> None:
+    """The first byte says what the others are read as."""
+    if not data:
+        return
+    try:
+        READERS[data[0] % len(READERS)](data[1:])
+    except ApiError as refusal:
+        if not 400 <= refusal.status < 500:
+            raise
+        json.dumps(refusal.body, ensure_ascii=False).encode()
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, read_any)
+    atheris.Fuzz()
