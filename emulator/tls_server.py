@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 CHUNK = 65536
 HANDSHAKE_SECONDS = 10.0
 CLOSE_SECONDS = 5.0
-CONNECTIONS = 1000
+CONNECTIONS = 300
 
 
 class TlsServer:

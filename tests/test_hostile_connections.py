@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from urllib3 import encode_multipart_formdata
 
+from emulator import channel as channel_module
 from emulator import server as server_module
 from emulator.server import Server
 
@@ -229,7 +230,7 @@ def test_request_that_drips_is_refused(running: Any, monkeypatch: Any, limit: st
     head = POST + b"Content-Length: 1000\r\n"
     client = server.connect(head if limit == "HEAD_SECONDS" else head + END)
     assert server.serves()  # what was sent before has been read
-    monkeypatch.setattr(server_module, limit, 0.0)
+    monkeypatch.setattr(channel_module, limit, 0.0)
     client.sendall(b"X")
     assert answer_of(client) == (408, {"status": 408, "error": "Request Timeout"})
 
@@ -302,8 +303,8 @@ def test_connections_are_no_more_than_there_are_files_for(monkeypatch: Any) -> N
 
 def test_bodies_that_come_are_bounded_together(running: Any, monkeypatch: Any) -> None:
     server = running(max_body_mb=2)
-    monkeypatch.setattr(server_module, "UNCOUNTED", 1000)
-    monkeypatch.setattr(server_module, "BODIES_AT_ONCE", 1)
+    monkeypatch.setattr(channel_module, "UNCOUNTED", 1000)
+    monkeypatch.setattr(channel_module, "BODIES_AT_ONCE", 1)
     half = POST + b"Content-Length: 1500000\r\n" + END + b" " * 1_400_000
     clients = [server.connect(half)]
     while sum(channel.held for channel in channels(server)) < 1_400_000:

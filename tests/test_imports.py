@@ -22,7 +22,7 @@ DOORS = {
     "marshmallow": {"schemas", "fields", "operations", "shortcuts"},
     "yaml": {"documents"},
     "werkzeug": {"app", "bodies", "media", "surface", "web"},
-    "waitress": {"server"},
+    "waitress": {"channel", "server"},
     "click": {"__main__"},
     "cryptography": {"certificates"},
     "sqlalchemy": {"sql.database", "sql.statements", "sql.tables", "sql.work"},
