@@ -16,7 +16,8 @@ MAX_PIECES = 2000  # segments, tags or boxes of one file; a JPEG of 16 MB of met
 # Start of frame: all of FFC0 to FFCF but tables of Huffman codes, extensions and conditioning.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
-AVIF = frozenset({b"avif", b"avis"})
+# Brands of HEIF: AVIF, and the HEIC that telephones make.
+HEIF = frozenset({b"avif", b"avis", b"mif1", b"heic", b"heix", b"hevc", b"hevx"})
 TIFF_NUMBERS = {3: "H", 4: "I", 16: "Q"}
 WIDTH, HEIGHT = 256, 257  # TIFF's tags
 
@@ -113,11 +114,11 @@ def _tiff(data: bytes) -> Size | None:
     return (found[WIDTH], found[HEIGHT]) if len(found) == 2 else None
 
 
-def _avif(data: bytes) -> Size | None:
+def _heif(data: bytes) -> Size | None:
     """The largest of its images: the others are tiles, masks and thumbnails."""
     inner = dict(_boxes(data, 0, len(data)))
     brands = data[slice(*inner.get(b"ftyp", (0, 0)))]
-    if not {brands[at : at + 4] for at in range(0, len(brands), 4)} & AVIF:
+    if not {brands[at : at + 4] for at in range(0, len(brands), 4)} & HEIF:
         return None
     at, end = inner.get(b"meta", (0, 0))
     for name in (b"iprp", b"ipco"):
@@ -157,5 +158,5 @@ READERS: Mapping[bytes, Callable[[bytes], Size | None]] = {
     b"MM\0*": _tiff,
     b"II+\0": _tiff,
     b"MM\0+": _tiff,
-    b"\0\0\0": _avif,
+    b"\0\0\0": _heif,
 }

@@ -98,6 +98,7 @@ def test_size_is_that_which_pillow_wrote(kind: str, size: tuple[int, int]) -> No
         (tiff("<", (256, 4, 2**32 - 1), (257, 4, 2**32 - 1)), (2**32 - 1, 2**32 - 1)),
         (tiff(">", (254, 4, 0), (256, 3, 10), (257, 3, 20)), (10, 20)),
         (avif((512, 512), (65536, 65536), (512, 512)), (65536, 65536)),
+        (avif((4032, 3024)).replace(b"mif1\0\0\0\0avif", b"heic\0\0\0\0mif1"), (4032, 3024)),
     ],
 )  # fmt: skip
 def test_size_is_what_the_header_says(data: bytes, size: tuple[int, int]) -> None:

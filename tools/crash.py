@@ -20,6 +20,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -266,11 +267,14 @@ def main() -> None:
     ledger, stop, failures = Ledger(), threading.Event(), list[str]()
     receiver = receive(ledger)
     hook = f"http://127.0.0.1:{receiver.server_port}"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         settings = ["--data", folder, "--train-seconds", "0", "--prompt-seconds", "0"]
         settings += ["--idempotency", "--log-level", "error"]
         settings += ["--database", given.database] if given.database else []
-        servers = [Server(free_port(), settings) for _ in range(given.servers)]
+        servers: list[Server] = []
+        for _ in range(given.servers):
+            servers.append(Server(free_port(), settings))
+            stack.callback(servers[-1].kill)
         clients = [Client(servers, ledger, hook, seed) for seed in range(CLIENTS)]
         threads = [
             threading.Thread(target=repeat, args=[client.act, stop, failures]) for client in clients
@@ -289,8 +293,6 @@ def main() -> None:
         settle(servers[0])
         note_unknown(ledger, servers[0])
         found = failures + problems(ledger, clients[0])
-        for server in servers:
-            server.kill()
     receiver.shutdown()
     told = {
         "kills": given.kills,
