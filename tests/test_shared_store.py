@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from databases import postgres_database, postgres_store
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from emulator.sql import store as sql_store
 from emulator.sql.tables import JOBS
@@ -177,3 +177,26 @@ def test_lease_that_is_renewed_does_not_run_out(one: Store, other: Store) -> Non
     assert waiting is not None
     assert waiting.attempt == 1
     assert claim(other) is None
+
+
+def test_store_goes_on_after_the_server_was_lost(one: Store, other: Store) -> None:
+    row = one.insert("tune", 1, {})
+    session: Any = other
+    with session._database.write() as connection:
+        connection.rows(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+    from psycopg import OperationalError
+
+    for store in (one, other):
+        failed = 0
+        for _ in range(4):
+            try:
+                assert store.get("tune", row.id) is not None
+                store.update(row, {"title": "a"})
+            except OperationalError:
+                failed += 1
+        assert failed <= 1  # with whichever connection it was found out

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from emulator.errors import SetupError
@@ -156,13 +156,22 @@ class Postgres:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._reader.connect() as connection:
+        with self._renewing(), self._reader.connect() as connection:
             yield self._session(connection)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        with self._writing() as connection:
+        with self._renewing(), self._writing() as connection:
             yield self._session(connection)
+
+    @contextmanager
+    def _renewing(self) -> Iterator[None]:
+        """When the server was lost, no other connection of before is tried either."""
+        try:
+            yield
+        except (OperationalError, self._engine.dialect.loaded_dbapi.OperationalError):
+            self._engine.dispose()
+            raise
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
