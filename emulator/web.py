@@ -33,17 +33,16 @@ def read_call(config: Config, request: Request, path: dict[str, str]) -> Call:
 
     Raises BadRequest and TooLarge.
     """
-    kind, options = parse_options_header(request.headers.get("Content-Type"))
-    kind = kind.lower() or JSON
+    kind, boundary = _content_type(request.headers.get("Content-Type"))
     call: dict[str, Any] = {"path": path, "headers": request.headers, "content_type": kind}
     call["query"] = read_urlencoded(request.query_string)
     if request.method in ("GET", "DELETE"):
         return Call(**call)
     try:
         if kind == MULTIPART and request.headers.get("Content-Length") != "0":
-            if not options.get("boundary"):
+            if not boundary:
                 raise BadRequest("the multipart body has no boundary")
-            fields = read_multipart(request.stream, options["boundary"], config.max_file)
+            fields = read_multipart(request.stream, boundary, config.max_file)
             return Call(**call, fields=fields, has_body=True)
         text = request.get_data(cache=False)
     except RequestEntityTooLarge:
@@ -51,6 +50,13 @@ def read_call(config: Config, request: Request, path: dict[str, str]) -> Call:
     if kind == URLENCODED:
         return Call(**call, fields=read_urlencoded(text), has_body=bool(text))
     return Call(**call, text=text, has_body=bool(text))
+
+
+@lru_cache(64)
+def _content_type(header: str | None) -> tuple[str, str]:
+    """The media type, and a form's boundary."""
+    kind, options = parse_options_header(header)
+    return kind.lower() or JSON, options.get("boundary", "")
 
 
 def as_response(answer: Answer) -> Response:

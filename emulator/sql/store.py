@@ -152,12 +152,13 @@ class SqlStore:
         found: list[Row] = []
         end = None if query.limit is None else query.offset + query.limit
         before = query.before_id
+        size = BATCH if end is None else min(end, BATCH)  # most often all of them pass
         while True:
-            rows = self._page(table, query, before, 0, BATCH)
+            rows = self._page(table, query, before, 0, size)
             found += filter(query.test, rows)
-            if len(rows) < BATCH or (end is not None and len(found) >= end):
+            if len(rows) < size or (end is not None and len(found) >= end):
                 return found[query.offset : end]
-            before = rows[-1].id
+            before, size = rows[-1].id, BATCH
 
     def _page(
         self, table: str, query: Query, before: int | None, offset: int, limit: int

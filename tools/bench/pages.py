@@ -1,100 +1,79 @@
 """A page by `before_id` among a million tunes against one among a thousand, in each store.
 
-The stores are filled through their own protocol, and asked for the same number of pages, spread
-over all rows: first seen for the first time, then once more, when the rows are remembered.
+The store is filled through its own protocol with copies of a tune that was made by a request. Then
+the application is asked for pages spread over all of them, in this process: seen first,
+when rows are to be read and written as JSON, and once more.
 """
 
 import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from typing import Any
 
-from emulator.memory_store import MemoryStore
-from emulator.store import FIRST_ID, Query, Store
-from tools.bench.servers import machine, new_database
+from emulator import Config, create_app
+from emulator.app import Emulator
+from emulator.store import FIRST_ID, Store
+from tools.bench.servers import KEY, TUNE, machine, new_database
 
 SMALL, LARGE = 1_000, 1_000_000
-PAGES, SIZE = 50, 20
-ROUNDS = 5
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-ROW = {"title": "Jane", "name": "woman", "state": "trained", "created_at": NOW}
+PAGES, SIZE = 40, 20
+HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
-def fill(store: Store, count: int) -> None:
-    made = len(store.find("tune", Query(1, limit=1))) and store.find("tune", Query(1, limit=1))[0]
-    done = made.id - FIRST_ID["tune"] + 1 if made else 0
-    while done < count:
+def fill(store: Store, owner: int | None, tune: Mapping[str, Any], first: int, count: int) -> None:
+    for begin in range(first, count, 1000):
         with store.transaction():
-            for _ in range(min(1000, count - done)):
-                store.insert("tune", 1, ROW, refs=(f"title:{done}",))
-                done += 1
+            for number in range(begin, begin + 1000):
+                store.insert("tune", owner, tune, refs=(f"title:{number}",))
 
 
-def times(store: Store, count: int, seed: int) -> tuple[float, float]:
-    """Median microseconds of a page that is seen for the first time, and once more."""
-    chance = random.Random(seed)
-    places = [FIRST_ID["tune"] + chance.randrange(SIZE, count) for _ in range(PAGES)]
-    found = []
-    for _ in range(2):
-        spent = []
-        for place in places:
-            begin = time.perf_counter()
-            page = store.find("tune", Query(1, before_id=place, limit=SIZE))
-            spent.append(time.perf_counter() - begin)
-            assert len(page) == SIZE
-        found.append(statistics.median(spent) * 1e6)
-    return found[0], found[1]
+def times(app: Emulator, places: list[int]) -> Iterator[float]:
+    """Microseconds of each page."""
+    client = app.test_client()
+    for place in places:
+        begin = time.perf_counter()
+        page = client.get(f"/tunes?limit={SIZE}&before_id={place}", headers=HEADERS).json
+        yield (time.perf_counter() - begin) * 1e6
+        assert len(page) == SIZE
 
 
-@contextmanager
-def memory() -> Iterator[Store]:
-    yield MemoryStore()
-
-
-@contextmanager
-def sqlite() -> Iterator[Store]:
-    from emulator.sql.database import Sqlite
-    from emulator.sql.store import SqlStore
-
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqlStore(Sqlite(Path(folder)))
-        yield store
-        store.close()
-
-
-@contextmanager
-def postgres() -> Iterator[Store]:
-    from emulator.sql.database import Postgres
-    from emulator.sql.store import SqlStore
-
-    with new_database() as url:
-        store = SqlStore(Postgres(url))
-        yield store
-        store.close()
-
-
-def measure(name: str, opened: Callable[[], object]) -> None:
-    with opened() as store:  # type: ignore[attr-defined]
-        rows = []
-        for count in (SMALL, LARGE):
-            fill(store, count)
-            both = [times(store, count, seed) for seed in range(ROUNDS)]
-            rows.append([statistics.median(figures) for figures in zip(*both, strict=True)])
-        for what, small, large in zip(("first", "again"), *rows, strict=True):
-            ratio = large / small
-            print(f"| {name}, seen {what} | {small:.0f} | {large:.0f} | {ratio:.2f} |", flush=True)
+def measure(name: str, **settings: str) -> None:
+    app = create_app(Config(train_seconds=86400, **settings))
+    store = app.services.store
+    made = app.test_client().post("/tunes", json={"tune": TUNE}, headers=HEADERS).json
+    row = store.get("tune", made["id"])
+    assert row is not None
+    figures, done = [], 0
+    for count in (SMALL, LARGE):
+        fill(store, row.owner, row.data, done, count)
+        done = count
+        # Of a thousand tunes the first half are seen first now, of a million others.
+        chance = random.Random(count)
+        lowest = SIZE if count == SMALL else SMALL
+        places = [FIRST_ID["tune"] + chance.randrange(lowest, count) for _ in range(PAGES)]
+        if hasattr(store, "_read"):
+            store._read.cache_clear()
+        figures.append([statistics.median(times(app, places)) for _ in range(2)])
+    app.close()
+    for what, small, large in zip(("first", "again"), *figures, strict=True):
+        ratio = large / small
+        print(f"| {name}, seen {what} | {small:,.0f} | {large:,.0f} | {ratio:.2f} |", flush=True)
 
 
 def main() -> None:
     print(machine())
     print(f"| a page of {SIZE}, microseconds | among {SMALL:,} | among {LARGE:,} | ratio |")
     print("| --- | --- | --- | --- |")
-    for name, opened in (("memory", memory), ("SQLite", sqlite), ("PostgreSQL", postgres)):
+    with ExitStack() as stack:
+        measure("memory")
+        measure("SQLite", data=stack.enter_context(tempfile.TemporaryDirectory()))
         try:
-            measure(name, opened)
+            database = stack.enter_context(new_database())
         except Exception as error:
-            print(f"not measured: {name} ({type(error).__name__}: {error})")
+            print(f"not measured: PostgreSQL ({type(error).__name__})")
+            return
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        measure("PostgreSQL", data=folder, database=database)
