@@ -72,6 +72,7 @@ class Server:
         # To hand a request over to another thread may take as long as to answer it.
         self._is_quick = is_quick
         self._quick: list[HTTPChannel] = []
+        self._stalled: list[HTTPChannel] = []
         self._loop_thread = 0
         self._hand_over, self._wake = self._server.add_task, self._server.pull_trigger
         self._server.add_task = self._take
@@ -123,8 +124,10 @@ class Server:
             self._tls.close()
 
     def _turn(self, timeout: float) -> None:
-        """Read and write what can be, and answer what is quick."""
+        """Read and write what can be, close what has stalled, and answer what is quick."""
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)
+        while self._stalled:
+            self._stalled.pop().handle_close()
         while self._quick:
             self._quick.pop(0).service()
 
@@ -148,7 +151,10 @@ class Server:
         for channel in [*self._server.active_channels.values()]:
             if channel.last_activity < latest:
                 if channel.total_outbufs_len:
-                    channel.handle_close()  # to be told to close it would have to take some more
+                    # To be told to close it would have to take some more. To close it here would
+                    # leave its number to a new connection, and what is told of it as well.
+                    self._stalled.append(channel)
+                    self._wake()
                 elif not channel.requests:
                     channel.will_close = True
 
