@@ -36,15 +36,19 @@ def postgres_database() -> Iterator[str]:
     """The URL of a new database, which is dropped afterwards; skips where there is no server."""
     if problem := server_problem():
         pytest.skip(problem)
+    name = f"astria_test_{uuid4().hex[:12]}"
+    execute(f"CREATE DATABASE {name}")
+    try:
+        yield f"{SERVER.rpartition('/')[0]}/{name}"
+    finally:
+        execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(statement: str) -> None:
     import psycopg
 
-    name = f"astria_test_{uuid4().hex[:12]}"
     with psycopg.connect(SERVER, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{SERVER.rpartition('/')[0]}/{name}"
-        finally:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.execute(statement)
 
 
 @contextmanager

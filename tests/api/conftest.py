@@ -18,6 +18,7 @@ from PIL import Image
 from emulator import Config, create_app, services
 from emulator.app import Emulator
 from emulator.folder_files import FolderFiles
+from emulator.sql import database
 from emulator.store import Store
 
 START = "2026-01-01T00:00:00Z"
@@ -43,6 +44,7 @@ def _stores(
         def open_files(config: Config, store: Store) -> FolderFiles:
             return FolderFiles(store, config.seed, folders[store])
 
+        patch.setattr(database, "CONNECTIONS", 2)  # many applications are kept open
         patch.setattr(services, "open_store", open_store)
         patch.setattr(services, "open_files", open_files)
         yield
