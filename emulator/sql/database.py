@@ -23,6 +23,9 @@ from emulator.sql.tables import JOBS, prepare
 FILE_NAME = "astria.sqlite3"
 LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
 CONNECTIONS = 8
+# Every statement has its index. Without statistics, as of a new database, PostgreSQL would sort all
+# of a long queue to find its first job.
+PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
 BUSY_SECONDS = 2.0  # a predecessor may be ending
 
 Record = dict[str, Any]
@@ -143,7 +146,12 @@ class Postgres:
         self._lock = threading.RLock()
         try:
             parsed = make_url(url).set(drivername="postgresql+psycopg")
-            self._engine = create_engine(parsed, pool_size=CONNECTIONS, max_overflow=0)
+            self._engine = create_engine(
+                parsed,
+                pool_size=CONNECTIONS,
+                max_overflow=0,
+                connect_args={"options": PLANS},
+            )
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             with closing_on_error(self), self._writing() as connection:
                 prepare(connection)
