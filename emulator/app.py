@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 BEGUN = "emulator.begun"  # when a request came in, by time.perf_counter
 QUICK_BYTES = 65536
-SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}$)")
+SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)")
 
 
 class Emulator(Flask):

@@ -34,7 +34,7 @@ class FolderFiles:
             if isinstance(content, bytes):
                 path = self._path(key)
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._store.on_rollback(lambda: path.unlink(missing_ok=True))
+                self._store.on_rollback(lambda: self._erase_unnamed(path))
                 path.write_bytes(content)
             self._store.insert("file", None, about, refs=(key,))
         return key
@@ -69,13 +69,25 @@ class FolderFiles:
         before: seconds since 1970. Returns the number of files.
         """
         for aside in self._folder.parent.glob(f"{self._folder.name}-erased-*"):
+            self._bring_back(aside)
             shutil.rmtree(aside, ignore_errors=True)
-        erased = 0
-        for path in self._older(before):
-            if self._find(path.name) is None:
-                path.unlink(missing_ok=True)
-                erased += 1
-        return erased
+        return sum(self._erase_unnamed(path) for path in self._older(before))
+
+    def _erase_unnamed(self, path: Path) -> bool:
+        """Erase bytes that no row names; another request may have made the same file by now."""
+        with self._store.transaction():
+            if self._find(path.name) is not None:
+                return False
+            path.unlink(missing_ok=True)
+            return True
+
+    def _bring_back(self, aside: Path) -> None:
+        """What a reset that was killed had put aside, and rows still name."""
+        for path in aside.glob("*/*"):
+            if KEY.fullmatch(path.name) and self._find(path.name) is not None:
+                home = self._path(path.name)
+                home.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(home)
 
     def _older(self, before: float) -> Iterator[Path]:
         for path in self._folder.glob("*/*"):

@@ -129,7 +129,12 @@ class Server:
         while self._stalled:
             self._stalled.pop().handle_close()
         while self._quick:
-            self._quick.pop(0).service()
+            channel = self._quick.pop(0)
+            # With answers before it that are not taken it may wait, for this thread to send them.
+            if channel.total_outbufs_len or len(channel.requests) > 1:
+                self._hand_over(channel)
+            else:
+                channel.service()
 
     def _take(self, channel: HTTPChannel) -> None:
         """A request has been read: answer it in this thread if nothing makes it wait."""

@@ -112,3 +112,28 @@ def test_sweep_erases_old_bytes_that_no_row_names(files: FolderFiles, folder: Pa
     assert files.sweep(200) == 1
     assert on_disk(folder) == sorted([named, new, "readme.txt"])
     assert not aside.exists()
+
+
+def test_reset_that_was_killed_leaves_the_files_of_its_rows(
+    files: FolderFiles, folder: Path
+) -> None:
+    key = files.put("p/1", "image/png", b"x")
+    folder.rename(folder.with_name("files-erased-1"))  # and then the process ended
+    files.sweep(0)
+    assert on_disk(folder) == [key]
+    assert [path.name for path in folder.parent.glob("files*")] == ["files"]
+
+
+def test_failed_transaction_leaves_the_file_that_another_one_has_made_since(
+    files: FolderFiles, store: Store, folder: Path
+) -> None:
+    def fail() -> None:
+        with store.transaction():
+            store.on_rollback(lambda: files.put("p/1", "image/png", b"x"))  # the other one
+            files.put("p/1", "image/png", b"x")
+            store._work.undo.reverse()  # type: ignore[attr-defined]  # the other one is first
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert len(on_disk(folder)) == 1

@@ -481,3 +481,21 @@ def test_callback_never_arrives_before_the_answer(kind, start, arrivals):
     assert set(called) == set(answered)
     early = {n: answered[n] - called[n] for n in answered if called[n] <= answered[n]}
     assert early == {}
+
+
+def test_client_that_takes_no_answer_to_many_requests_stops_nobody():
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Length", "400000")])
+        return [b"x" * 400_000]
+
+    server = Server(app, "127.0.0.1", 0, max_body=500_000, is_quick=lambda request: True)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    with socket.create_connection(("127.0.0.1", server.port)) as greedy:
+        greedy.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
+        for _ in range(3):
+            answer = requests.get(f"http://127.0.0.1:{server.port}/", timeout=5)
+            assert len(answer.content) == 400_000
+    server.stop()
+    thread.join(15)
+    assert not thread.is_alive()

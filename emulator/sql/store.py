@@ -60,6 +60,7 @@ class SqlStore:
                 yield work
                 work.flush()
         except BaseException:
+            self._local.work = None
             for act in reversed(work.undo if work else ()):
                 act()
             raise
