@@ -95,7 +95,7 @@ def serve(**flags: Any) -> None:
     spare_the_old()
     try:
         tls = certificates().server_context(config) if config.tls else None
-        limit = config.max_body_mb * 1_000_000
+        limit = config.max_body
         server = Server(
             app, config.host, config.port, max_body=limit, is_quick=app.is_quick, tls=tls
         )

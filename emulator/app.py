@@ -69,7 +69,7 @@ def create_app(config: Config | None = None, *, spec_path: Path | None = None) -
     operations = bind(compiler.spec.operations, all_handlers(), compiler)
     app = Emulator("emulator", static_folder=None)
     app.services = build(config, compiler, jobs.run)
-    app.config["MAX_CONTENT_LENGTH"] = config.max_body_mb * 1_000_000
+    app.config["MAX_CONTENT_LENGTH"] = config.max_body
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     for bound in operations:
         for at in (bound.operation.path, *bound.operation.aliases):

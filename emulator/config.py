@@ -120,6 +120,11 @@ class Config:
         return problems
 
     @property
+    def max_body(self) -> int:
+        """Bytes of the largest request body."""
+        return self.max_body_mb * 1_000_000
+
+    @property
     def max_file(self) -> int:
         """Bytes of the largest file."""
         return self.max_file_mb * 1_000_000

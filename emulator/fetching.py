@@ -100,7 +100,7 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
     if not wanted:
         return {}
     end = time.monotonic() + REQUEST_SECONDS
-    share = services.config.max_body_mb * 1_000_000 // len(wanted)
+    share = services.config.max_body // len(wanted)
     most = min(share, services.config.max_file)
 
     def fetch(address: str) -> Outcome:

@@ -53,8 +53,9 @@ class Services:
     def idempotency(self, value: bool) -> None:
         with self.store.transaction():
             if switched := self.store.get("setting", 1):
-                self.store.delete(switched)
-            self.store.insert("setting", None, {"idempotency": value}, id=1)
+                self.store.update(switched, {"idempotency": value})
+            else:
+                self.store.insert("setting", None, {"idempotency": value}, id=1)
 
     @property
     def is_quick(self) -> bool:

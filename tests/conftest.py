@@ -139,7 +139,7 @@ def serve() -> Iterator[Callable[..., str]]:
     running: list[tuple[Server, threading.Thread]] = []
 
     def start(app: Emulator) -> str:
-        limit = app.services.config.max_body_mb * 1_000_000
+        limit = app.services.config.max_body
         server = Server(app, "127.0.0.1", 0, max_body=limit, is_quick=app.is_quick)
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
