@@ -4,12 +4,14 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+from listeners import listening
 
 from emulator import callbacks as callbacks_module
 from emulator.callbacks import Callbacks
@@ -40,7 +42,7 @@ def prompt(store: Store) -> Row:
 @pytest.fixture
 def gates() -> Iterator[Callable[[Callable[[str], None]], str]]:
     """Serves POSTs on loopback; each is answered once a function of its path has returned."""
-    servers: list[tuple[ThreadingHTTPServer, threading.Thread]] = []
+    opened = ExitStack()
 
     def start(act: Callable[[str], None]) -> str:
         class Handler(BaseHTTPRequestHandler):
@@ -53,19 +55,10 @@ def gates() -> Iterator[Callable[[Callable[[str], None]], str]]:
 
             def log_message(self, format: str, *args: Any) -> None: ...
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}"
+        return opened.enter_context(listening(Handler))
 
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with opened:
+        yield start
 
 
 def deliveries(store: Store) -> list[Row]:

@@ -3,11 +3,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from typing import Any
 
 import pytest
+from listeners import listening
 
 from emulator import fetching
 from emulator.drawing import clip
@@ -51,15 +52,8 @@ def site() -> Iterator[Site]:
 
         def log_message(self, format: str, *args: Any) -> None: ...
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    found.url = f"http://127.0.0.1:{server.server_port}"
-    poll = {"poll_interval": 0.01}
-    thread = threading.Thread(target=server.serve_forever, kwargs=poll, daemon=True)
-    thread.start()
-    yield found
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Handler) as found.url:
+        yield found
 
 
 @pytest.fixture
