@@ -22,6 +22,7 @@ from emulator.tls_server import TlsServer
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 300
 FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
+FILES_EACH_TLS = 5  # and the two sockets of what is in front
 DRAIN_SECONDS = 10.0
 IDLE_SECONDS = 60  # without a byte either way
 IDLE_SECONDS_WHEN_FULL = 5
@@ -49,13 +50,14 @@ class Server:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
         own = str(address[0][4][0])
+        limit = connection_limit(FILES_EACH_TLS if tls else FILES_EACH)
         self._server: Any = create_server(
             app,
             host="127.0.0.1" if tls else own,
             port=0 if tls else port,
             url_scheme="https" if tls else "http",
             threads=THREADS,
-            connection_limit=connection_limit(),
+            connection_limit=limit,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             inbuf_overflow=IN_MEMORY,
@@ -81,7 +83,7 @@ class Server:
         self._tls = None
         if tls:
             try:
-                self._tls = TlsServer(own, port, tls, behind=self.port)
+                self._tls = TlsServer(own, port, tls, behind=self.port, connections=limit)
             except OSError:
                 self._server.close()
                 raise
@@ -170,14 +172,14 @@ class Server:
         )
 
 
-def connection_limit() -> int:
+def connection_limit(files_each: int) -> int:
     """Connections that this process may have files for."""
     try:
         import resource
     except ImportError:  # Windows
         return CONNECTIONS
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return min(CONNECTIONS, files // FILES_EACH) if files > 0 else CONNECTIONS
+    return min(CONNECTIONS, files // files_each) if files > 0 else CONNECTIONS
 
 
 def stop_on_signals(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import threading
 from collections.abc import Coroutine
@@ -10,75 +11,99 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
+Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 CHUNK = 65536
 HANDSHAKE_SECONDS = 10.0
-CLOSE_SECONDS = 5.0
-CONNECTIONS = 300
+IDLE_SECONDS = 60.0  # in which a client must take something of what is to be sent
+DRAIN_SECONDS = 5.0
+RETRY_SECONDS = 0.5
 
 
 class TlsServer:
     """Listens on one address, and passes bytes to and from a port of loopback.
 
-    Raises OSError when it cannot listen there.
+    Beyond so many connections further ones wait. Raises OSError when it cannot listen there.
     """
 
-    def __init__(self, host: str, port: int, context: ssl.SSLContext, *, behind: int):
-        self._behind = behind
+    def __init__(
+        self, host: str, port: int, context: ssl.SSLContext, *, behind: int, connections: int
+    ):
+        self._context, self._behind = context, behind
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=connections)
+        self._socket.setblocking(False)
+        self.port: int = self._socket.getsockname()[1]
         self._open: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Semaphore(connections)
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_note)
         self._thread = threading.Thread(target=self._loop.run_forever, name="tls", daemon=True)
         self._thread.start()
-        try:
-            self._server = self._do(
-                asyncio.start_server(
-                    self._serve,
-                    host,
-                    port,
-                    ssl=context,
-                    ssl_handshake_timeout=HANDSHAKE_SECONDS,
-                    ssl_shutdown_timeout=CLOSE_SECONDS,
-                    backlog=CONNECTIONS,
-                    limit=CHUNK,
-                )
-            )
-        except BaseException:
-            self._end()
-            raise
-        self.port: int = self._server.sockets[0].getsockname()[1]
+        self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), self._loop)
 
     def stop(self) -> None:
         """Take no new connections."""
-        self._loop.call_soon_threadsafe(self._server.close)
+        self._accepting.cancel()
 
     def close(self) -> None:
         """Pass on what is left, once the server behind has ended, and end."""
-        self.stop()
         self._do(self._drain())
-        self._end()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None or len(self._open) >= CONNECTIONS:
-            writer.close()
-            return
-        self._open.add(task)
-        writers = [writer]
+    async def _accept(self) -> None:
         try:
+            while True:
+                await self._room.acquire()
+                try:
+                    accepted, _ = await self._loop.sock_accept(self._socket)
+                except OSError as error:  # as when no file is left
+                    log.warning("no connection could be taken: %s", type(error).__name__)
+                    self._room.release()
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                task = self._loop.create_task(self._serve(accepted))
+                self._open.add(task)
+                task.add_done_callback(self._ended)
+        finally:
+            self._socket.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._open.discard(task)
+        self._room.release()
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        opened: list[asyncio.StreamWriter] = []
+        try:
+            reader, writer = await self._shake_hands(accepted)
+            opened.append(writer)
             behind = await asyncio.open_connection("127.0.0.1", self._behind, limit=CHUNK)
-            writers.append(behind[1])
+            opened.append(behind[1])
             await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
         except OSError as error:
             log.debug("a connection ended: %s", type(error).__name__)
         finally:
-            for open_one in writers:
-                open_one.close()
-            await asyncio.gather(*(one.wait_closed() for one in writers), return_exceptions=True)
-            self._open.discard(task)
+            for one in opened:
+                one.close()
+            await asyncio.gather(*(one.wait_closed() for one in opened), return_exceptions=True)
+
+    async def _shake_hands(self, accepted: socket.socket) -> Ends:
+        reader = asyncio.StreamReader(CHUNK, self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        transport, _ = await self._loop.connect_accepted_socket(
+            lambda: protocol,
+            accepted,
+            ssl=self._context,
+            ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_shutdown_timeout=IDLE_SECONDS,
+        )
+        return reader, asyncio.StreamWriter(transport, protocol, reader, self._loop)
 
     async def _drain(self) -> None:
         if self._open:
-            _, late = await asyncio.wait(self._open, timeout=CLOSE_SECONDS)
+            _, late = await asyncio.wait(self._open, timeout=DRAIN_SECONDS)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
@@ -86,18 +111,15 @@ class TlsServer:
     def _do(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def _end(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more; then tell so."""
+    """Pass bytes on until there are no more and all are taken; then tell so."""
     try:
         while data := await reader.read(CHUNK):
             writer.write(data)
-            await writer.drain()
+            await _taken(writer)
+        writer.transport.set_write_buffer_limits(high=1, low=0)
+        await _taken(writer)
     except OSError as error:
         log.debug("a connection was cut: %s", type(error).__name__)
     finally:
@@ -106,6 +128,12 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
                 writer.write_eof()  # the answer may still come
             else:
                 writer.close()
+
+
+async def _taken(writer: asyncio.StreamWriter) -> None:
+    """Wait until little is left to be sent; raises TimeoutError, an OSError."""
+    async with asyncio.timeout(IDLE_SECONDS):
+        await writer.drain()
 
 
 def _note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

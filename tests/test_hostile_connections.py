@@ -296,9 +296,9 @@ def test_server_that_is_full_closes_idle_connections_soon(running: Any, monkeypa
 def test_connections_are_no_more_than_there_are_files_for(monkeypatch: Any) -> None:
     resource = pytest.importorskip("resource")
     monkeypatch.setattr(resource, "getrlimit", lambda _: (90, 90))
-    assert server_module.connection_limit() == 30
+    assert server_module.connection_limit(3) == 30
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
-    assert server_module.connection_limit() == server_module.CONNECTIONS
+    assert server_module.connection_limit(3) == server_module.CONNECTIONS
 
 
 def test_bodies_that_come_are_bounded_together(running: Any, monkeypatch: Any) -> None:

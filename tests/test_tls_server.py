@@ -1,5 +1,6 @@
 """HTTPS end to end: clients that trust the authority, and that have api.astria.ai built in."""
 
+import asyncio
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from emulator import Config
 from emulator.app import Emulator
 from emulator.certificates import path_of, server_context
 from emulator.server import Server
+from emulator.tls_server import TlsServer, _pass_on
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
@@ -147,6 +149,49 @@ def test_stop_passes_the_answer_on_that_is_being_made(
     go.set()
     thread.join(10)
     assert answers == [200]
+
+
+def test_connections_beyond_the_limit_wait(config: Config, client: requests.Session) -> None:
+    own = server_context(config)
+    context = ssl.create_default_context(cafile=str(client.verify))
+    with socket.create_server(("127.0.0.1", 0)) as behind:
+        front = TlsServer("127.0.0.1", 0, own, behind=behind.getsockname()[1], connections=1)
+        plain = [socket.create_connection(("127.0.0.1", front.port), 10) for _ in range(2)]
+        first = context.wrap_socket(plain[0], server_hostname="localhost")
+        plain[1].settimeout(0.05)
+        with pytest.raises(TimeoutError):
+            context.wrap_socket(plain[1], server_hostname="localhost")
+        front.stop()
+        behind.accept()[0].close()
+        assert first.recv(1) == b""
+        for opened in (first, *plain):
+            opened.close()
+        front.close()
+
+
+def test_end_of_an_answer_is_kept_for_a_slow_reader() -> None:
+    sent = os.urandom(40_000)  # less than asyncio lets wait without a word
+
+    async def scenario() -> bytes:
+        near, far = socket.socketpair()
+        near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        _, writer = await asyncio.open_connection(sock=near)
+        reader = asyncio.StreamReader()
+        reader.feed_data(sent)
+        reader.feed_eof()
+        passing = asyncio.create_task(_pass_on(reader, writer))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not passing.done()
+        received, end = await asyncio.open_connection(sock=far)
+        taken = await received.read()
+        await passing
+        for open_one in (writer, end):
+            open_one.close()
+            await open_one.wait_closed()
+        return taken
+
+    assert asyncio.run(scenario()) == sent
 
 
 # -- programs that have the address built in, in a network of their own --------------------------
