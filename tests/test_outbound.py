@@ -443,6 +443,12 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
+def hang_up(connection: socket.socket) -> None:
+    connection.shutdown(socket.SHUT_WR)
+    while connection.recv(4096):  # what is left unread would reset it
+        pass
+
+
 def reset(connection: socket.socket) -> None:
     connection.recv(4096)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -482,11 +488,7 @@ MISDEEDS: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
     ),
     "has no number": (answering(b"HTTP/1.1 OK\r\n\r\n"), "http", "BadStatusLine: "),
     "speaks HTTP/2": (answering(b"HTTP/2 200\r\n\r\n"), "http", "UnknownProtocol: "),
-    "hangs up": (
-        lambda connection: connection.recv(4096) and None,
-        "http",
-        "RemoteDisconnected: closed without an answer",
-    ),
+    "hangs up": (hang_up, "http", "RemoteDisconnected: closed without an answer"),
     "resets": (reset, "http", "ConnectionResetError: "),
     "hangs up within TLS": (lambda connection: None, "https", ""),
 }
