@@ -100,17 +100,22 @@ class Callbacks:
 
     def _send_next(self) -> None:
         try:
-            job = self._store.claim_job(LANE, None)
-            delivery = self._store.get("delivery", job.target) if job else None
-            if job and delivery:
-                self._end(job, delivery, self._attempt(job, delivery))
-            elif job:
-                self._store.end_job(job)
+            if job := self._store.claim_job(LANE, None):
+                try:
+                    self._send(job)
+                finally:
+                    self._store.let_go(job)
         except Exception:
             log.exception("a callback")
         finally:
             with self._ended:
                 self._ended.notify_all()
+
+    def _send(self, job: Job) -> None:
+        if delivery := self._store.get("delivery", job.target):
+            self._end(job, delivery, self._attempt(job, delivery))
+        else:
+            self._store.end_job(job)
 
     def _attempt(self, job: Job, delivery: Row) -> Mapping[str, Any]:
         """Send a delivery; what has become of it."""

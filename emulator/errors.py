@@ -80,6 +80,12 @@ class UnsupportedMediaType(ApiError):
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+class Unavailable(ApiError):
+    """The database does not answer."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+
+
 class Message(str):
     """A message in Rails' wording, with an explanation that goes to the log and not to the wire."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from emulator import wire
 from emulator.backend import Backend, GenerateJob, TrainJob
-from emulator.errors import BackendError, NotFound
+from emulator.errors import BackendError, NotFound, Unavailable
 from emulator.inputs import kept_artefact
 from emulator.lifecycle import FINAL, IllegalStep, step
 from emulator.prompt_text import tokens, words
@@ -31,10 +31,24 @@ class Gone(LookupError):
 def run(services: Services, job: Job, now: datetime) -> None:
     """Do a job; one whose object is gone, or has moved on, does nothing.
 
-    It ends in the transaction that keeps its effect: neither is ever without the other.
+    It ends in the transaction that keeps its effect: neither is ever without the other. One that
+    the database kept from ending is done again.
     """
     try:
+        attempt(services, job, now)
+        services.store.end_job(job)
+    except Unavailable:
+        log.warning("%s of %s %d: to be done again", job.kind, job.table, job.target)
+    finally:
+        services.store.let_go(job)
+
+
+def attempt(services: Services, job: Job, now: datetime) -> None:
+    """Do a job, or fail its object."""
+    try:
         KINDS[job.kind](services, job, now)
+    except Unavailable:
+        raise
     except (Gone, IllegalStep) as error:
         log.debug("%s of %s %d: %s", job.kind, job.table, job.target, error)
     except BackendError as error:
@@ -44,8 +58,6 @@ def run(services: Services, job: Job, now: datetime) -> None:
     except Exception:
         log.exception("%s of %s %d", job.kind, job.table, job.target)
         fail(services, job, FAILED, now)
-    finally:
-        services.store.end_job(job)
 
 
 def target(services: Services, job: Job) -> Row:
@@ -153,14 +165,16 @@ def expire_tune(services: Services, job: Job, now: datetime) -> None:
 
 
 def release_prompts(services: Services, tune: Row, now: datetime) -> None:
-    """Send on the prompts that waited for a tune, oldest first, if they wait for no other."""
-    with services.store.transaction():
-        waits = Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")
-        for row in reversed(services.store.find("prompt", waits)):
-            states = {tune["state"] for tune in needed_tunes(services, row)}
-            if not states & {"queued", "training"}:
-                row = services.store.update(row, step("prompt", row, "release", now))
-                services.schedule("start_prompt", row, now)
+    """Send on the prompts that waited for a tune, oldest first, if they wait for no other.
+
+    To be called within a transaction.
+    """
+    waits = Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")
+    for row in reversed(services.store.find("prompt", waits)):
+        states = {tune["state"] for tune in needed_tunes(services, row)}
+        if not states & {"queued", "training"}:
+            row = services.store.update(row, step("prompt", row, "release", now))
+            services.schedule("start_prompt", row, now)
 
 
 def needed_tunes(services: Services, prompt: Row) -> list[Row]:

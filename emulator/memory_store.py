@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from emulator.store import FIRST_ID, Job, Query, Row
+from emulator.store import FIRST_ID, Job, Query, Row, act_on_commit
 
 
 class _State:
@@ -62,8 +62,7 @@ class MemoryStore:
                 raise
             finally:
                 self._undo = None
-        for act in later:
-            act()
+        act_on_commit(later)
 
     def on_rollback(self, act: Callable[[], object]) -> None:
         with self._lock:
@@ -181,14 +180,14 @@ class MemoryStore:
             self.on_rollback(lambda: self.end_job(job))
             return job
 
-    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None:
+    def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None:
         """When the first waiting job of some lanes is due that is not to be passed over."""
         with self._lock:
             first = self._first_waiting(lanes, skip)
             return first.due if first else None
 
     def claim_job(
-        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         with self._lock:
@@ -208,6 +207,13 @@ class MemoryStore:
             self._forget(current)
             self.on_rollback(partial(self._queue, current))
             return True
+
+    def let_go(self, job: Job) -> None:
+        """Work at a job no longer: one that has not ended waits again."""
+        with self._lock:
+            if current := self._claimed(job):
+                self._forget(current)
+                self._queue(replace(current, state="waiting"))
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
@@ -238,7 +244,7 @@ class MemoryStore:
         with self._lock:
             return sorted(self._state.jobs.values(), key=lambda job: (job.due, job.id))
 
-    def renew_leases(self) -> None:
+    def renew_claims(self) -> None:
         """Nothing: a claim stands until this process ends, and all is forgotten then."""
 
     def close(self) -> None:
@@ -266,18 +272,18 @@ class MemoryStore:
             queue[:] = [(job.due, job.id) for job in jobs if job and job.state == "waiting"]
             heapq.heapify(queue)
 
-    def _first_waiting(self, lanes: Iterable[str], skip: Container[int]) -> Job | None:
+    def _first_waiting(self, lanes: Iterable[str], skip: Container[Job]) -> Job | None:
         found = [job for lane in lanes if (job := self._first_of(lane, skip))]
         return min(found, key=lambda job: (job.due, job.id), default=None)
 
-    def _first_of(self, lane: str, skip: Container[int]) -> Job | None:
+    def _first_of(self, lane: str, skip: Container[Job]) -> Job | None:
         """Entries of jobs that have ended or run are dropped from the queue on the way."""
         queue, passed, found = self._state.queues[lane], [], None
         while queue and found is None:
             job = self._state.jobs.get(queue[0][1])
             if job is None or job.state != "waiting":
                 heapq.heappop(queue)
-            elif job.id in skip:
+            elif job in skip:
                 passed.append(heapq.heappop(queue))
             else:
                 found = job

@@ -42,7 +42,7 @@ class Runner(Protocol):
     def expect(self, row: Row) -> None: ...
     def begin_answer(self) -> None: ...
     def end_answer(self) -> Callable[[], None]: ...
-    def settle(self) -> None: ...
+    def settle(self) -> int: ...
     def finish(self) -> int: ...
 
 
@@ -76,11 +76,11 @@ class ManualRunner:
         self._holds.release(self._holds.end(), grace=0)
         return lambda: None
 
-    def settle(self) -> None:
-        """Run what is due. A job's time is when it was due, whenever the request comes."""
-        self._run_due()
+    def settle(self) -> int:
+        """Run what is due; returns the number of jobs.
 
-    def _run_due(self) -> int:
+        A job's time is when it was due, whenever the request comes.
+        """
         done = 0
         with self._lock:
             while job := self._store.claim_job(TIMED, self._clock.now(), skip=self._holds):
@@ -95,7 +95,7 @@ class ManualRunner:
         Returns the number of jobs.
         """
         with self._lock:
-            done = self._run_due()
+            done = self.settle()
             while job := self._store.claim_job(FINISHED, None, skip=self._holds):
                 self._clock.move_to(job.due)
                 with self._holds.apart():
@@ -156,8 +156,9 @@ class ThreadRunner:
 
         return release
 
-    def settle(self) -> None:
+    def settle(self) -> int:
         """Nothing: the threads see to it."""
+        return 0
 
     def finish(self) -> int:
         """Complete all work now, whenever it is due; returns the number of jobs done here."""

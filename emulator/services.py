@@ -191,7 +191,7 @@ def build(
         else ThreadRunner(store, clock, run)
     )
     # In memory nothing is left behind, and nobody else is at work.
-    upkeep = (store.renew_leases, callbacks.resume) if config.data else ()
+    upkeep = (store.renew_claims, callbacks.resume) if config.data else ()
     services = Services(
         config=config,
         contract=contract,

@@ -1,10 +1,15 @@
 """Rows and jobs: the values that are kept, and the `Store` protocol of what keeps them."""
 
+import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
+
+from emulator.errors import trace_of
+
+log = logging.getLogger(__name__)
 
 # What is taken up together: by the workers, when storage runs out, and by those who call back.
 WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
@@ -67,8 +72,8 @@ class Query:
 class Job:
     """Work to be done on one object, not before `due`.
 
-    `attempt` counts how often it was claimed. A claim stands until the job is ended or, where
-    processes share a store, until its `lease` has run out: then another may claim the job.
+    `attempt` counts how often it was claimed. A claim stands until the job is ended or let go or,
+    where processes share a store, until its lease has run out: then another may claim the job.
     """
 
     id: int
@@ -79,7 +84,6 @@ class Job:
     due: datetime
     state: str = "waiting"
     attempt: int = 0
-    lease: datetime | None = None
     progress: Mapping[str, Any] = field(default_factory=dict)
     cancel: bool = False
     home: str = ""
@@ -88,15 +92,24 @@ class Job:
     def lane(self) -> str:
         return LANES.get(self.kind, WORK)
 
-    def claimed(self, lease: datetime | None = None) -> "Job":
+    def claimed(self) -> "Job":
         """What it is once it has been claimed."""
         what = (self.id, self.kind, self.table, self.target, self.target_uid, self.due)
         attempt = self.attempt + 1
-        return Job(*what, "running", attempt, lease, self.progress, self.cancel, self.home)
+        return Job(*what, "running", attempt, self.progress, self.cancel, self.home)
+
+
+def act_on_commit(acts: Iterable[Callable[[], object]]) -> None:
+    """Do what was put off until a transaction's end; that it has succeeded stands."""
+    for act in acts:
+        try:
+            act()
+        except Exception as error:
+            log.error("after a transaction\n%s", trace_of(error))
 
 
 class Store(Protocol):
-    """What keeps the state. Every method is atomic.
+    """What keeps the state. Every method is atomic, and may raise Unavailable.
 
     `transaction` makes several so: an exception that leaves it takes all of them back, and calls
     what was given to `on_rollback`; else what was given to `on_commit` is called after it. One that
@@ -128,14 +141,15 @@ class Store(Protocol):
     def find(self, table: str, query: Query) -> list[Row]: ...
     def reset(self) -> None: ...
     def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
-    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None: ...
+    def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None: ...
     def claim_job(
-        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None: ...
     def end_job(self, job: Job) -> bool: ...
+    def let_go(self, job: Job) -> None: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
     def cancel_jobs(self, row: Row) -> None: ...
     def has_jobs(self, lane: str) -> bool: ...
     def jobs(self) -> list[Job]: ...
-    def renew_leases(self) -> None: ...
+    def renew_claims(self) -> None: ...
     def close(self) -> None: ...

@@ -187,6 +187,21 @@ def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
     assert states == [(again.id, "delivered", delivery.id), (delivery.id, "unknown", None)]
 
 
+def test_callback_whose_result_could_not_be_noted_is_unknown(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    end = callbacks._end
+    monkeypatch.setattr(callbacks, "_end", lambda *_: {}["away"])
+    callbacks._send_next()
+    monkeypatch.setattr(callbacks, "_end", end)
+    store.renew_claims()
+    callbacks._send_next()
+    assert [row["state"] for row in deliveries(store)] == ["unknown"]
+    assert len(receiver.received) == 1
+
+
 def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
     callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

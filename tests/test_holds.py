@@ -37,9 +37,9 @@ def test_job_of_a_request_is_held_until_it_is_released(job: Job) -> None:
     holds.begin()
     assert holds.add(job)
     held = holds.end()
-    assert job.id in holds
+    assert job in holds
     holds.release(held, grace=0)
-    assert job.id not in holds
+    assert job not in holds
 
 
 def test_job_without_a_request_is_not_held(job: Job) -> None:
@@ -51,7 +51,7 @@ def test_released_job_is_held_for_the_grace(job: Job) -> None:
     holds.begin()
     holds.add(job)
     holds.release(holds.end(), grace=60)
-    assert job.id in holds
+    assert job in holds
 
 
 def test_job_of_an_object_is_held_whoever_makes_it(row: Row, job: Job) -> None:
@@ -63,16 +63,36 @@ def test_job_of_an_object_is_held_whoever_makes_it(row: Row, job: Job) -> None:
     worker.start()
     worker.join()
     assert made == [True]
-    assert job.id in holds
+    assert job in holds
     holds.release(holds.end(), grace=0)
-    assert job.id not in holds
+    assert job not in holds
+
+
+def test_job_that_another_process_adds_is_held_with_its_object(row: Row, job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    assert job in holds
+    holds.release(holds.end(), grace=0)
+    assert job not in holds
+
+
+def test_request_that_failed_does_not_let_go_what_has_its_id_now(row: Row, job: Job) -> None:
+    holds = Holds()
+    holds.begin()
+    holds.expect(row)
+    failed = holds.end()
+    holds.begin()
+    holds.expect(row)  # ids of a transaction that is taken back are given anew
+    holds.release(failed, grace=0)
+    assert job in holds
 
 
 def test_object_is_expected_no_longer_once_it_is_answered(row: Row, job: Job) -> None:
     holds = Holds()
     holds.begin()
     holds.expect(row)
-    holds.release(holds.end(), grace=60)
+    holds.release(holds.end(), grace=0)
     assert not holds.add(job)
 
 
@@ -81,9 +101,9 @@ def test_hold_that_is_never_released_lapses_and_is_forgotten(job: Job, monkeypat
     holds = Holds()
     holds.begin()
     holds.add(job)
-    assert job.id not in holds
+    assert job not in holds
     assert holds.lapse() == math.inf
-    assert holds._until == {}
+    assert holds._held == {}
 
 
 def test_object_that_is_never_answered_holds_nothing_in_the_end(row, job, monkeypatch) -> None:
@@ -94,7 +114,7 @@ def test_object_that_is_never_answered_holds_nothing_in_the_end(row, job, monkey
     holds.end()
     assert not holds.add(job)
     holds.lapse()
-    assert holds._objects == {}
+    assert holds._held == {}
 
 
 def test_nothing_is_kept_of_what_was_released_at_once(row: Row, job: Job) -> None:
@@ -103,7 +123,7 @@ def test_nothing_is_kept_of_what_was_released_at_once(row: Row, job: Job) -> Non
     holds.expect(row)
     holds.add(job)
     holds.release(holds.end(), grace=0)
-    assert (holds._until, holds._objects) == ({}, {})
+    assert holds._held == {}
 
 
 def test_thread_runner_gives_a_released_job_its_grace(store, row, monkeypatch) -> None:
@@ -113,4 +133,4 @@ def test_thread_runner_gives_a_released_job_its_grace(store, row, monkeypatch) -
     made = store.add_job("start_prompt", row, NOW)
     runner.notice(made)
     runner.end_answer()()
-    assert made.id in runner._holds
+    assert made in runner._holds

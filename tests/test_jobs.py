@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from emulator.backend import Artefact
+from emulator.errors import Unavailable
 from emulator.jobs import run
 from emulator.store import Query
 
@@ -46,6 +47,24 @@ def test_backend_that_ends_after_the_tune_was_deleted_leaves_nothing(make_api) -
     api.finish()
     assert services.store.jobs() == []
     assert b"weights" not in [file.data for file in services.files._files.values()]
+
+
+def test_work_that_the_database_kept_from_ending_is_done_again(make_api, monkeypatch) -> None:
+    api = make_api()
+    services = api.client.application.services
+    tune = api.tune()
+    train, trained = services.mock.train, []
+
+    def interrupted(job, report):
+        trained.append(job.tune_id)
+        if len(trained) == 1:
+            raise Unavailable
+        return train(job, report)
+
+    monkeypatch.setattr(services.mock, "train", interrupted)
+    api.finish()
+    assert trained == [tune["id"]] * 2
+    assert api.get(f"/tunes/{tune['id']}")["trained_at"]
 
 
 def test_prompts_call_waits_for_its_tunes_call_when_that_is_late(make_api, receiver) -> None:

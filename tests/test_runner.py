@@ -149,10 +149,11 @@ def threads(store: MemoryStore, work: Work) -> Iterator[ThreadRunner]:
 
 
 @pytest.fixture
-def add(threads: ThreadRunner, store: MemoryStore, row: Row) -> Callable[..., Job]:
+def add(threads: ThreadRunner, store: MemoryStore) -> Callable[..., Job]:
     """Adds a job as a request does, due now or in some seconds."""
 
     def make(kind: str, seconds: float = 0) -> Job:
+        row = store.insert("tune", 1, {})
         job = store.add_job(kind, row, SystemClock().now() + timedelta(seconds=seconds))
         threads.notice(job)
         return job

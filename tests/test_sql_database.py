@@ -5,9 +5,10 @@ import sys
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
-from databases import postgres_database, postgres_store, sqlite_store
+from databases import execute, postgres_database, postgres_store, sqlite_store
 from sqlalchemy import create_engine, text
 
 from emulator import Config
@@ -24,6 +25,40 @@ def problem_of(act: object, *args: object) -> str:
     with pytest.raises(SetupError) as refused:
         act(*args)  # type: ignore[operator]
     return str(refused.value)
+
+
+# -- that do not answer ----------------------------------------------------------------------------
+def test_full_disk_gives_503_and_what_comes_later_is_stored(tmp_path: Path, make_app: Any) -> None:
+    app = make_app(clock="", data=str(tmp_path))
+    client, headers = app.test_client(), {"Authorization": "Bearer sd_test"}
+    tune = {"title": "x" * 9000, "name": "cat", "branch": "fast", "image_urls": ["http://x/1"]}
+
+    def make() -> Any:
+        return client.post("/tunes", json={"tune": tune}, headers=headers)
+
+    database = app.services.store._database
+    with database.read() as session:
+        [[pages]] = session.rows(text("PRAGMA page_count"))
+        session.rows(text(f"PRAGMA max_page_count={pages}"))
+    full = make()
+    assert (full.status_code, full.json) == (503, {"status": 503, "error": "Service Unavailable"})
+    with database.read() as session:
+        session.rows(text("PRAGMA max_page_count=1000000"))
+    made = make()
+    assert made.status_code == 201
+    assert [tune["id"] for tune in client.get("/tunes", headers=headers).json] == [made.json["id"]]
+
+
+def test_database_that_is_gone_gives_503(tmp_path: Path, make_app: Any) -> None:
+    with postgres_database() as url:
+        app = make_app(clock="", data=str(tmp_path), database=url)
+        app.services.runner.stop()  # so that nothing but the request asks
+        app.services.upkeep.stop()
+        execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+        headers = {"Authorization": "Bearer sd_test"}
+        for _ in range(2):
+            assert app.test_client().get("/tunes", headers=headers).status_code == 503
+        execute(f"CREATE DATABASE {url.rpartition('/')[2]}")
 
 
 # -- SQLite ----------------------------------------------------------------------------------------

@@ -287,6 +287,20 @@ def test_transaction_that_succeeds_calls_nothing(store: Store) -> None:
     assert called == []
 
 
+def test_what_fails_after_a_transaction_takes_nothing_back_and_keeps_nothing_up(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    called: list[int] = []
+    with store.transaction():
+        row = store.insert("tune", 1, {})
+        store.on_commit(lambda: {}["secret"])
+        store.on_commit(lambda: called.append(1))
+    assert store.get("tune", row.id) is not None
+    assert called == [1]
+    assert "KeyError" in caplog.text
+    assert "KeyError: 'secret'" not in caplog.text
+
+
 def test_on_commit_is_called_after_the_outermost_transaction_and_only_if_it_succeeds(
     store: Store,
 ) -> None:
@@ -391,8 +405,7 @@ def test_claimed_job_is_running_with_one_more_attempt(store: Store, row: Row) ->
     added = store.add_job("train_tune", row, NOW)
     assert added == Job(added.id, "train_tune", "tune", row.id, row.uid, NOW, home=row.home)
     job = store.claim_job(LANES, later(1))
-    assert job
-    assert replace(job, lease=None) == replace(added, state="running", attempt=1)
+    assert job == replace(added, state="running", attempt=1)
     assert store.jobs() == [job]
 
 
@@ -401,9 +414,9 @@ def test_claim_passes_over_jobs_to_skip_and_lanes_that_are_not_asked_for(
 ) -> None:
     kinds = ["a", "b", "expire_tune", "send_callback", "a"]
     jobs = [store.add_job(kind, row, later(at)) for at, kind in enumerate(kinds)]
-    assert claimed(store, None, [WORK], skip={jobs[0].id}) == ["b", "a"]
+    assert claimed(store, None, [WORK], skip=[jobs[0]]) == ["b", "a"]
     assert store.next_due(LANES) == later(0)
-    assert store.next_due(LANES, skip={jobs[0].id}) == later(2)
+    assert store.next_due(LANES, skip=[jobs[0]]) == later(2)
     assert store.next_due([CALLBACKS]) == later(3)
     assert [store.has_jobs(lane) for lane in LANES] == [True, True, True]
     assert claimed(store, None, [WORK, CALLBACKS]) == ["a", "send_callback"]
@@ -449,12 +462,29 @@ def test_transaction_that_fails_takes_the_end_of_a_job_back(store: Store, row: R
     assert store.jobs() == []
 
 
+def test_job_that_is_let_go_waits_again_unless_it_has_ended(store: Store, row: Row) -> None:
+    for _ in range(2):
+        store.add_job("a", row, NOW)
+    ended, kept = (store.claim_job(LANES, NOW) for _ in range(2))
+    assert ended
+    assert kept
+    store.end_job(ended)
+    for job in (ended, kept):
+        store.let_go(job)
+    store.renew_claims()
+    assert store.jobs() == [replace(kept, state="waiting")]
+    assert store.claim_job(LANES, NOW) == replace(kept, attempt=2)
+    store.let_go(kept)  # what another claim of it has begun goes on
+    store.renew_claims()
+    assert [job.state for job in store.jobs()] == ["running"]
+
+
 def test_next_due_is_that_of_the_first_waiting_job(store: Store, row: Row) -> None:
     assert store.next_due(LANES) is None
     first, second = (store.add_job("a", row, later(at)) for at in (1, 2))
     assert store.next_due(LANES) == later(1)
     claimed = store.claim_job(LANES, later(1))
-    assert claimed == replace(first, state="running", attempt=1, lease=claimed and claimed.lease)
+    assert claimed == replace(first, state="running", attempt=1)
     assert store.next_due(LANES) == later(2)
     store.end_job(second)
     assert store.next_due(LANES) is None

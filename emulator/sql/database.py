@@ -1,8 +1,10 @@
 """The databases that a store can be kept in: how they are opened, and who may write.
 
-One writer at a time, in all processes together: what it reads stays so until it has ended.
+One writer at a time, in all processes together: what it reads stays so until it has ended. One
+that does not answer raises Unavailable.
 """
 
+import logging
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,11 +16,14 @@ from uuid import uuid4
 
 from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
-from emulator.errors import SetupError
+from emulator.errors import SetupError, Unavailable
 from emulator.sql.tables import JOBS, prepare
+
+log = logging.getLogger(__name__)
 
 FILE_NAME = "astria.sqlite3"
 LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
@@ -101,7 +106,7 @@ class Sqlite:
                 # the end of the process, not from a loss of power.
                 for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
                     self._cursor.execute(f"PRAGMA {pragma}")
-                with self.write() as session:
+                with self._writing() as session:
                     prepare(self._connection)
                     # Nobody else can have claimed them: whoever had has been killed.
                     session.run(
@@ -115,19 +120,25 @@ class Sqlite:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._lock:
+        with _answering(sqlite3.OperationalError), self._lock:
             yield self._session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
+        with _answering(sqlite3.OperationalError), self._writing() as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
         with self._lock:
-            self._cursor.execute("BEGIN IMMEDIATE")
             try:
+                self._cursor.execute("BEGIN IMMEDIATE")
                 yield self._session
+                self._cursor.execute("COMMIT")
             except BaseException:
-                self._cursor.execute("ROLLBACK")
+                if self._cursor.connection.in_transaction:  # a full disk may have ended it
+                    self._cursor.execute("ROLLBACK")
                 raise
-            self._cursor.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:
@@ -164,20 +175,23 @@ class Postgres:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._renewing(), self._reader.connect() as connection:
+        with self._answering(), self._reader.connect() as connection:
             yield self._session(connection)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        with self._renewing(), self._writing() as connection:
+        with self._answering(), self._writing() as connection:
             yield self._session(connection)
 
     @contextmanager
-    def _renewing(self) -> Iterator[None]:
+    def _answering(self) -> Iterator[None]:
         """When the server was lost, no other connection of before is tried either."""
+        driver = self._engine.dialect.loaded_dbapi
+        lost = (driver.OperationalError, driver.InterfaceError, DBAPIError, PoolTimeout)
         try:
-            yield
-        except (OperationalError, self._engine.dialect.loaded_dbapi.OperationalError):
+            with _answering(*lost):
+                yield
+        except Unavailable:
             self._engine.dispose()
             raise
 
@@ -193,6 +207,16 @@ class Postgres:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+@contextmanager
+def _answering(*lost: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except lost as error:
+        told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        log.warning("the database does not answer: %s", told)
+        raise Unavailable from error
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """How rows and jobs stand in the tables: data as JSON, times as microseconds since 1970."""
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
@@ -44,11 +43,9 @@ def job_record(job: Job) -> Record:
         "target": job.target,
         "target_uid": job.target_uid,
         "due": micros(job.due),
-        "made": int(time.time() * 1e6),
         "home": job.home,
         "state": job.state,
         "attempt": job.attempt,
-        "lease": micros(job.lease) if job.lease else None,
         "progress": json.dumps(dict(job.progress)),
         "cancel": job.cancel,
     }
@@ -62,11 +59,11 @@ def read_job(
     target: int,
     target_uid: int,
     due: int,
-    made: int,
+    _made: int,
     home: str,
     state: str,
     attempt: int,
-    lease: int | None,
+    _lease: int | None,
     progress: str,
     cancel: bool,
 ) -> Job:
@@ -80,7 +77,6 @@ def read_job(
         moment(due),
         state,
         attempt,
-        lease=None if lease is None else moment(lease),
         progress=json.loads(progress),
         cancel=bool(cancel),
         home=home,

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, null, or_, select, update
 
-from emulator.sql.tables import COUNTERS, JOBS, REFS, ROWS
+from emulator.sql.tables import COUNTERS, JOBS, REFS, ROWS, now
 
 # -- rows ------------------------------------------------------------------------------------------
 LIMIT: Any = bindparam("limit")
@@ -40,18 +40,21 @@ UPDATE_COUNTER = (
     .where(COUNTERS.c.name == bindparam("b_name"))
     .values(value=bindparam("b_value"))
 )
-INSERT_ROW, INSERT_REF, INSERT_JOB, INSERT_COUNTER = map(insert, (ROWS, REFS, JOBS, COUNTERS))
+INSERT_ROW, INSERT_REF, INSERT_COUNTER = map(insert, (ROWS, REFS, COUNTERS))
 COUNTERS_NOW = select(COUNTERS.c.name, COUNTERS.c.value)
 FORGET = (*map(delete, (ROWS, REFS, JOBS)), delete(COUNTERS).where(COUNTERS.c.name != "schema"))
 
 # -- jobs ------------------------------------------------------------------------------------------
+_GIVEN = [column.name for column in JOBS.c if column.name not in ("made", "lease")]
+INSERT_JOB = insert(JOBS).values({name: bindparam(name) for name in _GIVEN} | {"made": now()})
+_FREE = or_(JOBS.c.state == "waiting", JOBS.c.lease < now())  # no claim of it stands
 FIRST_JOBS = (
     select(JOBS)
     .where(
         JOBS.c.lane == bindparam("lane"),
         JOBS.c.due <= bindparam("due"),
-        or_(JOBS.c.state == "waiting", JOBS.c.lease < bindparam("now")),
-        or_(JOBS.c.home == bindparam("home"), JOBS.c.made < bindparam("late")),
+        _FREE,
+        or_(JOBS.c.home == bindparam("home"), JOBS.c.made < now() - bindparam("kept")),
     )
     .order_by(JOBS.c.due, JOBS.c.id)
     .limit(LIMIT)
@@ -64,12 +67,12 @@ _OF_TARGET = (JOBS.c.target_kind == bindparam("of_kind"), JOBS.c.target == bindp
 _WAITING, _RUNNING = JOBS.c.state == "waiting", JOBS.c.state == "running"
 CLAIM = (
     update(JOBS)
-    .where(*_CLAIM, JOBS.c.state == bindparam("seen"))
+    .where(*_CLAIM, _FREE)
     .values(
         state="running",
         attempt=JOBS.c.attempt + 1,
         home=bindparam("new_home"),
-        lease=bindparam("new_lease"),
+        lease=now() + bindparam("term"),
     )
 )
 END = delete(JOBS).where(*_CLAIM)
@@ -80,8 +83,5 @@ REPORT = (
 )
 DROP_WAITING = delete(JOBS).where(*_OF_TARGET, _WAITING)
 ASK_RUNNING = update(JOBS).where(*_OF_TARGET, _RUNNING).values(cancel=True)
-RENEW = (
-    update(JOBS)
-    .where(JOBS.c.home == bindparam("of_home"), _RUNNING)
-    .values(lease=bindparam("new_lease"))
-)
+RENEW = update(JOBS).where(*_CLAIM, _RUNNING).values(lease=now() + bindparam("term"))
+LET_GO = update(JOBS).where(*_CLAIM, _RUNNING).values(state="waiting", lease=null())

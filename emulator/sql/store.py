@@ -2,10 +2,9 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
@@ -13,17 +12,19 @@ from emulator.sql import statements as sql
 from emulator.sql.database import Database, Record, Session
 from emulator.sql.records import micros, owner_number, read_job, read_row, ref_text
 from emulator.sql.work import Work
-from emulator.store import FIRST_ID, Job, Query, Row
+from emulator.store import FIRST_ID, Job, Query, Row, act_on_commit
+
+Claim = tuple[int, int]
 
 LAST = 2**63 - 1
 REMEMBERED = 2048  # rows that are kept as they were read, with their JSON
 BATCH = 200  # rows or jobs that are looked through at a time
 FIRST = 4  # jobs that are looked at first: most often one of them may be taken
 EPOCH_BITS = 40  # ids are below
-LEASE_SECONDS = 10.0
+LEASE_MICROS = 10_000_000
 # The process that made an object runs its jobs: it knows when the request has been answered. Others
 # take what is left after this time, longer than an answer is waited for.
-HOME_SECONDS = 3.0
+HOME_MICROS = 3_000_000
 
 
 class SqlStore:
@@ -33,7 +34,9 @@ class SqlStore:
         self._database = database
         self.is_shared = database.is_shared
         self._local = threading.local()
-        self._running: set[int] = set()  # jobs that are claimed here and have not ended
+        # Claims of this process, by job and attempt: those it works at, and those it has let go.
+        self._running: set[Claim] = set()
+        self._let_go: set[Claim] = set()
         # A row that has not changed is read once, and its JSON written once.
         self._read = lru_cache(REMEMBERED)(read_row)
 
@@ -66,8 +69,7 @@ class SqlStore:
             raise
         finally:
             self._local.work = None
-        for act in work.later:
-            act()
+        act_on_commit(work.later)
 
     def on_rollback(self, act: Callable[[], object]) -> None:
         if self._work:
@@ -184,14 +186,14 @@ class SqlStore:
             work.jobs.append(job)
             return job
 
-    def next_due(self, lanes: Iterable[str], *, skip: Container[int] = ()) -> datetime | None:
+    def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None:
         """When the first waiting job of some lanes is due that is not to be passed over."""
         with self._reading() as session:
             first = self._first(session, lanes, None, skip)
             return first.due if first else None
 
     def claim_job(
-        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[int] = ()
+        self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         while True:
@@ -199,38 +201,32 @@ class SqlStore:
                 job = self._first(session, lanes, now, skip)
             if job is None:
                 return None
-            lease = _lease() if self.is_shared else None
-            mine = {"new_home": self._database.home, "new_lease": micros(lease) if lease else None}
+            mine = {"new_home": self._database.home, "term": self._term}
             with self._transaction() as work:
                 # Another may have been as quick.
-                if work.session.run(sql.CLAIM, {**_claim(job), "seen": job.state, **mine}):
-                    self._running.add(job.id)
-                    self.on_rollback(partial(self._running.discard, job.id))
-                    return job.claimed(lease)
+                if work.session.run(sql.CLAIM, _claim(job) | mine):
+                    job = job.claimed()
+                    self._running.add((job.id, job.attempt))
+                    self.on_rollback(partial(self._running.discard, (job.id, job.attempt)))
+                    return job
 
     def _first(
-        self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[int]
+        self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[Job]
     ) -> Job | None:
         found = [job for lane in lanes if (job := self._first_of(session, lane, now, skip))]
         return min(found, key=lambda job: (job.due, job.id), default=None)
 
     def _first_of(
-        self, session: Session, lane: str, now: datetime | None, skip: Container[int]
+        self, session: Session, lane: str, now: datetime | None, skip: Container[Job]
     ) -> Job | None:
-        clock = time.time()
-        given = {
-            "lane": lane,
-            "due": LAST if now is None else micros(now),
-            "now": int(clock * 1e6),
-            "home": self._database.home,
-            "late": int((clock - HOME_SECONDS) * 1e6),
-        }
+        given = {"lane": lane, "due": LAST if now is None else micros(now)}
+        given |= {"home": self._database.home, "kept": HOME_MICROS}
         offset, limit = 0, FIRST
         while True:
             found = session.rows(sql.FIRST_JOBS, {**given, "offset": offset, "limit": limit})
             for record in found:
                 job = read_job(*record)
-                if job.id not in skip:
+                if job not in skip:
                     return job
             if len(found) < limit:
                 return None
@@ -238,12 +234,23 @@ class SqlStore:
 
     def end_job(self, job: Job) -> bool:
         """End a job, unless another claim of it stands; tells whether that was done."""
-        if job.state == "running" and job.id not in self._running:
+        claim = (job.id, job.attempt)
+        if job.state == "running" and claim not in self._running:
             return False  # it has ended
         with self._transaction() as work:
             work.flush()
-            self.on_commit(partial(self._running.discard, job.id))
+            self.on_commit(partial(self._running.discard, claim))
             return work.session.run(sql.END, _claim(job)) > 0
+
+    def let_go(self, job: Job) -> None:
+        """Work at a job no longer: one that has not ended waits again after `renew_claims`.
+
+        Nothing is written now: most often a database that does not answer is why.
+        """
+        claim = (job.id, job.attempt)
+        if claim in self._running:
+            self._running.discard(claim)
+            self._let_go.add(claim)
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
@@ -268,12 +275,23 @@ class SqlStore:
         with self._reading() as session:
             return [read_job(*record) for record in session.rows(sql.ALL_JOBS)]
 
-    def renew_leases(self) -> None:
+    def renew_claims(self) -> None:
         """To be called more often than leases run out: the jobs that run here go on."""
-        if self.is_shared and self._running:
-            mine = {"of_home": self._database.home, "new_lease": micros(_lease())}
+        let_go = tuple(self._let_go)
+        running = tuple(self._running) if self.is_shared else ()
+        if let_go or running:
             with self._transaction() as work:
-                work.session.run(sql.RENEW, mine)
+                for id, attempt in let_go:
+                    work.session.run(sql.LET_GO, {"of_job": id, "of_attempt": attempt})
+                for id, attempt in running:
+                    of = {"of_job": id, "of_attempt": attempt}
+                    work.session.run(sql.RENEW, of | {"term": self._term})
+        self._let_go.difference_update(let_go)
+
+    @property
+    def _term(self) -> int | None:
+        """How long a claim stands that is not renewed, in microseconds; None is for ever."""
+        return LEASE_MICROS if self.is_shared else None
 
     def close(self) -> None:
         self._database.close()
@@ -281,7 +299,3 @@ class SqlStore:
 
 def _claim(job: Job) -> Record:
     return {"of_job": job.id, "of_attempt": job.attempt}
-
-
-def _lease() -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS)

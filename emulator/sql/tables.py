@@ -1,5 +1,7 @@
 """The tables, and the version of their form."""
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,6 +16,8 @@ from sqlalchemy import (
     insert,
     select,
 )
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from emulator.errors import SetupError
 
@@ -68,6 +72,23 @@ JOBS = Table(
     Index("astria_jobs_by_due", "lane", "due", "id"),
     Index("astria_jobs_of_target", "target_kind", "target"),
 )
+
+
+class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
+    """The database's time: the clocks of those who share it may differ."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(now, "sqlite")
+def _now_of_sqlite(*_: Any, **__: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
+@compiles(now, "postgresql")
+def _now_of_postgresql(*_: Any, **__: Any) -> str:
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
 
 
 def prepare(connection: Connection) -> None:
