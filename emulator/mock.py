@@ -6,6 +6,7 @@ It hands out recipes; `render` makes the bytes when a file is fetched, the same 
 import json
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from hashlib import blake2b
 from random import Random
 from typing import Any
@@ -89,7 +90,6 @@ class MockBackend:
             "seed": job.seed,
             "subject": job.subject,
             "tune": f"tune {job.tune_id} {job.tune_title}",
-            "prompt": f"prompt {job.prompt_id}",
         }
         return [
             Artefact(JPEG, {"picture": {**common, "index": index}})
@@ -124,7 +124,9 @@ def render(recipe: Recipe) -> bytes:
     from emulator import drawing
 
     if "picture" in recipe:
-        return drawing.draw_jpeg(drawing.Picture(**recipe["picture"]))
+        known = {field.name for field in fields(drawing.Picture)}  # earlier versions kept more
+        kept = {name: value for name, value in recipe["picture"].items() if name in known}
+        return drawing.draw_jpeg(drawing.Picture(**kept))
     if "address" in recipe:
         return drawing.draw_reference(CARD_SIDE, CARD_SIDE, recipe["address"])
     if "clip" in recipe:

@@ -112,7 +112,6 @@ class Catalogue:
                 "seed": template["id"],
                 "subject": template["class_name"],
                 "tune": f"pack {pack['id']} {pack['title']}",
-                "prompt": f"template {template['id']}",
                 "index": 0,
             }
             key = files.put(f"template/{template['id']}", "image/jpeg", {"picture": recipe})

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from emulator.drawing import CLIP_ASPECTS, Picture, clip, draw_jpeg, draw_reference
 from emulator.drawing.scene import kind_of
+from emulator.mock import render
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN = Picture(
@@ -27,7 +28,6 @@ PLAIN = Picture(
     index=0,
     subject="woman",
     tune="tune 5000001 Jane Doe",
-    prompt="prompt 45000003",
 )
 SUBJECTS = (
     "man", "woman", "boy", "girl", "person", "cat", "dog", "dress", "shirt", "shoes", "style", "",
@@ -103,15 +103,12 @@ def test_pictures_of_different_seeds_look_different() -> None:
         assert all(difference(one, other) > 3 for other in drawn[:number])
 
 
-@pytest.mark.parametrize(
-    "change", [{"text": "other"}, {"tune": "tune 1"}, {"prompt": "prompt 1"}, {"subject": "man"}]
-)
+@pytest.mark.parametrize("change", [{"text": "other"}, {"tune": "tune 1"}, {"subject": "man"}])
 def test_every_field_of_a_picture_shows(change: dict[str, str]) -> None:
     changed = replace(
         PLAIN,
         text=change.get("text", PLAIN.text),
         tune=change.get("tune", PLAIN.tune),
-        prompt=change.get("prompt", PLAIN.prompt),
         subject=change.get("subject", PLAIN.subject),
     )
     assert draw_jpeg(changed) != draw_jpeg(PLAIN)
@@ -122,16 +119,15 @@ def test_every_field_of_a_picture_shows(change: dict[str, str]) -> None:
     text=ANY_TEXT,
     subject=ANY_TEXT,
     tune=ANY_TEXT,
-    prompt=ANY_TEXT,
     seed=st.integers(0, 2**32),
     index=st.integers(0, 7),
     width=st.integers(64, 400),
     height=st.integers(64, 400),
 )
 def test_a_picture_is_drawn_for_any_text(
-    text: str, subject: str, tune: str, prompt: str, seed: int, index: int, width: int, height: int
+    text: str, subject: str, tune: str, seed: int, index: int, width: int, height: int
 ) -> None:
-    picture = Picture(width, height, text, seed, index, subject, tune, prompt)
+    picture = Picture(width, height, text, seed, index, subject, tune)
     assert opened(draw_jpeg(picture)).size == (width, height)
 
 
@@ -141,7 +137,7 @@ def test_a_picture_is_drawn_for_any_text(
      "\U0001f600" * 20, "x" * 10_000, "word " * 2_000, "a\nb\tc\x7f"],
 )  # fmt: skip
 def test_a_picture_is_drawn_when_its_text_is_unusual(text: str) -> None:
-    picture = replace(PLAIN, text=text, subject=text, tune=text, prompt=text)
+    picture = replace(PLAIN, text=text, subject=text, tune=text)
     assert opened(draw_jpeg(picture)).size == (256, 256)
 
 
@@ -186,3 +182,8 @@ def test_a_clip_is_the_nearest_by_ratio(asked: str, given_out: str) -> None:
 
 def test_the_module_does_not_import_pillow_before_it_draws() -> None:
     assert fresh("import sys, emulator.drawing; print('PIL' in sys.modules)") == "False"
+
+
+def test_recipe_that_an_earlier_version_has_kept_is_drawn() -> None:
+    recipe = {"picture": {**asdict(PLAIN), "prompt": "prompt 45000003"}}
+    assert render(recipe) == draw_jpeg(PLAIN)

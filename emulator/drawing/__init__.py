@@ -32,7 +32,6 @@ class Picture:
     index: int  # which of the prompt's images, from 0
     subject: str  # the class name: man, woman, cat, dog, style, dress, ...; may be empty
     tune: str  # e.g. "tune 5000001 Jane Doe"
-    prompt: str  # e.g. "prompt 45000003"
 
 
 def draw_jpeg(picture: Picture) -> bytes:
@@ -43,7 +42,7 @@ def draw_jpeg(picture: Picture) -> bytes:
         size,
         panel.top / picture.height,
         picture.subject,
-        (picture.tune, f"{picture.seed}\x1e{picture.prompt}\x1e{picture.text}"),
+        (picture.tune, f"{picture.seed}\x1e{picture.text}"),
         picture.index,
     )
     draw_panel(image, panel, colours.deep)

@@ -74,18 +74,10 @@ def caption(picture: Picture) -> Panel:
 
 
 def _details(picture: Picture, seed: str, font: Type, room: float) -> list[_Row]:
-    tune, prompt = printable(picture.tune), printable(picture.prompt)
-    grey = (*_WHITE, 205)
-    gap = font.width("    ")
-    joined = f"{tune} \u00b7 {prompt}" if tune and prompt else tune or prompt
-    if font.width(joined) + gap + font.width(seed) <= room:
-        return [_Row(font, grey, seed, joined)]
-    if font.width(prompt) > room * 0.6:
-        parts = [font.fitted(part, room) for part in (prompt, tune) if part]
-        return [_Row(font, grey, seed), *(_Row(font, grey, part) for part in parts)]
-    # The number of the prompt is kept whole; a long name of the tune gives way.
-    tune = font.fitted(tune, room - gap - font.width(prompt))
-    return [_Row(font, grey, seed), _Row(font, grey, tune, prompt)]
+    tune, grey = printable(picture.tune), (*_WHITE, 205)
+    if font.width(tune) + font.width("    ") + font.width(seed) <= room:
+        return [_Row(font, grey, seed, tune)]
+    return [_Row(font, grey, seed), _Row(font, grey, font.fitted(tune, room))]
 
 
 def _small_caption(width: int, height: int, seed: str) -> Panel:

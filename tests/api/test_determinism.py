@@ -101,6 +101,12 @@ def test_prompts_own_seed_decides_its_pictures_whatever_the_servers(make_api):
     assert data == other_data
 
 
+def test_equal_prompts_of_one_seed_have_equal_pictures(api):
+    (url, data), (other_url, other_data) = (picture(api, seed=42) for _ in range(2))
+    assert url != other_url
+    assert data == other_data
+
+
 @pytest.mark.parametrize("change", [{"seed": 43}, {"text": "another text"}])
 def test_another_prompt_gives_other_pictures(make_api, change):
     given = {"seed": 42, "text": "a text"}
