@@ -35,7 +35,7 @@ ASSUMPTIONS = (
     Assumption("limit", ("clamp",), "A limit above 120 counts as 120; an offset that is too deep is refused with 400."),
     Assumption("base", ("by branch",), "Without base_tune_id the base is 690204 (sd15), 666678 (sdxl1) or 1504944 (flux1); the answer shows null."),
     Assumption("model-type", ("by branch",), "sdxl1 makes pti and flux1 makes lora, whatever is asked for besides faceid; fast without a model_type is a checkpoint."),
-    Assumption("faceid", ("ready",), "A FaceID tune is trained as it is made, has no token and no weights, and sends no callback."),
+    Assumption("faceid", ("ready",), "A FaceID tune is trained as it is made, has no token but the one it was given, no weights, and sends no callback."),
     Assumption("failed-tune", ("untrained",), "A tune that failed shows trained_at null; its waiting prompts end with a user_error."),
     Assumption("unknown-base", ("422",), "An unknown base_tune_id is refused: {\"base_tune_id\": [\"must exist\"]}."),
     Assumption("gallery", ("read only",), "Gallery tunes are readable by every key; PATCH and DELETE on them are 404; their lists show the caller's own prompts."),

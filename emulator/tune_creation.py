@@ -105,9 +105,8 @@ def _model_type(branch: str, attributes: Attributes) -> str | None:
 
 
 def _token(branch: str, model_type: str | None, attributes: Attributes) -> str | None:
-    if model_type == "faceid":
-        return None
-    return attributes.get("token") or ("sks" if branch == "sd15" else "ohwx")
+    usual = None if model_type == "faceid" else "sks" if branch == "sd15" else "ohwx"
+    return attributes.get("token") or usual
 
 
 def _messages(

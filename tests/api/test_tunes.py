@@ -197,12 +197,16 @@ def test_base_of_another_account_is_refused_like_an_unknown_one(api, other):
 
 @pytest.mark.parametrize("branch", ["sd15", "flux1", "sdxl1"])
 def test_faceid_tune_is_trained_as_it_is_made(slow, branch):
-    tune = slow.tune(branch=branch, model_type="faceid", token="ohwx")
+    tune = slow.tune(branch=branch, model_type="faceid")
     now = tune["created_at"]
     assert [tune[name] for name in ("trained_at", "started_training_at", "eta")] == [now] * 3
     assert moment(tune["expires_at"]) - moment(now) == timedelta(days=30)
     assert tune["token"] is None
     assert (tune["ckpt_url"], tune["ckpt_urls"]) == (None, [])
+
+
+def test_faceid_tune_shows_the_token_that_it_was_given(api):
+    assert api.tune(branch="sd15", model_type="faceid", token="ohwx")["token"] == "ohwx"
 
 
 @pytest.mark.parametrize(
