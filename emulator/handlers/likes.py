@@ -20,16 +20,18 @@ def _set(services: Services, caller: Caller, id: int, *, liked: bool) -> Empty:
     with services.store.transaction():
         row = own(services, caller, "prompt", id)
         if row["liked"] is not liked:
-            for counted in (row, _original(services, caller, row)):
+            # A like is taken back where it was counted, whatever the original is by now.
+            original = row["orig_prompt_id"] if liked else row.get("like_counted_for")
+            for counted in (row, _visible(services, caller, original)):
                 if counted is not None:
                     count = counted.get("prompt_likes_count", 0) + (1 if liked else -1)
                     services.store.update(counted, {"prompt_likes_count": max(0, count)})
-            services.store.update(row, {"liked": liked})
+            services.store.update(row, {"liked": liked, "like_counted_for": original})
     return Empty()
 
 
-def _original(services: Services, caller: Caller, row: Row) -> Row | None:
+def _visible(services: Services, caller: Caller, prompt_id: int | None) -> Row | None:
     try:
-        return visible(services, caller, "prompt", row["orig_prompt_id"] or 0)
+        return visible(services, caller, "prompt", prompt_id or 0)
     except NotFound:
         return None

@@ -89,3 +89,15 @@ def test_like_accepts_a_form_with_nothing_in_it(api):
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 def test_like_of_an_unknown_prompt_is_not_found(api, method):
     assert api.call(method, "/prompts/99/likes").status_code == 404
+
+
+def test_like_is_taken_back_from_the_original_that_it_was_counted_for(api):
+    first, other = api.prompt(690204), api.prompt(690204)
+    copy = api.post(f"/prompts/{first['id']}/duplicate")
+    for liked in (copy, other):
+        api.call("POST", f"/prompts/{liked['id']}/likes")
+    body = {"prompt": {"orig_prompt_id": other["id"]}}
+    api.call("PATCH", f"/prompts/{copy['id']}", json=body)
+    api.call("DELETE", f"/prompts/{copy['id']}/likes")
+    shown = [api.get(f"/prompts/{prompt['id']}") for prompt in (first, other)]
+    assert [(p["liked"], p["prompt_likes_count"]) for p in shown] == [(False, 0), (True, 1)]
