@@ -5,17 +5,27 @@ BIN := $(VENV)/bin
 SERVE ?=
 FUZZ_SECONDS ?= 300
 
-.PHONY: serve test test-stores crash fuzz lint format bench clean
+.PHONY: serve test test-stores contracts false-alarms holdout crash fuzz lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
 
-test: $(VENV)/tested  ## Run all tests
+test: $(VENV)/tested  ## Run all tests, and the contract suite against the emulator
 	$(BIN)/pytest
+	$(BIN)/astria-contracts
+
+contracts: $(VENV)/tested  ## Test a server against the contract; CONTRACTS="--target URL --budget full"
+	$(BIN)/astria-contracts $(CONTRACTS)
+
+false-alarms: $(VENV)/tested  ## Run the contract suite with 20 seeds, and with late answers
+	$(BIN)/python -m tools.false_alarms --seeds 20 --delay 0.2
 
 test-stores: $(VENV)/tested  ## Run the tests of the API on SQLite, and on PostgreSQL where one answers
 	$(BIN)/pytest tests/api --store sqlite -q -W ignore::pytest.PytestUnraisableExceptionWarning
 	$(BIN)/pytest tests/api --store postgres -q -W ignore::pytest.PytestUnraisableExceptionWarning
+
+holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read it, the contract suite finds
+	$(BIN)/python -m tools.holdout $(HOLDOUT)
 
 crash: $(VENV)/tested  ## Kill a server 100 times under load, and look for what is lost or done twice
 	$(BIN)/python -m tools.crash $(CRASH)

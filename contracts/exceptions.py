@@ -1,4 +1,4 @@
-"""Schemathesis hooks: alarms that are none, each with its reason. `schemathesis.toml` loads them.
+"""Schemathesis hooks: alarms that are none, each with its reason.
 
 A failure is dropped only for what a schema cannot say about this API. Server errors, status,
 schema, content type and authentication have no exception.
@@ -6,7 +6,6 @@ schema, content type and authentication have no exception.
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +14,7 @@ import schemathesis
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import RejectedPositiveData
 
+from contracts.encoding import bracketed
 from contracts.reading import Reader
 
 
@@ -50,7 +50,6 @@ RULES = (
 )
 # A generated form whose *additional* fields break Rack's bracket rules, which refuse the request.
 FORM_RULES = ("is sent as two kinds of thing", "has no name", "levels", "cannot be parsed")
-NAME = re.compile(r"[^\[\]]+(\[[^\[\]]+\])*")
 document: dict[str, Any] = {}
 
 
@@ -76,7 +75,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> bool:
     """Tell whether a failure counts."""
     if isinstance(failure, RejectedPositiveData):
-        return not (_breaks_a_rule(case, response) or _breaks_a_form(case, response))
+        return not (is_ruled_out(case.operation.path, response) or _breaks_a_form(case, response))
     if isinstance(failure, AcceptedNegativeData):
         # In a form wrong types turn into text or vanish: the server does not see what was wrong.
         return not (_is_form(case) or _is_valid_as_read(case))
@@ -85,33 +84,20 @@ def filter_failure(context: Any, failure: Failure, case: Any, response: Any) -> 
 
 @schemathesis.serializer("application/x-www-form-urlencoded")
 def rack_form(context: Any, value: Any) -> bytes:
-    """Nested data as Rack reads it; OpenAPI's `deepObject` leaves lists undefined."""
-    return urlencode(list(_fields("", value))).encode()
+    """Nested data as Rack reads it; OpenAPI's `deepObject` leaves lists undefined.
+
+    It has already joined two levels of names.
+    """
+    return urlencode(list(bracketed("", value))).encode()
 
 
-def _fields(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            path = f"{name}[{key}]" if name else key  # `deepObject` has already joined two levels
-            if NAME.fullmatch(path):  # a form has no way to say others
-                yield from _fields(path, item)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            nested = isinstance(item, dict | list)
-            yield from _fields(f"{name}[{index}]" if nested else f"{name}[]", item)
-    elif value is not None:
-        yield name, str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _breaks_a_rule(case: Any, response: Any) -> bool:
-    """422, and every message is one of a rule."""
-    if response.status_code != 422:
-        return False
-    return all(
+def is_ruled_out(path: str, response: Any) -> bool:
+    """Whether an operation answered 422, and every message is one of a rule."""
+    return response.status_code == 422 and all(
         any(
             text.endswith(rule.message)
             and re.fullmatch(rule.fields, field.rpartition(".")[2])
-            and re.fullmatch(rule.paths, case.operation.path)
+            and re.fullmatch(rule.paths, path)
             for rule in RULES
         )
         for field, texts in response.json().items()
@@ -137,8 +123,11 @@ def _is_valid_as_read(case: Any) -> bool:
     parameters = [reader.parts(parameter)[0] for parameter in listed]
     for place, sent in (("query", case.query), ("header", case.headers)):
         schemas = {p["name"]: p["schema"] for p in parameters if p["in"] == place}
-        given = {name: _as_sent(value) for name, value in dict(sent or {}).items()}
-        known = {name: value for name, value in given.items() if name in schemas}
+        known = {
+            name: _as_sent(value, schemas[name])
+            for name, value in dict(sent or {}).items()
+            if name in schemas
+        }
         if not reader.is_valid({"type": "object", "properties": schemas}, known):
             return False
     content = operation.get("requestBody", {}).get("content", {})
@@ -146,6 +135,8 @@ def _is_valid_as_read(case: Any) -> bool:
     return schema is None or reader.is_valid(schema, case.body)
 
 
-def _as_sent(value: Any) -> Any:
-    """A query string and headers have no objects: they are absent there."""
+def _as_sent(value: Any, schema: Any) -> Any:
+    """A query string and headers have no objects, and of several values the last counts."""
+    if isinstance(value, list) and schema.get("type") != "array":
+        return _as_sent(value[-1] if value else "", schema)
     return "" if isinstance(value, dict) else value

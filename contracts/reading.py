@@ -12,6 +12,7 @@ import jsonschema_rs
 
 Schema = Mapping[str, Any]
 WHOLE = re.compile(r"[+-]?\d{1,300}(\.0+)?")
+DECIMAL = re.compile(r"[+-]?\d{1,300}\.\d{1,300}")
 WORDS = {**dict.fromkeys(("true", "t", "1", "on", "yes"), True)}
 WORDS |= dict.fromkeys(("false", "f", "0", "off", "no"), False)
 
@@ -56,13 +57,17 @@ class Reader:
                     if key not in known or not (is_blank(item) or item is None)
                 }
             case "array" if isinstance(value, list):
-                return [self.read(schema["items"], item) for item in value if not is_blank(item)]
+                return [
+                    self.read(schema.get("items", {}), item) for item in value if not is_blank(item)
+                ]
             case "string" if is_number:
                 return str(value)
             case "boolean" if is_number or isinstance(value, str):
                 return WORDS.get(str(value).strip().lower(), value)
             case "integer" | "number" if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
                 return int(value.strip().partition(".")[0])
+            case "number" if isinstance(value, str) and DECIMAL.fullmatch(value.strip()):
+                return float(value)
         return value
 
 

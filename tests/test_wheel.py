@@ -18,6 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 KEY = {"Authorization": "Bearer sd_test"}
 DEADLINE_SECONDS = 120
+PACKAGES = ("contracts", "emulator")
 # What pip says when it cannot get the build backend.
 OUT_OF_REACH = ("No matching distribution found for hatchling", "Could not find a version")
 
@@ -84,24 +85,25 @@ def server(target: Path, tmp_path: Path) -> Iterator[str]:
         process.stdout.close()
 
 
-def test_wheel_holds_the_package_and_all_its_data(wheel):
+def test_wheel_holds_the_packages_and_all_their_data(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    package = {
+    packages = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "emulator").rglob("*")
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    data = {name for name in package if not name.endswith(".py")}
-    assert {Path(name).suffix for name in data} >= {".yaml", ".otf", ".mp4", ".html", ".js", ".css"}
-    assert {name for name in names if name.startswith("emulator/")} == package | {
+    kinds = {Path(name).suffix for name in packages}
+    assert kinds >= {".yaml", ".otf", ".mp4", ".html", ".js", ".css", ".json", ".jinja", ".ini"}
+    assert {name for name in names if name.startswith(PACKAGES)} == packages | {
         "emulator/openapi.yaml"
     }
 
 
-def test_wheel_holds_the_licences_and_nothing_else_beside_the_package(wheel):
+def test_wheel_holds_the_licences_and_nothing_else_beside_the_packages(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        beside = [name for name in archive.namelist() if not name.startswith("emulator/")]
+        beside = [name for name in archive.namelist() if not name.startswith(PACKAGES)]
         contract = archive.read("emulator/openapi.yaml")
     assert all(name.partition("/")[0].endswith(".dist-info") for name in beside)
     assert {name.partition("/")[2] for name in beside} == {
@@ -142,6 +144,21 @@ def test_installed_wheel_serves_its_contract_and_its_documentation(server):
     contract = requests.get(f"{server}/_emulator/openapi.yaml", timeout=10)
     assert contract.content == (ROOT / "openapi.yaml").read_bytes()
     assert "swagger" in requests.get(f"{server}/_emulator/", timeout=10).text.lower()
+
+
+def test_installed_suite_tests_the_installed_emulator(target, tmp_path):
+    kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
+    command = [sys.executable, "-m", "contracts", "-k", "accounts", "--report", tmp_path / "report"]
+    ended = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**kept, "PYTHONPATH": str(target)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert (tmp_path / "report" / "report.html").exists()
 
 
 def test_installed_wheel_runs_its_own_modules(target, tmp_path):

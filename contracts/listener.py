@@ -1,0 +1,102 @@
+"""A server on this machine that callbacks are sent to."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True)
+class Received:
+    """One call: its method, its path with the query string, its headers, and its body."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+    at: float
+
+
+@dataclass
+class Listener:
+    """Notes what it is sent.
+
+    `statuses` gives what to answer to a path that begins so, `redirect` where a 3xx leads,
+    `patience` how many seconds a call may take to come.
+    """
+
+    base: str = ""
+    patience: float = 10.0
+    redirect: str = ""
+    statuses: dict[str, int] = field(default_factory=dict)
+    _received: list[Received] = field(default_factory=list)
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def url(self, place: str) -> str:
+        """An address; `place` is unique to one object, and may end in a query string."""
+        return f"{self.base}/{place}"
+
+    def got(self, place: str) -> list[Received]:
+        """What has been sent to a place, whatever its query string."""
+        with self._changed:
+            wanted = f"/{place}".partition("?")[0]
+            return [one for one in self._received if one.path.partition("?")[0] == wanted]
+
+    def all(self) -> list[Received]:
+        """All that has been sent so far."""
+        with self._changed:
+            return list(self._received)
+
+    def wait(self, place: str, *, count: int = 1) -> list[Received]:
+        """What has been sent to a place, once it is so many calls, or time is up."""
+        with self._changed:
+            self._changed.wait_for(lambda: len(self.got(place)) >= count, self.patience)
+            return self.got(place)
+
+    def note(self, received: Received) -> int:
+        with self._changed:
+            self._received.append(received)
+            self._changed.notify_all()
+        known = [place for place in self.statuses if received.path.startswith(f"/{place}")]
+        return self.statuses[known[0]] if known else 200
+
+
+@contextmanager
+def listening(url: str = "", *, patience: float = 10.0) -> Iterator[Listener]:
+    """A listener on a free port of loopback, or behind an address that leads here."""
+    listener = Listener(patience=patience)
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            try:
+                body = json.loads(raw)
+            except ValueError:
+                body = raw
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            got = Received(self.command, self.path, headers, body, time.monotonic())
+            self.send_response(listener.note(got))
+            self.send_header("Location", listener.redirect)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer  # noqa: N815
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    address = ("0.0.0.0", urlsplit(url).port or 80) if url else ("127.0.0.1", 0)  # noqa: S104
+    server = ThreadingHTTPServer(address, Handler)
+    listener.base = url.rstrip("/") or f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, args=[0.01], daemon=True)
+    thread.start()
+    try:
+        yield listener
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,59 @@
+"""What a run is asked for, before anything is sent."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import hypothesis
+from hypothesis import HealthCheck, Phase
+
+Budget = Literal["quick", "full"]
+KEY, SECOND_KEY = "sd_contracts", "sd_contracts_second"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of one run.
+
+    Without a target the emulator is started. `rate` is requests a second to a public server.
+    `listener_url` is where the target reaches this machine, `control_token` opens its /_emulator/,
+    `has` and `lacks` name capabilities, whatever it says of itself. `seed` None makes each test
+    choose its own cases, always the same; with `no_shrink` the first that fails is shown, and no
+    smaller one is looked for.
+    """
+
+    target: str = ""
+    key: str = KEY
+    second_key: str = ""
+    branch: str = "fast"
+    budget: Budget = "quick"
+    seed: int | None = None
+    allow_paid: bool = False
+    listener_url: str = ""
+    control_token: str = ""
+    has: tuple[str, ...] = ()
+    lacks: tuple[str, ...] = ()
+    no_shrink: bool = False
+    patience: float = 60.0
+    rate: float = 2.0
+
+    @property
+    def _without(self) -> set[Phase]:
+        return {Phase.shrink, Phase.explain} if self.no_shrink else {Phase.explain}
+
+    def settings(self, quick: int, full: int, **more: Any) -> hypothesis.settings:
+        """How many cases hypothesis tries."""
+        return hypothesis.settings(
+            max_examples=quick if self.budget == "quick" else full,
+            derandomize=self.seed is None,
+            database=None,
+            deadline=None,
+            print_blob=False,
+            suppress_health_check=list(HealthCheck),
+            phases=[one for one in Phase if one not in self._without],
+            **more,
+        )
+
+
+# Test modules are imported before there are fixtures, and their settings depend on it.
+CURRENT: ContextVar[Options] = ContextVar("astria_contracts_options", default=Options())  # noqa: B039

@@ -1,0 +1,48 @@
+"""Runs properties of the contract suite against a server, in this process."""
+
+from pathlib import Path
+
+import pytest
+
+import contracts
+
+FOLDER = Path(contracts.__file__).parent
+PLUGINS = ("hypothesispytest", "schemathesis", "contracts.plugin")
+# A callback that is missing, and an object that never ends, are not waited for longer than this.
+PATIENCE_SECONDS = 1
+
+
+class Outcomes:
+    """Notes the names of properties that fail, whatever their parameters, as file::function."""
+
+    def __init__(self) -> None:
+        self.ran: set[str] = set()
+        self.red: set[str] = set()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        name = report.nodeid.partition("[")[0].rpartition("/")[2]
+        self.ran.add(name)
+        if report.failed:
+            self.red.add(name)
+
+
+def run_properties(url: str, *names: str, only: str = "", first: bool = False) -> Outcomes:
+    """Run properties, named as file::function or file; `only` is pytest's -k, and with `first`
+    the first failure is the last.
+
+    Without an address they start the emulator.
+    """
+    outcomes = Outcomes()
+    flags = ["-c", str(FOLDER / "pytest.ini"), "--rootdir", str(FOLDER), "-q", "--tb=no", "-rN"]
+    flags += ["--disable-plugin-autoload", *(f"-p{name}" for name in PLUGINS)]
+    flags += ["--astria-target", url] if url else []
+    flags += ["--astria-second-key", "sd_contracts_second"]
+    flags += [f"--astria-patience={PATIENCE_SECONDS}", "--astria-no-shrink"]
+    flags += ["-k", only] if only else []
+    flags += ["-x"] if first else []
+    nodes = [str(FOLDER / name) for name in names] or [str(FOLDER)]
+    code = pytest.main([*flags, *nodes], plugins=[outcomes])
+    assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), (
+        f"the suite ended with {code}"
+    )
+    return outcomes
