@@ -1,0 +1,280 @@
+"""Bugs in how requests are read and answers written: forms, pages, refusals, answers."""
+
+import itertools
+import re
+from dataclasses import replace
+
+from emulator import app as front
+from emulator import forms, operations, web
+from emulator.errors import ApiError, BadRequest, NotFound, TooLarge
+from emulator.removal import remove_prompt
+from emulator.store import FIRST_ID
+from emulator.tune_creation import make_tune
+from emulator.values import Upload
+from tools.holdout.ways import (
+    answered,
+    around,
+    asked,
+    contract,
+    each,
+    given,
+    ignored,
+    leaving,
+    own,
+    put,
+    refusing,
+    rows,
+    sent,
+    shown,
+    swap,
+    told,
+    without,
+    written,
+)
+
+
+# -- forms -----------------------------------------------------------------------------------------
+def last_files(read):
+    def pairs(*of):
+        found = read(*of)
+        last = {name: value for name, value in found if isinstance(value, Upload)}
+        return [pair for pair in found if last.get(pair[0], pair[1]) is pair[1]]
+
+    return pairs
+
+
+def outer_keys_too(wrapped):
+    def read(bound, value):
+        found, wrapper = wrapped(bound, value), bound.operation.wrapper
+        inner = found.get(wrapper)
+        outer = {key: item for key, item in value.items() if key != wrapper}
+        return {wrapper: {**outer, **inner}} if isinstance(inner, dict) else found
+
+    return read
+
+
+def as_latin_1(read):
+    return lambda *of: [
+        (name, value.encode().decode("latin-1") if isinstance(value, str) else value)
+        for name, value in read(*of)
+    ]
+
+
+def is_post_to_json(environ):
+    return environ["REQUEST_METHOD"] == "POST" and environ["PATH_INFO"].endswith(".json")
+
+
+FORMS = rows(
+    "forms",
+    {
+        "only-the-last-file-is-kept": swap(web, "read_multipart", last_files),
+        "numbered-keys-make-no-list": put(forms, "INDEX", re.compile("(?!)")),
+        "no-repeated-key-begins-a-new-element": put(forms, "_has", lambda element, steps: False),
+        "text-of-any-boolean-is-true": swap(
+            forms, "_boolean", lambda read: lambda v: v != "" if isinstance(v, str) else read(v)
+        ),
+        "json-text-in-a-field-is-not-read": put(forms, "read_json_text", lambda value, kind: value),
+        "blank-text-counts": put(forms, "is_blank", lambda value: False),
+        "plus-sign-is-no-space": swap(
+            web, "read_urlencoded", lambda read: lambda body: read(body.replace(b"+", b"%2B"))
+        ),
+        "text-of-a-multipart-form-is-latin-1": swap(web, "read_multipart", as_latin_1),
+        "addresses-beside-files-are-lost": given(
+            "create_tune", lambda tune: tune.get("images") and tune.pop("image_urls", None)
+        ),
+        "attributes-without-a-wrapper-are-lost": put(
+            operations.BoundOperation, "_wrapped", lambda bound, value: value
+        ),
+        "keys-beside-the-wrapper-count": swap(
+            operations.BoundOperation, "_wrapped", outer_keys_too
+        ),
+        "post-to-a-json-path-is-not-found": refusing(is_post_to_json, NotFound()),
+    },
+)
+
+
+# -- pages -----------------------------------------------------------------------------------------
+def number(query, name):
+    text = query.get(name, "")
+    return int(text) if isinstance(text, str) and text.isdecimal() else -1
+
+
+def refuse_large_limit(query):
+    if number(query, "limit") > 120:
+        raise BadRequest("limit must be less than or equal to 120")
+
+
+def by_any_filter(handler, services, caller, arguments):
+    query = arguments["query"]
+    plain = {key: query[key] for key in ("limit", "offset", "before_id") if key in query}
+    wanted = [{**plain, key: query[key]} for key in query.keys() - plain.keys()] or [plain]
+    pages = [handler(services, caller, **{**arguments, "query": one}) for one in wanted]
+    found = {row.id: row for page in pages for row in page}
+    return [found[id] for id in sorted(found, reverse=True)][: query["limit"]]
+
+
+PAGING = rows(
+    "paging",
+    {
+        "tunes-are-listed-oldest-first": told("list_tunes", lambda found: found[::-1]),
+        "before-id-takes-that-object-in": asked(
+            "list_prompts", lambda q: "before_id" in q and q.update(before_id=q["before_id"] + 1)
+        ),
+        "page-of-a-tunes-prompts-has-one-too-many": asked(
+            "list_tune_prompts", lambda q: q.update(limit=q["limit"] + 1)
+        ),
+        "limit-above-120-is-refused": sent("list_tunes list_prompts", refuse_large_limit),
+        "offset-of-200-is-too-deep": sent(
+            "list_tunes", lambda q: number(q, "offset") == 200 and q.update(offset="201")
+        ),
+        "offset-is-never-too-deep-for-tunes": sent(
+            "list_tunes", lambda q: number(q, "offset") > 200 and q.update(offset="200")
+        ),
+        "prompt-is-lost-between-pages-by-offset": asked(
+            "list_prompts", lambda q: q["offset"] and q.update(offset=q["offset"] + 1)
+        ),
+        "filters-are-joined-by-or": around("list_prompts", by_any_filter),
+        "liked-filter-is-ignored-under-a-tune": ignored("list_tune_prompts", "liked"),
+    },
+)
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+def leave_tune(services, caller, tune, where):
+    image_urls = ["https://example.com/1.jpg"]
+    title = str(tune.get("title") or "untitled")
+    make_tune(services, caller, {"title": title, "name": "man", "image_urls": image_urls})
+
+
+def leave_title(services, caller, tune, where):
+    row = services.store.get("tune", int(where["id"]))
+    if row is not None and row.owner == caller.account and isinstance(tune.get("title"), str):
+        services.store.update(row, {"title": tune["title"]})
+
+
+def denied_but_done(patch, app):
+    serve = app.wsgi_app
+
+    def served(environ, start_response):
+        place = re.fullmatch(r"/prompts/(\d+)", environ["PATH_INFO"])
+        response = web.Response.from_app(serve, environ)
+        if place and (environ["REQUEST_METHOD"], response.status_code) == ("DELETE", 401):
+            if row := app.services.store.get("prompt", int(place[1])):
+                remove_prompt(app.services, row)
+        return response(environ, start_response)
+
+    patch.setattr(app, "wsgi_app", served)
+
+
+def fail_on_emoji(prompt):
+    if any(ord(character) > 0xFFFF for character in prompt.get("text") or ""):
+        raise ApiError
+
+
+def forgive_branch(wrapped):
+    known = {"flux1", "sd15", "sdxl1", "fast"}
+
+    def read(bound, value):
+        found = wrapped(bound, value)
+        tune = found.get("tune")
+        if isinstance(tune, dict) and tune.get("branch") not in known:
+            found = {**found, "tune": {**tune, "branch": None}}
+        return found
+
+    return read
+
+
+def forgive_json(parse):
+    def parsed(text):
+        try:
+            return parse(text)
+        except BadRequest:
+            return {}
+
+    return parsed
+
+
+def read_as_json(read_call):
+    def read(*of):
+        call = read_call(*of)
+        known = (web.JSON, web.URLENCODED, web.MULTIPART)
+        return call if call.content_type in known else replace(call, content_type=web.JSON)
+
+    return read
+
+
+REFUSALS = rows(
+    "refusals",
+    {
+        "refused-tune-is-made-nevertheless": leaving("create_tune", leave_tune),
+        "refused-patch-of-a-tune-is-half-done": leaving("update_tune", leave_title),
+        "denied-delete-deletes": denied_but_done,
+        "emoji-in-a-text-is-a-server-error": given(
+            "create_tune_prompt create_prompt", fail_on_emoji
+        ),
+        "unknown-branch-is-forgiven": swap(operations.BoundOperation, "_wrapped", forgive_branch),
+        "fifty-steps-are-refused": contract("PromptFields.properties.steps", maximum=49),
+        "broken-json-is-read-as-nothing": swap(operations, "parse_json", forgive_json),
+        "unknown-content-type-is-read-as-json": swap(front, "read_call", read_as_json),
+        "401-is-json": answered(
+            "*", written(body={"status": 401, "error": "Unauthorized"}, kind=web.JSON), status=401
+        ),
+        "401-does-not-say-how-to-authenticate": answered(
+            "*", lambda answer: answer.headers.remove("WWW-Authenticate"), status=401
+        ),
+        "404-is-a-page": answered(
+            "GET /prompts/*", written(body="<h1>Not Found</h1>", kind="text/html"), status=404
+        ),
+        "405-does-not-say-what-is-allowed": answered(
+            "*", lambda answer: answer.headers.remove("Allow"), status=405
+        ),
+        "413-is-a-hash-of-messages": put(TooLarge, "body", {"base": ["is too large"]}),
+        "422-does-not-name-the-nested-place": answered(
+            "POST /tunes",
+            lambda answer: written(
+                body={name.removeprefix("prompts."): told for name, told in answer.json.items()}
+            )(answer),
+            status=422,
+        ),
+    },
+)
+
+
+# -- answers ---------------------------------------------------------------------------------------
+def ids_in_pairs(insert):
+    turn = itertools.count()
+
+    def inserted(table, owner, data, **more):
+        if table == "prompt" and more.get("id") is None:
+            more["id"] = FIRST_ID[table] + (next(turn) ^ 1)  # 1, 0, 3, 2, ...
+        return insert(table, owner, data, **more)
+
+    return inserted
+
+
+ANSWERS = rows(
+    "answers",
+    {
+        "prompt-under-its-tune-lacks-cost-mc": each("GET /tunes/*/prompts/*", without("cost_mc")),
+        "url-of-a-tune-leads-nowhere": shown(
+            "tune", lambda tune: tune.update(url=tune["url"].replace("/tunes/", "/tune/"))
+        ),
+        "url-of-a-prompt-leads-to-the-one-before": shown(
+            "prompt",
+            lambda prompt: prompt.update(
+                url=prompt["url"].replace(f"/{prompt['id']}.", f"/{prompt['id'] - 1}.")
+            ),
+        ),
+        "ckpt-urls-stay-empty": shown("tune", lambda tune: tune.update(ckpt_urls=[])),
+        "ids-do-not-ascend": own("store", "insert", ids_in_pairs),
+        "unknown-tune-shows-a-traceback": answered(
+            "GET /tunes/*",
+            written(500, "Traceback (most recent call last): ValueError", "text/plain"),
+            status=404,
+        ),
+    },
+)
+
+HTTP = (*FORMS, *PAGING, *REFUSALS, *ANSWERS)
