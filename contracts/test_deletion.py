@@ -64,7 +64,9 @@ def test_deletion_leaves_everything_else(api: Api, world: World) -> None:
     kept = [api.tune(prompts_attributes=[TEXT]) for _ in range(2)]
     gone = api.tune(prompts_attributes=[TEXT])
     prompts = [api.prompt(world.tune["id"], **TEXT) for _ in range(3)]
-    api.finish()
+    nested = [prompt for tune in kept for prompt in api.page(f"/tunes/{tune['id']}/prompts")]
+    for path in (f"/prompts/{prompt['id']}" for prompt in (*nested, *prompts)):
+        api.final(path)
     paths = [f"/tunes/{tune['id']}{end}" for tune in kept for end in ("", "/prompts")]
     paths += [f"/prompts/{prompts[0]['id']}", f"/prompts/{prompts[2]['id']}"]
     before = [api.get(path) for path in paths]

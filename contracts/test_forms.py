@@ -22,7 +22,8 @@ FORMS = [URLENCODED, MULTIPART]
 FEW: dict[str, Any] = {"num_images": 1}
 # What two objects differ in that were made alike.
 OWN = {"id", "title", "slug", "url", "eta", "created_at", "updated_at", "order_id"}
-OWN |= {"started_training_at", "trained_at", "expires_at"}  # work goes on meanwhile
+OWN |= {"started_training_at", "trained_at", "expires_at", "images", "ckpt_url", "ckpt_urls"}
+OWN |= {"progress_timing_seconds", "progress_elapsed_seconds"}  # work goes on meanwhile
 TOKEN = re.compile(r"<lora:\d+:1>")
 OWN |= {"orig_images", "input_image", "mask_image", "tune_id", "tune"}  # addresses, and the tune
 tunes, prompts = (DOCUMENT.operations[name] for name in ("create_tune", "create_tune_prompt"))
