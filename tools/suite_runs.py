@@ -1,5 +1,6 @@
 """Runs properties of the contract suite against a server, in this process."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ FOLDER = Path(contracts.__file__).parent
 PLUGINS = ("hypothesispytest", "schemathesis", "contracts.plugin")
 # A callback that is missing, and an object that never ends, are not waited for longer than this.
 PATIENCE_SECONDS = 1
+ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
 class Outcomes:
@@ -26,14 +28,24 @@ class Outcomes:
             self.red.add(name)
 
 
-def run_properties(url: str, *names: str, only: str = "", first: bool = False) -> Outcomes:
-    """Run properties, named as file::function or file; `only` is pytest's -k, and with `first`
-    the first failure is the last.
+def run_properties(
+    url: str, *names: str, only: str = "", first: bool = False, flags: Sequence[str] = ()
+) -> Outcomes:
+    """Run properties, named as file::function or file; without an address they start the emulator.
 
-    Without an address they start the emulator.
+    `only` is pytest's -k, and with `first` the first failure is the last.
     """
     outcomes = Outcomes()
-    flags = ["-c", str(FOLDER / "pytest.ini"), "--rootdir", str(FOLDER), "-q", "--tb=no", "-rN"]
+    flags = [
+        *flags,
+        "-c",
+        str(FOLDER / "pytest.ini"),
+        "--rootdir",
+        str(FOLDER),
+        "-q",
+        "--tb=no",
+        "-rN",
+    ]
     flags += ["--disable-plugin-autoload", *(f"-p{name}" for name in PLUGINS)]
     flags += ["--astria-target", url] if url else []
     flags += ["--astria-second-key", "sd_contracts_second"]
@@ -42,7 +54,5 @@ def run_properties(url: str, *names: str, only: str = "", first: bool = False) -
     flags += ["-x"] if first else []
     nodes = [str(FOLDER / name) for name in names] or [str(FOLDER)]
     code = pytest.main([*flags, *nodes], plugins=[outcomes])
-    assert code in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), (
-        f"the suite ended with {code}"
-    )
+    assert code in ENDED, f"the suite ended with {code}"
     return outcomes
