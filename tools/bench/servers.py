@@ -120,10 +120,15 @@ class Running:
     pid: int
 
     def memory_mb(self) -> float:
-        """Resident memory of the server's processes."""
-        command = ["ps", "-o", "rss=", "-g", str(self.pid)]
-        listed = subprocess.run(command, capture_output=True, text=True)
-        return sum(int(line) for line in listed.stdout.split()) / 1024
+        """Resident memory of the server's processes.
+
+        As their mappings add up: the sum that ps shows grows by itself (some megabytes within
+        100,000 requests, while nothing that is mapped does).
+        """
+        command = ["ps", "-o", "pid=", "-g", str(self.pid)]
+        pids = subprocess.run(command, capture_output=True, text=True).stdout.split()
+        told = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+        return sum(int(text.partition("\nRss:")[2].split()[0]) for text in told) / 1024
 
 
 @contextmanager
