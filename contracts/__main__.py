@@ -13,13 +13,22 @@ PLUGINS = ("hypothesispytest", "schemathesis", "contracts.plugin")
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--target", help="URL of the server; without it the emulator is started.")
 @click.option("--key", envvar="ASTRIA_API_KEY", help="API key of an account.")
-@click.option("--second-key", help="Key of another account, to see that they stay apart.")
+@click.option(
+    "--second-key",
+    envvar="ASTRIA_SECOND_KEY",
+    help="Key of another account, to see that they stay apart.",
+)
 @click.option("--branch", help="Branch of the tunes that are trained.  [default: fast]")
 @click.option("--budget", type=click.Choice(["quick", "full"]), help="How many cases.")
 @click.option("--seed", type=int, help="Seed of the cases; by default they are always the same.")
 @click.option("--allow-paid", is_flag=True, help="Also do what costs money at a public server.")
 @click.option("--listener-url", help="Where the target reaches this machine, for callbacks.")
-@click.option("--control-token", help="Opens /_emulator/ of an emulator that is not on loopback.")
+@click.option("--picture-url", help="A picture that the target can fetch, where it does.")
+@click.option(
+    "--control-token",
+    envvar="ASTRIA_EMULATOR_CONTROL_TOKEN",
+    help="Opens /_emulator/ of an emulator that is not on loopback.",
+)
 @click.option("--has", multiple=True, help="A capability of the target, whatever it says.")
 @click.option("--lacks", multiple=True, help="A capability that it does not have.")
 @click.option("--patience", type=float, help="Seconds that a tune may take.  [default: 60]")
@@ -35,7 +44,7 @@ def main(report: str | None, compare: str | None, expression: str | None, **give
     tested.
     """
     if not all(map(find_spec, ("pytest", "schemathesis"))):
-        raise click.ClickException(
+        raise click.UsageError(
             "the suite needs more packages: pip install 'astria-emulator[contracts]'"
         )
     import pytest
@@ -52,8 +61,6 @@ def main(report: str | None, compare: str | None, expression: str | None, **give
             flags += [f"{flag}={one}" for one in value]
         elif value is not None and value is not False:  # a seed may be 0
             flags.append(f"{flag}={value}")
-    if given["seed"] is not None:
-        flags.append(f"--hypothesis-seed={given['seed']}")
     if report:
         flags += [f"--astria-report={report}", f"--junitxml={Path(report) / 'junit.xml'}"]
     if compare:

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 import requests
 
+from contracts.costs import is_costly
 from contracts.document import JSON, Operation
 from contracts.encoding import curl_body, encode
 from contracts.target import Answer, Exchange, Target
 
 POLL_SECONDS = (0.05, 2.0)  # first and longest pause
 IN_CURL = {"first": "$ASTRIA_API_KEY", "second": "$ASTRIA_SECOND_KEY"}  # what stands for a key
-# What makes things at a public server that cost money or stay for ever.
-COSTLY = {"run_pack", "create_theme", "inspect_image", "create_pack", "create_workspace"}
 NOTHING: Any = object()
 PAGE = 120  # the largest page
 FLUX, STABLE_DIFFUSION = 1504944, 690204  # documented bases, of LoRA and of FaceID tunes
@@ -30,6 +29,9 @@ class Api:
 
     def __init__(self, target: Target, key: str):
         self.target, self.key = target, key
+
+    def __repr__(self) -> str:  # in the cases that a report shows
+        return "Api(...)"
 
     # -- one request -------------------------------------------------------------------------------
     def call(
@@ -51,7 +53,9 @@ class Api:
         found = self.target.document.find(method, path)
         assert found, f"the contract has no {method} {path}"
         operation, values = found
-        self._spare(operation, values, body)
+        said = raw.decode(errors="replace") if raw is not None and body is NOTHING else body
+        if self.is_spared(operation, values, said):
+            pytest.skip(f"{operation}: {self.target.lacks['paid']}")
         key = self.key if key is None else key
         sent = {"Authorization": f"Bearer {key}"} if key else {}
         kwargs: dict[str, Any] = {}
@@ -81,7 +85,7 @@ class Api:
             headers=all_headers,
             body={} if body is NOTHING else body,
         )
-        self._remember(operation, answer)
+        self.target.remember(key, operation, answer.status_code, answer.content)
         if wrong:
             raise Broken("\n".join(wrong))
         return answer
@@ -147,7 +151,7 @@ class Api:
 
     def sample(self, **attributes: Any) -> dict[str, Any]:
         """Attributes of a tune that is taken."""
-        urls = ["https://example.com/1.jpg", "https://example.com/2.jpg"]
+        urls = [self.target.options.picture_url] * 2
         known = {
             "title": self.unique("Subject"),
             "name": "woman",
@@ -202,31 +206,11 @@ class Api:
         return found
 
     # -- what is spared ----------------------------------------------------------------------------
-    def _spare(self, operation: Operation, values: Mapping[str, str], body: Any) -> None:
-        """Skip the test where a request costs money, or changes what this run has not made."""
-        if not self.target.spares:
-            return
-        inner = body.get(operation.wrapper, body) if isinstance(body, dict) else {}
-        inner = inner if isinstance(inner, dict) else {}
-        costly = operation.id in COSTLY or (
-            operation.id == "create_tune" and inner.get("branch") != "fast"
+    def is_spared(self, operation: Operation, values: Mapping[str, str], body: Any) -> bool:
+        """Whether the target is to be spared a request."""
+        return self.target.spares and is_costly(
+            operation, values, body, key=self.key, made=self.target.made
         )
-        if operation.id in ("create_prompt", "create_tune_prompt"):
-            tune = values.get("tune_id", inner.get("tune_id"))
-            costly = (self.key, f"/tunes/{tune}") not in self.target.made
-        elif "id" in values and operation.method != "GET":
-            kind = "tunes" if operation.id.endswith("_tune") else "prompts"
-            costly = (self.key, f"/{kind}/{values['id']}") not in self.target.made
-        if costly:
-            pytest.skip(f"{operation}: {self.target.lacks['paid']}")
-
-    def _remember(self, operation: Operation, answer: requests.Response) -> None:
-        """Note what was made, for the end."""
-        if operation.method == "POST" and answer.status_code == 201 and answer.content:
-            made = answer.json()
-            kind = "tunes" if operation.id in ("create_tune", "run_pack") else "prompts"
-            if "created_at" in made and operation.id not in ("create_pack", "create_workspace"):
-                self.target.made.append((self.key, f"/{kind}/{made['id']}"))
 
     def _curl(
         self,

@@ -25,7 +25,8 @@ def problems(
         yield f"status {status} is not among {sorted(operation.responses)}"
         return
     text = content.decode(errors="replace")
-    if found := INTERNALS.search(text):
+    # Elsewhere it may be what somebody has written into a title.
+    if status >= 400 and (found := INTERNALS.search(text)):
         yield f"shows what is within the server: {found[0]!r}"
     schemas = operation.responses[status]
     kind = headers.get("Content-Type", "").partition(";")[0].strip()

@@ -1,7 +1,7 @@
 """What a run is asked for, before anything is sent."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import hypothesis
@@ -15,7 +15,8 @@ KEY, SECOND_KEY = "sd_contracts", "sd_contracts_second"
 class Options:
     """Settings of one run.
 
-    Without a target the emulator is started. `rate` is requests a second to a public server.
+    Without a target the emulator is started. `picture_url` is where tunes take their pictures from,
+    for a server that fetches them. `rate` is requests a second to a public server.
     `listener_url` is where the target reaches this machine, `control_token` opens its /_emulator/,
     `has` and `lacks` name capabilities, whatever it says of itself. `seed` None makes each test
     choose its own cases, always the same; with `no_shrink` the first that fails is shown, and no
@@ -23,14 +24,15 @@ class Options:
     """
 
     target: str = ""
-    key: str = KEY
-    second_key: str = ""
+    key: str = field(default=KEY, repr=False)
+    second_key: str = field(default="", repr=False)
     branch: str = "fast"
     budget: Budget = "quick"
     seed: int | None = None
     allow_paid: bool = False
     listener_url: str = ""
-    control_token: str = ""
+    control_token: str = field(default="", repr=False)
+    picture_url: str = "https://example.com/1.jpg"
     has: tuple[str, ...] = ()
     lacks: tuple[str, ...] = ()
     no_shrink: bool = False

@@ -25,6 +25,7 @@ OPTIONS = {
     "seed": "seed of the generated cases; by default they are always the same",
     "allow_paid": "also do what costs money at a public server",
     "listener_url": "address at which the target reaches this machine, for callbacks",
+    "picture_url": "a picture that the target can fetch, where it does",
     "control_token": "opens /_emulator/ of an emulator that is not on loopback",
     "no_shrink": "show the first case that fails, not the smallest",
     "has": "a capability of the target, whatever it says; may be repeated",
@@ -71,6 +72,8 @@ def is_ours(path: Path) -> bool:
 def recorder_of(config: pytest.Config) -> Recorder:
     """What notes the run; made when the first test of the suite is collected."""
     if RECORDER not in config.stash:
+        from hypothesis import core
+
         from contracts.options import CURRENT, Options
         from contracts.report import Recorder
 
@@ -80,6 +83,8 @@ def recorder_of(config: pytest.Config) -> Recorder:
             if (value := config.getoption(f"--astria-{one.name.replace('_', '-')}")) is not None
         }
         CURRENT.set(Options(**given))
+        if CURRENT.get().seed is not None:  # as hypothesis' own flag does
+            core.global_force_seed = CURRENT.get().seed  # type: ignore[assignment]
         config.stash[RECORDER] = Recorder(CURRENT.get(), config.stash.get(COMPARED, None))
     return config.stash[RECORDER]
 

@@ -176,7 +176,8 @@ class Recorder:
 
     @property
     def _secrets(self) -> list[str]:
-        keys = {self._options.key, self._options.second_key}
+        options = self._options
+        keys = {options.key, options.second_key, options.control_token}
         keys |= set(self._target.keys.values()) if self._target else set()
         found = [key for key in keys if len(key) >= SECRET]
         return sorted(found, key=len, reverse=True)  # one may be the other's beginning

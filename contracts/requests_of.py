@@ -27,6 +27,10 @@ class Request:
     body: Any = NOTHING
     media_type: str = JSON
 
+    def is_spared(self, api: Api) -> bool:
+        path = {name: str(value) for name, value in self.path.items()}
+        return api.is_spared(self.operation, path, {} if self.body is NOTHING else self.body)
+
     def send(self, api: Api, **more: Any) -> requests.Response:
         path = self.operation.path
         for name, value in self.path.items():
@@ -69,12 +73,13 @@ def _placed(sent: Any, steps: list[str], value: Any) -> Any:
 
 
 def tune_body(world: World) -> Any:
-    return {"tune": world.api.sample(image_urls=URLS)}
+    return {"tune": world.api.sample()}
 
 
 def run_body(world: World) -> Any:
     templates = world.pack["prompts_per_class"]["woman"]
-    run = {"title": world.api.unique("Run"), "name": "woman", "image_urls": URLS}
+    urls = [world.api.target.options.picture_url]
+    run = {"title": world.api.unique("Run"), "name": "woman", "image_urls": urls}
     return {"tune": {**run, "prompt_ids": [templates[0]["id"]]}}
 
 

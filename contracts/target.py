@@ -2,6 +2,7 @@
 
 import ipaddress
 import itertools
+import json
 import secrets
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import requests
 
 from contracts import checks
+from contracts.costs import places
 from contracts.document import Document, Operation
 from contracts.meter import Meter
 from contracts.options import SECOND_KEY, Options
@@ -60,7 +62,7 @@ class Exchange:
     answer: str
 
 
-@dataclass
+@dataclass(repr=False)  # it knows keys
 class Target:
     """A server of this API.
 
@@ -106,7 +108,7 @@ class Target:
     def send(self, method: str, path: str, **more: Any) -> requests.Response:
         """Send a request; to a public server not faster than it may be asked."""
         for _ in range(RETRIES):
-            self._pace()
+            self.pace()
             url = path if path.startswith(("http://", "https://")) else self.url + path
             answer = self._session.request(
                 method, url, timeout=ANSWER_SECONDS, allow_redirects=False, **more
@@ -123,7 +125,8 @@ class Target:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.send(method, f"/_emulator/{name}", headers=headers, **more)
 
-    def _pace(self) -> None:
+    def pace(self) -> None:
+        """Wait until a public server may be asked again."""
         if self.is_public:
             with self._lock:
                 wait = self._next - time.monotonic()
@@ -142,6 +145,13 @@ class Target:
         )
         return [f"{operation} answered {answer.status}: {problem}" for problem in wrong]
 
+    def remember(self, key: str, operation: Operation, status: int, content: bytes) -> None:
+        """Note what was made, for the end."""
+        if 200 <= status < 300 and content.startswith(b"{"):
+            with suppress(ValueError, KeyError):
+                found = places(operation, json.loads(content))
+                self.made += [(key, path) for path in found]
+
     def begin(self) -> None:
         """A test begins."""
         self.exchanges.clear()
@@ -149,7 +159,11 @@ class Target:
 
     def delete_all(self) -> None:
         """Delete what was made, the newest first, and note what is left."""
-        for key, path in reversed(self.made):
+        while self.made:
+            key, path = self.made.pop()
+            if path.startswith(("/packs", "/workspaces")):
+                self.left.append(path)  # there is no operation for that
+                continue
             headers = {"Authorization": f"Bearer {key}"}
             try:
                 status = self.send("DELETE", path, headers=headers).status_code
@@ -157,7 +171,6 @@ class Target:
                 status = 0
             if status not in (200, 204, 404):
                 self.left.append(path)
-        self.made.clear()
 
 
 @contextmanager
@@ -252,8 +265,8 @@ def _lacks(target: Target) -> dict[str, str]:
         lacks["paid"] = "it would cost money, or could not be deleted: --allow-paid allows it"
     if not options.second_key:
         lacks["second key"] = "needs a second account: --second-key"
-    if target.is_public and not options.listener_url:
-        lacks["callbacks"] = "the target cannot reach this machine: --listener-url"
+    if not options.listener_url and not _is_loopback(target.url):
+        lacks["callbacks"] = "the target cannot reach this machine's loopback: --listener-url"
     if unknown := {*options.has, *options.lacks} - {*CAPABILITIES}:
         known = ", ".join(CAPABILITIES)
         raise TargetError(f"capability {min(unknown)!r}: expected one of {known}")
@@ -263,10 +276,18 @@ def _lacks(target: Target) -> dict[str, str]:
 
 def _is_private(host: str) -> bool:
     """Whether every address of a name is of this machine or of a private network."""
+    return all(one.is_private or one.is_loopback for one in _addresses(host))
+
+
+def _is_loopback(url: str) -> bool:
+    return all(one.is_loopback for one in _addresses(urlsplit(url).hostname or ""))
+
+
+def _addresses(host: str) -> list[Any]:
+    """Raises TargetError."""
     try:
         found = {info[4][0] for info in socket.getaddrinfo(host, None)}
     except OSError:
         raise TargetError(f"there is no host {host!r}") from None
     known = [ipaddress.ip_address(str(one).partition("%")[0]) for one in found]
-    known = [getattr(one, "ipv4_mapped", None) or one for one in known]
-    return all(one.is_private or one.is_loopback for one in known)
+    return [getattr(one, "ipv4_mapped", None) or one for one in known]

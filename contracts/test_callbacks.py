@@ -1,6 +1,5 @@
 """Whoever asked is called once, when the object is final, and nothing depends on the answer."""
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -256,8 +255,16 @@ def test_prompt_moved_to_a_base_is_told_of_with_the_base(
     assert told["prompt"]["tune_id"] == FLUX
 
 
+def ids_in(body: Any) -> list[str]:
+    """What a callback tells of: `tune 1`, `prompt 2`."""
+    wrapped = body.items() if isinstance(body, dict) else (("prompt", one) for one in body)
+    return [f"{kind} {shown['id']}" for kind, shown in wrapped]
+
+
 # -- all of the above ------------------------------------------------------------------------------
 def test_nobody_is_told_twice_of_one_object(listener: Listener) -> None:
     """Also of what the other properties have asked for: a second call may have come late."""
-    told = Counter((call.path, json.dumps(call.body, default=repr)) for call in listener.all())
+    told = Counter((call.path, *ids_in(call.body)) for call in listener.all())
+    if not told:
+        pytest.skip("no other property has asked for a call")
     assert [place for place, count in told.items() if count > 1] == []

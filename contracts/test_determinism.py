@@ -16,7 +16,9 @@ ASKED: dict[str, Any] = {"text": "ohwx woman in a garden", "num_images": 2, "w":
 def pictures(api: Api, tune_id: int, **attributes: Any) -> list[bytes]:
     """The pictures of a new prompt."""
     made = api.prompt(tune_id, **{**ASKED, **attributes})
-    return [api.fetch(url).content for url in api.final(f"/prompts/{made['id']}")["images"]]
+    urls = api.final(f"/prompts/{made['id']}")["images"]
+    assert len(urls) == made["num_images"]
+    return [api.fetch(url).content for url in urls]
 
 
 @pytest.mark.needs("mock")

@@ -229,7 +229,7 @@ def test_server_that_says_nothing_of_itself_lacks_what_only_emulators_have(serve
 
 def test_public_target_cannot_call_back_without_an_address(sent):
     lacks = describe(Options(), f"https://{PUBLIC}", DOCUMENT).lacks
-    assert lacks["callbacks"] == "the target cannot reach this machine: --listener-url"
+    assert lacks["callbacks"] == "the target cannot reach this machine's loopback: --listener-url"
     given = Options(listener_url="https://here.example")
     assert "callbacks" not in describe(given, f"https://{PUBLIC}", DOCUMENT).lacks
 
