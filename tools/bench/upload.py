@@ -11,7 +11,7 @@ from PIL import Image
 
 from tools.bench.servers import KEY, Running, machine, serving, stores
 
-UPLOADS = 12
+UPLOADS = 48
 DISPOSITION = 'Content-Disposition: form-data; name="tune['
 SIDE = 1000  # pixels of random colours: 3 MB as a PNG
 
