@@ -167,7 +167,7 @@ SHOWN = (
     ),
     Bug(
         "id-is-a-text",
-        shown(TUNES, lambda t: {"id": str(t["id"])}, method="POST"),
+        shown(".*", lambda o: {"id": str(o["id"])} if "id" in o else {}, method="GET POST PATCH"),
         "generated::generated_sequence_is_answered_as_the_contract_says",
         "witnesses::request_is_answered_as_its_source_says",
     ),
