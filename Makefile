@@ -5,13 +5,20 @@ BIN := $(VENV)/bin
 SERVE ?=
 FUZZ_SECONDS ?= 300
 
-.PHONY: serve test test-stores contracts false-alarms holdout crash fuzz lint format bench clean
+.PHONY: serve serve-real test test-emulator test-stores contracts false-alarms holdout crash fuzz lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
 
-test: $(VENV)/tested  ## Run all tests, and the contract suite against the emulator
+serve-real: $(VENV)/real  ## Serve with real training on the toy base; its key is sd_local
+	$(BIN)/python -m real_backend serve --backend-options toy=true --keys sd_local $(SERVE)
+
+test: $(VENV)/tested-real  ## Run all tests, and the contract suite against the emulator
 	$(BIN)/pytest
+	$(BIN)/astria-contracts
+
+test-emulator: $(VENV)/tested  ## Run all tests but those of real training, without torch
+	$(BIN)/pytest --ignore tests/real
 	$(BIN)/astria-contracts
 
 contracts: $(VENV)/tested  ## Test a server against the contract; CONTRACTS="--target URL --budget full"
@@ -33,7 +40,7 @@ crash: $(VENV)/tested  ## Kill a server 100 times under load, and look for what 
 fuzz: $(VENV)/tested  ## Look for bytes that break the reading of requests, for FUZZ_SECONDS
 	$(BIN)/python -m tools.fuzz_forms -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1000 $(FUZZ)
 
-lint: $(VENV)/tested  ## Check style and types
+lint: $(VENV)/tested-real  ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -55,6 +62,14 @@ $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/tested: $(VENV)/installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
 	touch $@
+
+$(VENV)/real: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[real]"
+	touch $@
+
+$(VENV)/tested-real: $(VENV)/tested
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test,real]"
+	touch $@ $(VENV)/real
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -6,7 +6,7 @@ import pytest
 
 from contracts.api import FLUX, Api
 from contracts.document import JSON, Operation, read_document
-from contracts.requests_of import NEEDS_PAID, URLS, request_of
+from contracts.requests_of import NEEDS_PAID, request_of
 from contracts.world import World
 
 pytestmark = pytest.mark.needs("second key")
@@ -121,7 +121,7 @@ def test_likes_of_another_account_do_not_count(api: Api, other: Api, world: Worl
 
 def test_accounts_may_use_the_same_titles(api: Api, other: Api) -> None:
     first = api.tune()
-    theirs = other.tune(title=first["title"], image_urls=URLS)
+    theirs = other.tune(title=first["title"])
     assert theirs["id"] != first["id"]
     assert api.ids("/tunes", title=first["title"]) == [first["id"]]
     assert other.ids("/tunes", title=first["title"]) == [theirs["id"]]

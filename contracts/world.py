@@ -65,7 +65,7 @@ class World:
         return self.api.ok("POST", "/workspaces", {"workspace": {"title": "Of the world"}})
 
 
-def picture(number: int = 1, *, side: int = 16) -> File:
+def picture(number: int = 1, *, side: int = 64) -> File:
     """A small PNG of one colour that differs from number to number."""
     colour = bytes((number * 37 % 256, number * 91 % 256, number * 53 % 256))
     rows = b"".join(b"\0" + colour * side for _ in range(side))

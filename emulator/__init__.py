@@ -11,9 +11,15 @@ if TYPE_CHECKING:
     from emulator.backend import Artefact as Artefact
     from emulator.backend import Backend as Backend
     from emulator.backend import GenerateJob as GenerateJob
+    from emulator.backend import Trained as Trained
     from emulator.backend import TrainJob as TrainJob
+    from emulator.backend import Tuned as Tuned
     from emulator.config import Config as Config
     from emulator.errors import BackendError as BackendError
+    from emulator.errors import Cancelled as Cancelled
+    from emulator.errors import Closing as Closing
+    from emulator.errors import SetupError as SetupError
+    from emulator.errors import WorkLost as WorkLost
 
 _HOMES = {
     "create_app": "app",
@@ -22,7 +28,13 @@ _HOMES = {
     "Backend": "backend",
     "GenerateJob": "backend",
     "TrainJob": "backend",
+    "Trained": "backend",
+    "Tuned": "backend",
     "BackendError": "errors",
+    "Cancelled": "errors",
+    "Closing": "errors",
+    "SetupError": "errors",
+    "WorkLost": "errors",
 }
 __all__ = sorted(_HOMES)
 

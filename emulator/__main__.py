@@ -6,6 +6,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from emulator.assumptions import ASSUMPTIONS
 from emulator.config import PREFIX, Config
 from emulator.errors import SetupError, trace_of
 
+GROUP = "astria_emulator.commands"  # of entry points
 LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
 
 
@@ -72,7 +74,24 @@ def read_config(flags: dict[str, Any]) -> Config:
     return Config.from_strings(values)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class Commands(click.Group):
+    """Our commands, and those that other packages bring by an entry point."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *(p.name for p in entry_points(group=GROUP))})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if own := super().get_command(ctx, cmd_name):
+            return own
+        for point in entry_points(group=GROUP, name=cmd_name):
+            found: click.Command = point.load()
+            return found
+        return None
+
+
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name="astria-emulator", prog_name="astria-emulator")
 def main() -> None:
     """A local emulator of Astria's fine-tuning API."""

@@ -46,7 +46,7 @@ ASSUMPTIONS = (
     Assumption("themes", ("201",), "POST /themes answers 201 without a body; the ten texts come from a fixed list."),
     Assumption("prices", ("zero",), "cost_mc is 0: nothing is charged here."),
     Assumption("pictures", ("area",), "Without w and h a picture has the aspect ratio on 512 x 512 (sd15, fast) or 1024 x 1024 pixels; super_resolution makes it four times as large, up to 4096."),
-    Assumption("no-picture", ("422",), "A file for a picture must have the header of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC: else {\"images\": [\"is not an image\"]}; its name and content type do not matter."),
+    Assumption("no-picture", ("422",), "A file for a picture must have the header of a JPEG, PNG, WebP, GIF, BMP, TIFF, AVIF or HEIC: else {\"images\": [\"is not an image\"]}; its name and content type do not matter. A text file named .txt among training pictures is the caption of the one of its name."),
     Assumption("fetching", ("never", "always"), "Pictures given by address are not fetched but shown as a card; or they are fetched as a tune or prompt is made, and 422 where that fails."),
 )  # fmt: skip
 

@@ -54,7 +54,10 @@ class Config:
     )
     train_seconds: float = _setting(1.0, "How long the mock seems to train.")
     prompt_seconds: float = _setting(0.5, "How long the mock seems to make a prompt's pictures.")
-    backend: str = _setting("mock", "What serves every branch but fast: mock, or MODULE:CLASS.")
+    backend: str = _setting(
+        "mock", "What serves every branch but fast: mock, real, or MODULE:CLASS."
+    )
+    backend_options: tuple[str, ...] = _setting((), "NAME=VALUE for the backend; see its page.")
     keys: tuple[str, ...] = _setting(
         (), "API keys that are accounts; by default every key that begins with sd_."
     )

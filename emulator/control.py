@@ -105,6 +105,15 @@ def list_jobs(services: Services, caller: Caller) -> list[Given]:
     return [asdict(job) for job in services.store.jobs()]
 
 
+def read_tune(services: Services, caller: Caller, *, id: int) -> Given:
+    row = services.store.get("tune", id)
+    if row is None:
+        raise NotFound
+    names = ("state", "branch", "backend", "failure")
+    known = {name: row.get(name) for name in names}
+    return {"id": row.id, **known, "training": row.get("training") or {}}
+
+
 def version() -> str:
     try:
         return metadata.version("astria-emulator")
@@ -126,5 +135,6 @@ HANDLERS = {
         list_callbacks,
         redeliver,
         list_jobs,
+        read_tune,
     )
 }

@@ -133,5 +133,17 @@ def trace_of(error: BaseException) -> str:
     return f"{earlier}{''.join(format_tb(error.__traceback__))}{type(error).__name__}"
 
 
+class WorkLost(Exception):
+    """What did the work is gone, or out of room; the work may be tried again."""
+
+
+class Closing(WorkLost):
+    """The server stops. The work goes on when it starts again, and this was no try."""
+
+
+class Cancelled(Exception):
+    """The work was told to stop, and has."""
+
+
 class BackendError(Exception):
     """The work has failed for good. `str(error)` is a sentence meant for the end user."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from emulator import outbound
-from emulator.backend import Artefact
+from emulator.backend import Artefact, name_in
 from emulator.errors import Invalid, Message, NotFound
 from emulator.files import KEY
 from emulator.inputs import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
@@ -31,14 +31,17 @@ SHOWN = 10  # reasons in the log for each field
 REFUSAL = "could not be fetched"
 
 
-def with_files(services: Services, caller: Caller, given: Attributes) -> Attributes:
+def with_files(
+    services: Services, caller: Caller, given: Attributes, *, needed: bool = False
+) -> Attributes:
     """A request's attributes with their files, each looked at.
 
-    By default addresses stay as they are; else there are files in their place.
+    By default addresses stay as they are; else, and where files are needed to train on, there are
+    files in their place.
     Raises TooLarge, and Invalid that names every address without a file.
     """
     given = with_uploads(services.config, given)
-    if services.assumed("fetching") == "never":
+    if services.assumed("fetching") == "never" and not needed:
         return given
     addresses = dict.fromkeys(address for _, address in _addresses(given))
     outcomes = _fetch_all(services, caller, addresses)
@@ -117,7 +120,7 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
             found = outbound.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=most)
         except outbound.Failed as reason:
             return str(reason)
-        return Upload("", media_type(found.content_type), found.data)
+        return Upload(name_in(address), media_type(found.content_type), found.data)
 
     with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="fetch") as pool:
         return dict(zip(wanted, pool.map(fetch, wanted), strict=True))

@@ -24,7 +24,7 @@ _PART = 36**_DIGITS_OF_PART
 _as_text = json.JSONEncoder(sort_keys=True).encode
 
 
-Content = bytes | Mapping[str, Any]
+Content = bytes | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class File:
     path: Path | None = None
 
     @property
-    def content(self) -> Content:
+    def content(self) -> bytes | Mapping[str, Any]:
         """The bytes or the recipe.
 
         Raises FileNotFoundError when they have been erased since.
@@ -72,6 +72,8 @@ class MemoryFiles:
         key = key_of(self._seed, place, content)
         if isinstance(content, bytes):
             self._files[key] = File(key, content_type, data=content)
+        elif isinstance(content, Path):
+            self._files[key] = File(key, content_type, path=content)
         else:
             self._files[key] = File(key, content_type, recipe=content)
         self._store.on_rollback(lambda: self._files.pop(key, None))
@@ -83,20 +85,38 @@ class MemoryFiles:
     def delete(self, keys: Iterable[str]) -> None:
         def erase() -> None:
             for key in keys:
-                self._files.pop(key, None)
+                self._erase(key)
 
         self._store.on_commit(erase)
 
     def reset(self) -> None:
-        self._files = {}
+        for key in [*self._files]:
+            self._erase(key)
+
+    def _erase(self, key: str) -> None:
+        file = self._files.pop(key, None)
+        if file is not None and file.path is not None:
+            file.path.unlink(missing_ok=True)
 
 
 def key_of(seed: int, place: str, content: Content) -> str:
     """The key of a file at a place."""
-    raw = content if isinstance(content, bytes) else _as_text(content).encode()
     told = f"{seed}/{place}".encode()
-    digest = blake2b(raw, digest_size=16, key=told[:64]).digest()
+    digest = _digest(content, told[:64])
     return base36(blake2b(told + digest, digest_size=24).digest())
+
+
+def _digest(content: Content, key: bytes) -> bytes:
+    """16 bytes that tell contents apart.
+
+    A file on disk may be large, and is written once: its name, size and time tell it apart.
+    """
+    if isinstance(content, Path):
+        found = content.stat()
+        raw = f"{content.name}/{found.st_size}/{found.st_mtime_ns}".encode()
+    else:
+        raw = content if isinstance(content, bytes) else _as_text(content).encode()
+    return blake2b(raw, digest_size=16, key=key).digest()
 
 
 def base36(digest: bytes) -> str:

@@ -4,8 +4,9 @@ A file is what a row names. Bytes are written before their row is, and erased af
 that a process that is killed in between leaves at most bytes without a row: `sweep` erases those.
 """
 
+import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
@@ -28,14 +29,18 @@ class FolderFiles:
         Recipes stay with the row.
         """
         key = key_of(self._seed, place, content)
-        recipe = None if isinstance(content, bytes) else content
+        recipe = None if isinstance(content, bytes | Path) else content
         about = {"key": key, "content_type": content_type, "recipe": recipe}
         with self._store.transaction():
-            if isinstance(content, bytes):
+            if not isinstance(content, Mapping):
                 path = self._path(key)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._store.on_rollback(lambda: self._erase_unnamed(path))
-                path.write_bytes(content)
+                if isinstance(content, Path):
+                    _link(content, path)  # the transaction may be taken back
+                    self._store.on_commit(lambda: content.unlink(missing_ok=True))
+                else:
+                    path.write_bytes(content)
             self._store.insert("file", None, about, refs=(key,))
         return key
 
@@ -103,3 +108,11 @@ class FolderFiles:
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:SPREAD] / key
+
+
+def _link(source: Path, path: Path) -> None:
+    """Give a file a second name, or make a copy where the disk is another one."""
+    try:
+        os.link(source, path)
+    except OSError:
+        shutil.copyfile(source, path)

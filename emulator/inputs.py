@@ -75,6 +75,17 @@ def _looked_at(
     return made
 
 
+def is_caption(given: Upload | Artefact) -> bool:
+    """Whether a file among training pictures is the caption of one: text, and named so."""
+    data = given.data if isinstance(given, Upload) else given.content
+    if not given.name.lower().endswith(".txt") or not isinstance(data, bytes):
+        return False
+    try:
+        return "\0" not in data.decode()
+    except UnicodeDecodeError:
+        return False
+
+
 def unfit(config: Config, field: str, file: Upload | Artefact) -> str | None:
     """Why a file may not be what a field wants; None where it may. What we draw is not looked at.
 
@@ -85,11 +96,15 @@ def unfit(config: Config, field: str, file: Upload | Artefact) -> str | None:
         return None
     if len(data) > config.max_file:
         raise TooLarge
+    if field == "images" and is_caption(file):
+        return None
     return refusal(data, config.max_megapixels) if field in PICTURES else None
 
 
 def artefact(given: Upload | Artefact) -> Artefact:
-    return given if isinstance(given, Artefact) else Artefact(given.content_type, given.data)
+    if isinstance(given, Artefact):
+        return given
+    return Artefact(given.content_type, given.data, given.name)
 
 
 def split_media(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -5,22 +5,33 @@ Every step reads its object anew within a transaction: while a backend works, an
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from emulator import wire
-from emulator.backend import Backend, GenerateJob, TrainJob
-from emulator.errors import BackendError, NotFound, Unavailable
+from emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
+from emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
 from emulator.inputs import kept_artefact
 from emulator.lifecycle import FINAL, IllegalStep, step
+from emulator.marks import base_mark
 from emulator.prompt_text import tokens, words
-from emulator.removal import erase_tune
+from emulator.removal import erase_tune, weight_keys
 from emulator.services import Services
 from emulator.sizes import picture_size
 from emulator.store import Job, Query, Row
 
 log = logging.getLogger(__name__)
 
+# What is left of a tune's files when its storage has ended.
+NO_FILES: Mapping[str, Any] = {
+    **dict.fromkeys(("ckpt_key", "training")),
+    **dict.fromkeys(("more_ckpt_keys", "image_keys", "image_names"), ()),
+    **dict.fromkeys(("caption_keys", "caption_names"), ()),
+}
+NOTICED = timedelta(seconds=2)
+LONGEST_SECONDS = 10_000_000  # that are told to be left
 FAILED = "Something went wrong on our side. Please try again."
 
 
@@ -32,13 +43,13 @@ def run(services: Services, job: Job, now: datetime) -> None:
     """Do a job; one whose object is gone, or has moved on, does nothing.
 
     It ends in the transaction that keeps its effect: neither is ever without the other. One that
-    the database kept from ending is done again.
+    the database kept from ending, or that was lost, is done again.
     """
     try:
         attempt(services, job, now)
         services.store.end_job(job)
-    except Unavailable:
-        log.warning("%s of %s %d: to be done again", job.kind, job.table, job.target)
+    except (Unavailable, WorkLost) as error:
+        log.warning("%s of %s %d: to be done again: %s", job.kind, job.table, job.target, error)
     finally:
         services.store.let_go(job)
 
@@ -47,10 +58,18 @@ def attempt(services: Services, job: Job, now: datetime) -> None:
     """Do a job, or fail its object."""
     try:
         KINDS[job.kind](services, job, now)
-    except Unavailable:
+    except (Unavailable, Closing):
         raise
-    except (Gone, IllegalStep) as error:
+    except WorkLost as error:
+        lost = job.progress.get("lost", 0) + 1
+        if lost < services.backend.tries:
+            services.store.report(job, {"phase": "lost", "lost": lost})
+            raise
+        fail(services, job, str(error), now)
+    except (Gone, IllegalStep, Cancelled) as error:
         log.debug("%s of %s %d: %s", job.kind, job.table, job.target, error)
+        if job.kind == "train_on_slot" and services.store.get("tune", job.target) is None:
+            services.backend.forget(job.target)  # what it kept after it was told so before
     except BackendError as error:
         fail(services, job, str(error), now)
     except NotFound:
@@ -101,7 +120,8 @@ def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
         with services.store.transaction():
             row = advance(services, job, "fail", now, **{shown: reason})
             if row.table == "tune":
-                release_prompts(services, row, now)
+                release_waiting(services, row, now)
+                services.store.on_commit(lambda: services.backend.forget(row.id))
             else:
                 end_prompt(services, row)
     except (Gone, IllegalStep):
@@ -111,40 +131,145 @@ def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
 
 # -- tunes -----------------------------------------------------------------------------------------
 def start_tune(services: Services, job: Job, now: datetime) -> None:
+    """Begin to train, unless the base is yet to be trained: its end begins it then."""
     with services.store.transaction():
+        row = target(services, job)
+        base = base_of(services, row)
+        if base and base["state"] in ("queued", "training"):
+            mark = base_mark(base.id)  # rows of earlier versions lack it
+            if mark not in row.refs:
+                services.store.update(row, {}, refs=(*row.refs, mark))
+            end(services, job)
+            return
+        if base and base["state"] == "failed":
+            raise BackendError(f"Tune {base.id}, its base, could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        after(services, "train_tune", row, now, backend, backend.train_seconds(row))
+        if backend.pretends:
+            pause = timedelta(seconds=backend.train_seconds(row))
+            services.schedule("train_tune", row, now + pause)
+        else:
+            services.schedule("train_on_slot", row, now)
 
 
-def after(
-    services: Services, kind: str, row: Row, now: datetime, backend: Backend, seconds: float
-) -> None:
-    """Schedule a backend's work: at once, or when the time has passed that it pretends to take."""
-    pause = timedelta(seconds=seconds if backend.pretends else 0)
-    services.schedule(kind, row, now + pause)
+def base_of(services: Services, row: Row) -> Row | None:
+    """The tune that a tune names as its base.
+
+    Raises BackendError where it was deleted.
+    """
+    named = row.get("base_tune_id")
+    base = services.store.get("tune", named) if named else None
+    if named and base is None:
+        raise BackendError(f"Tune {named}, its base, was deleted.")
+    return base
 
 
 def train_tune(services: Services, job: Job, now: datetime) -> None:
     row = target(services, job)
     backend = services.backend_for(row["branch"])
-    images = [kept_artefact(services, key) for key in row["image_keys"]]
-    base = row["home_base_id"]
-    work = TrainJob(row.id, row["branch"], row["model_type"], base, images, row.data)
-    weights = backend.train(work, lambda progress: services.store.report(job, progress))
+    trained = backend.train(train_job(services, row), report_of(services, job))
     if not backend.pretends:
         now = services.clock.now()
+    try:
+        keep_tune(services, job, now, trained)
+    except BaseException:
+        for made in trained.files:
+            if isinstance(made.content, Path):
+                made.content.unlink(missing_ok=True)
+        raise
+
+
+def keep_tune(services: Services, job: Job, now: datetime, trained: Trained) -> None:
+    """Keep what training made, and tell of it."""
     with services.store.transaction():
-        row = advance(services, job, "finish", now)
+        row = advance(services, job, "finish", now, training=dict(trained.report))
         hidden = row["branch"] == "flux1" and services.assumed("flux-weights") == "hidden"
-        if weights and not hidden:
-            key = services.keep(f"tune/{row.id}/weights", weights)
-            row = services.store.update(row, {"ckpt_key": key})
+        if trained.files and not hidden:
+            first, *more = (
+                services.keep(f"tune/{row.id}/{'weights' if at == 0 else f'weights/{at}'}", file)
+                for at, file in enumerate(trained.files)
+            )
+            row = services.store.update(row, {"ckpt_key": first, "more_ckpt_keys": more})
         tune_ready(services, row)
         if row.get("callback"):
             body = callback_body(services, "tune", wire.tune(services, row))
             services.callbacks.send(row, row["callback"], body)
-        release_prompts(services, row, now)
+        release_waiting(services, row, now)
+
+
+def train_job(services: Services, row: Row) -> TrainJob:
+    named = base_of(services, row)
+    return TrainJob(
+        tune_id=row.id,
+        uid=row.uid,
+        branch=row["branch"],
+        model_type=row["model_type"],
+        base_tune_id=root_base(row),
+        images=named_files(services, row, "image"),
+        captions=named_files(services, row, "caption"),
+        attributes=row.data,
+        checkpoint=checkpoint_of(services, row["home_base_id"]),
+        adapter=tuned(services, named) if named and named["model_type"] else None,
+    )
+
+
+def named_files(services: Services, row: Row, kind: str) -> list[Artefact]:
+    """A tune's pictures or captions, with the names that they came with."""
+    keys = row.get(f"{kind}_keys") or []
+    names = row.get(f"{kind}_names") or [""] * len(keys)
+    files = [kept_artefact(services, key) for key in keys]
+    return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
+
+
+def report_of(services: Services, job: Job) -> Report:
+    """What a backend calls with its progress: it is kept, and moves a tune's `eta`."""
+
+    before = {"lost": job.progress["lost"]} if "lost" in job.progress else {}
+
+    def report(progress: Mapping[str, Any]) -> bool:
+        if not services.store.report(job, {**progress, **before}):
+            return False
+        if job.table == "tune" and "seconds_left" in progress:
+            left = timedelta(seconds=min(progress["seconds_left"], LONGEST_SECONDS))
+            move_eta(services, job, services.clock.now() + left)
+        return True
+
+    return report
+
+
+def move_eta(services: Services, job: Job, eta: datetime) -> None:
+    """Tell a tune's end anew, where that differs by more than it takes to look."""
+    try:
+        with services.store.transaction():
+            row = target(services, job)
+            if abs(row["eta"] - eta) > NOTICED:
+                services.store.update(row, {"eta": eta})
+    except Gone:
+        return
+
+
+def root_base(row: Row) -> int:
+    """The gallery's tune that a tune stands on, below those of the caller's own."""
+    root: int = row.get("root_base_id") or row["home_base_id"]
+    return root
+
+
+def checkpoint_of(services: Services, tune_id: int) -> Tuned | None:
+    """A base of the caller's own; None for one of the gallery's.
+
+    Raises BackendError where it was deleted.
+    """
+    row = services.store.get("tune", tune_id)
+    if row is None:
+        raise BackendError(f"Tune {tune_id}, the base, was deleted.")
+    return tuned(services, row) if row.owner is not None else None
+
+
+def tuned(services: Services, row: Row) -> Tuned:
+    """A tune with its files, as paths where there are any."""
+    files = [file for key in weight_keys(row) if (file := services.files.get(key))]
+    made = [Artefact(file.content_type, file.path or file.content) for file in files]
+    return Tuned(row.id, row["model_type"], row["token"], made)
 
 
 def tune_ready(services: Services, row: Row) -> None:
@@ -161,14 +286,17 @@ def expire_tune(services: Services, job: Job, now: datetime) -> None:
             return
         row = advance(services, job, "expire", now)
         erase_tune(services, row)
-        services.store.update(row, {"ckpt_key": None, "image_keys": []})
+        services.store.update(row, dict(NO_FILES))
 
 
-def release_prompts(services: Services, tune: Row, now: datetime) -> None:
-    """Send on the prompts that waited for a tune, oldest first, if they wait for no other.
+def release_waiting(services: Services, tune: Row, now: datetime) -> None:
+    """Send on what waited for a tune: tunes on it, and prompts that wait for no other.
 
-    To be called within a transaction.
+    Oldest first. To be called within a transaction.
     """
+    for row in reversed(services.store.find("tune", Query(tune.owner, ref=base_mark(tune.id)))):
+        if row["state"] == "queued":
+            services.schedule("start_tune", row, now)
     waits = Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")
     for row in reversed(services.store.find("prompt", waits)):
         states = {tune["state"] for tune in needed_tunes(services, row)}
@@ -190,15 +318,19 @@ def start_prompt(services: Services, job: Job, now: datetime) -> None:
             if tune["state"] == "failed":
                 raise BackendError(f"Tune {tune.id} could not be trained.")
         row = advance(services, job, "start", now)
-        backend = services.backend_for(row["branch"])
-        after(services, "generate_prompt", row, now, backend, backend.prompt_seconds(row))
+        backend = services.backend_for_prompt(row)
+        if backend.pretends:
+            pause = timedelta(seconds=backend.prompt_seconds(row))
+            services.schedule("generate_prompt", row, now + pause)
+        else:
+            services.schedule("generate_on_slot", row, now)
 
 
 def generate_prompt(services: Services, job: Job, now: datetime) -> None:
     row = target(services, job)
-    backend = services.backend_for(row["branch"])
-    asked = [generate_job(services, row)]
-    [pictures] = backend.generate(asked, lambda progress: services.store.report(job, progress))
+    backend = services.backend_for_prompt(row)
+    asked = [generate_job(services, row, backend)]
+    [pictures] = backend.generate(asked, report_of(services, job))
     if not backend.pretends:
         now = services.clock.now()
     with services.store.transaction():
@@ -207,10 +339,13 @@ def generate_prompt(services: Services, job: Job, now: datetime) -> None:
         end_prompt(services, services.store.update(row, {"image_keys": keys}))
 
 
-def generate_job(services: Services, row: Row) -> GenerateJob:
-    width, height = picture_size(row, row["branch"])
+def generate_job(services: Services, row: Row, backend: Backend) -> GenerateJob:
     tune = services.store.get("tune", row["home_tune_id"])
+    base = services.store.get("tune", row["tune_id"])
+    root = root_base(base) if base else 0
+    width, height = picture_size(row, row["branch"], own_side=backend.side(root))
     used = [token for token in tokens(row["text"]) if token.tune_id in row.refs]
+    named = [services.store.get("tune", token.tune_id or 0) for token in used]
     # A seed that was not given differs from prompt to prompt, and comes again in the same history.
     chance = (row.id * 2654435761 + services.config.seed) % 2**32
     return GenerateJob(
@@ -231,6 +366,9 @@ def generate_job(services: Services, row: Row) -> GenerateJob:
             for name, key in row["files"].items()
             if isinstance(key, str)
         },
+        base_tune_id=root,
+        checkpoint=checkpoint_of(services, row["tune_id"]),
+        adapters=[tuned(services, one) for one in named if one and one.owner is not None],
     )
 
 
@@ -277,8 +415,10 @@ def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> An
 KINDS: Mapping[str, Callable[[Services, Job, datetime], None]] = {
     "start_tune": start_tune,
     "train_tune": train_tune,
+    "train_on_slot": train_tune,
     "expire_tune": expire_tune,
     "start_prompt": start_prompt,
     "generate_prompt": generate_prompt,
+    "generate_on_slot": generate_prompt,
     "end_run": end_run,
 }

@@ -21,3 +21,8 @@ def template_mark(pack_id: int) -> str:
 def slug_of(title: str, blank: str) -> str:
     """A title as it stands in an address; `blank` where nothing of it is left."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or blank
+
+
+def base_mark(tune_id: int) -> str:
+    """What the tunes that are trained on a tune are found by."""
+    return f"base:{tune_id}"

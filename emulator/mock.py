@@ -11,7 +11,7 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
-from emulator.backend import Artefact, GenerateJob, Recipe, Report, TrainJob
+from emulator.backend import Artefact, GenerateJob, Recipe, Report, Trained, TrainJob
 from emulator.pictures import size_of
 
 JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
@@ -55,6 +55,7 @@ class MockBackend:
 
     name = "mock"
     pretends = True
+    slots, tries = 0, 1
 
     def __init__(self, *, train_seconds: float, prompt_seconds: float):
         self._train_seconds = train_seconds
@@ -66,15 +67,27 @@ class MockBackend:
     def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
         return self._prompt_seconds
 
-    def train(self, job: TrainJob, report: Report) -> Artefact | None:
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def forget(self, tune_id: int | None) -> None: ...
+
+    def serves(self, branch: str) -> bool:
+        return True
+
+    def refusal(self, branch: str, base_tune_id: int) -> str | None:
+        return None
+
+    def side(self, base_tune_id: int) -> int | None:
+        return None
+
+    def train(self, job: TrainJob, report: Report) -> Trained:
         about = {
             "tune_id": str(job.tune_id),
             "branch": job.branch,
             "base_tune_id": str(job.base_tune_id),
         }
-        return Artefact(
-            SAFETENSORS, {"weights": about | {"model_type": job.model_type or "checkpoint"}}
-        )
+        recipe = {"weights": about | {"model_type": job.model_type or "checkpoint"}}
+        return Trained([Artefact(SAFETENSORS, recipe)])
 
     def generate(self, jobs: Sequence[GenerateJob], report: Report) -> list[list[Artefact]]:
         return [

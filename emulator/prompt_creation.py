@@ -7,8 +7,9 @@ from hashlib import blake2b
 from typing import Any
 
 from emulator.access import unknown_places
-from emulator.errors import Invalid, NotFound
+from emulator.errors import Invalid, Message, NotFound
 from emulator.inputs import keep_media, split_media
+from emulator.jobs import root_base
 from emulator.lifecycle import UNTIMED
 from emulator.marks import template_mark
 from emulator.prompt_text import fill, token_for, tokens, video_fields
@@ -63,6 +64,10 @@ def make_prompt(
         branch = FAST if any(tune["branch"] == FAST for tune in uses) else base["branch"]
         if messages := check_prompt(services, caller, branch, body, uses=uses, named=named):
             raise Invalid(messages)
+        backend = services.backend_for_prompt({**given, "branch": branch})
+        absence = backend.refusal(branch, root_base(base))
+        if absence:
+            raise Invalid({"tune": [Message("must exist", absence)]})
         media, attributes = split_media(given)
         attributes = {**attributes, **more, "text": text, "tune_id": base.id}
         mark = fingerprint(attributes)
@@ -92,7 +97,7 @@ def make_prompt(
             "is_api": True,
             "liked": False,
             "prompt_likes_count": 0,
-            "backend": services.backend_for(branch).name,
+            "backend": backend.name,
         }
         ids = dict.fromkeys(tune.id for tune in uses)
         refs: tuple[int | str, ...] = (*ids, mark, *pack_marks(attributes.get("pack_id")))

@@ -12,6 +12,7 @@ def remove_tune(services: Services, row: Row) -> None:
         erase_tune(services, row)
         services.store.cancel_jobs(row)
         services.store.delete(row)
+        services.store.on_commit(lambda: services.backend.forget(row.id))
 
 
 def erase_tune(services: Services, row: Row) -> None:
@@ -22,7 +23,13 @@ def erase_tune(services: Services, row: Row) -> None:
     for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
         if row.id in (prompt["home_tune_id"], prompt["tune_id"]):
             remove_prompt(services, prompt)
-    services.files.delete([*row["image_keys"], row.get("ckpt_key") or ""])
+    services.files.delete([*row["image_keys"], *(row.get("caption_keys") or ()), *weight_keys(row)])
+
+
+def weight_keys(tune: Row) -> list[str]:
+    """The keys of a tune's weights, that of `ckpt_url` first."""
+    first = [tune["ckpt_key"]] if tune.get("ckpt_key") else []
+    return [*first, *(tune.get("more_ckpt_keys") or ())]
 
 
 def remove_prompt(services: Services, row: Row) -> None:

@@ -11,18 +11,22 @@ from typing import Protocol
 
 from emulator.clock import Clock, VirtualClock
 from emulator.holds import Holds
-from emulator.store import EXPIRY, WORK, Job, Row, Store
+from emulator.slots import Slots
+from emulator.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
 
 log = logging.getLogger(__name__)
 
 Run = Callable[[Job, datetime], None]
+# Without slots, what was meant for them is work as any other.
+SLOTTED = (GENERATION, TRAINING)
 # What `finish` completes. Expiry is not work: it is due when its time has come.
-FINISHED = (WORK,)
-TIMED = (WORK, EXPIRY)
+FINISHED = (WORK, *SLOTTED)
+TIMED = (*FINISHED, EXPIRY)
 WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
+REAL_FINISH_SECONDS = 100.0  # real work takes longer, and clients wait for no answer for ever
 LOOK_SECONDS = 0.005
 BATCH_SECONDS = 0.003  # what is due within so little is taken up together, by one thread if it can
 IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
@@ -112,7 +116,15 @@ class ThreadRunner:
     to catch up. `_changed` guards the three fields below it: the store is never asked under it.
     """
 
-    def __init__(self, store: Store, clock: Clock, run: Run):
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        run: Run,
+        *,
+        slots: int = 0,
+        interrupt: Callable[[], None] = lambda: None,
+    ):
         self._store, self._clock, self._run = store, clock, run
         self._holds = Holds()
         self._changed = threading.Condition()
@@ -122,20 +134,30 @@ class ThreadRunner:
         self._idle = SHARED_IDLE_SECONDS if store.is_shared else IDLE_SECONDS
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
+        self._finished = (WORK,) if slots else FINISHED
+        self._timed = (*self._finished, EXPIRY)
+        self._slots = Slots(
+            store, clock, lambda job: run(job, clock.now()),
+            count=slots, skip=self._holds, interrupt=interrupt, idle=self._idle,
+        )  # fmt: skip
 
     def start(self) -> None:
         self._thread.start()
+        self._slots.start()
 
     def stop(self) -> None:
-        """Let running jobs end; waiting ones stay."""
+        """Let running jobs end, but for those on slots; waiting ones stay."""
         self._stopping = True
+        self._slots.stop()
         self._look_at(0.0)
         if self._thread.is_alive():
             self._thread.join()
         self._pool.shutdown(wait=True)
 
     def notice(self, job: Job) -> None:
-        if not self._holds.add(job):
+        if job.lane not in self._timed:
+            self._slots.wake()
+        elif not self._holds.add(job):
             left = (job.due - self._clock.now()).total_seconds()
             self._look_at(time.monotonic() + left)
 
@@ -163,13 +185,13 @@ class ThreadRunner:
     def finish(self) -> int:
         """Complete all work now, whenever it is due; returns the number of jobs done here."""
         done = 0
-        deadline = time.monotonic() + FINISH_SECONDS
+        deadline = time.monotonic() + (REAL_FINISH_SECONDS if self._slots.count else FINISH_SECONDS)
         while (left := deadline - time.monotonic()) > 0:
-            if job := self._store.claim_job(FINISHED, None, skip=self._holds):
+            if job := self._store.claim_job(self._finished, None, skip=self._holds):
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
-            elif self._store.has_jobs(WORK):
+            elif any(self._store.has_jobs(lane) for lane in FINISHED):
                 # Held, or run by another thread, which may be one that also finishes work.
                 time.sleep(max(0.0, min(self._holds.lapse(), left, LOOK_SECONDS)))
             else:
@@ -199,12 +221,12 @@ class ThreadRunner:
                 self._running += 1
             self._pool.submit(self._work, job)
             return BATCH_SECONDS  # most often it does the others as well by then
-        due = self._store.next_due(TIMED, skip=self._holds)
+        due = self._store.next_due(self._timed, skip=self._holds)
         wait = (due - self._clock.now()).total_seconds() if due else self._idle
         return max(BATCH_SECONDS, min(wait, self._holds.lapse(), self._idle))
 
     def _claim(self) -> Job | None:
-        return self._store.claim_job(TIMED, self._clock.now(), skip=self._holds)
+        return self._store.claim_job(self._timed, self._clock.now(), skip=self._holds)
 
     def _work(self, job: Job | None) -> None:
         """Do a job, and then what else is due."""

@@ -3,10 +3,12 @@
 import importlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 from emulator.backend import Artefact, Backend
 from emulator.callbacks import Callbacks
@@ -24,6 +26,7 @@ from emulator.store import Job, Row, Store
 from emulator.upkeep import Upkeep
 
 FAST = "fast"
+BACKENDS = "astria_emulator.backends"  # the group of entry points
 SHARED_SWEEP_SECONDS = 3600.0
 
 
@@ -68,8 +71,12 @@ class Services:
         return self.config.assumed[name]
 
     def backend_for(self, branch: str) -> Backend:
-        """The mock for `fast`, always."""
-        return self.mock if branch == FAST else self.backend
+        """The mock for `fast`, always, and for what the backend does not serve."""
+        return self.backend if branch != FAST and self.backend.serves(branch) else self.mock
+
+    def backend_for_prompt(self, prompt: Mapping[str, Any]) -> Backend:
+        """Videos are made by partner's models: here by the mock."""
+        return self.mock if prompt.get("video_model") else self.backend_for(prompt["branch"])
 
     def schedule(self, kind: str, row: Row, due: datetime) -> Job:
         """Note work to be done; it begins when the answer of this request has been sent."""
@@ -87,19 +94,22 @@ class Services:
             switched = self.store.get("setting", 1)
             self.store.reset()
             self.files.reset()
+            self.store.on_commit(lambda: self.backend.forget(None))
             self.catalogue.plant(self.store, self.files)
             if switched:
                 self.idempotency = switched["idempotency"]
 
     def start(self) -> None:
         """Begin to work, first on what was left when the store was closed last."""
+        self.backend.start()
         self.runner.start()
         self.callbacks.resume()
         self.upkeep.start()
 
     def close(self) -> None:
-        """Stop taking up work, and let what is under way end."""
+        """Stop taking up work, and let what is under way end, or a backend's wait."""
         self.runner.stop()
+        self.backend.close()
         self.callbacks.close()
         self.upkeep.stop()
         self.store.close()
@@ -123,20 +133,29 @@ class Caller:
         return self.workspace if isinstance(self.workspace, int) else None
 
 
-def load_backend(name: str, mock: MockBackend) -> Backend:
-    """The mock, or an instance of `MODULE:CLASS`.
+def load_backend(config: Config, mock: MockBackend) -> Backend:
+    """The mock, or what `MODULE:CLASS` or the name of an entry point makes of the settings.
 
     Raises SetupError.
     """
+    name = config.backend
     if name == "mock":
         return mock
+    known = {point.name: point for point in entry_points(group=BACKENDS)}
     module, _, attribute = name.partition(":")
     try:
-        made: Backend = getattr(importlib.import_module(module), attribute)()
+        if name in known:
+            kind = known[name].load()
+        else:
+            kind = getattr(importlib.import_module(module), attribute)
+        made: Backend = kind(config)
+        _ = made.pretends, made.slots, made.tries  # a backend of an earlier version has less
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise SetupError(
-            "--backend", [f"{name!r}: {error}; expected mock or MODULE:CLASS"]
-        ) from error
+        names = ", ".join(["mock", *sorted(known)])
+        problem = f"{name!r}: {error}; expected one of {names}, or MODULE:CLASS"
+        raise SetupError("--backend", [problem]) from error
+    if config.clock and not made.pretends:
+        raise SetupError("--clock", ["training takes real time: not with this backend"])
     return made
 
 
@@ -182,13 +201,15 @@ def build(
     mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
     callbacks = Callbacks(store, clock, allowed_hosts=config.callback_hosts)
 
+    backend = load_backend(config, mock)
+
     def run(job: Job, now: datetime) -> None:
         do(services, job, now)
 
     runner: Runner = (
         ManualRunner(store, clock, run)
         if isinstance(clock, VirtualClock)
-        else ThreadRunner(store, clock, run)
+        else ThreadRunner(store, clock, run, slots=backend.slots, interrupt=backend.close)
     )
     # In memory nothing is left behind, and nobody else is at work.
     upkeep = (store.renew_claims, callbacks.resume) if config.data else ()
@@ -201,7 +222,7 @@ def build(
         runner=runner,
         callbacks=callbacks,
         mock=mock,
-        backend=load_backend(config.backend, mock),
+        backend=backend,
         catalogue=load_catalogue(),
         upkeep=Upkeep(*upkeep),
     )

@@ -13,14 +13,17 @@ SMALLEST, LARGEST = 64, 4096  # pixels of a side
 SIZE = re.compile(r"\d{1,5}", re.ASCII)
 
 
-def picture_size(prompt: Mapping[str, Any], branch: str) -> tuple[int, int]:
+def picture_size(
+    prompt: Mapping[str, Any], branch: str, *, own_side: int | None = None
+) -> tuple[int, int]:
     """Width and height of a prompt's pictures.
 
+    own_side: that of a model which has another one than its branch.
     `--outpaint_*` win, then `w` and `h`, then the aspect ratio on the tier's or branch's area.
     Super-resolution multiplies by four (docs/api/1-prompt/1-create.md, 2026-08-21). No side is
     longer than `LARGEST`.
     """
-    side = TIERS.get(prompt.get("resolution") or "") or NATIVE.get(branch, 1024)
+    side = TIERS.get(prompt.get("resolution") or "") or own_side or NATIVE.get(branch, 1024)
     ratio = prompt.get("aspect_ratio") or prompt.get("ar") or "1:1"
     across, down = (
         int(part) for part in LEGACY.get(ratio, "1:1" if ratio == "adaptive" else ratio).split(":")

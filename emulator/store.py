@@ -12,8 +12,15 @@ from emulator.errors import trace_of
 log = logging.getLogger(__name__)
 
 # What is taken up together: by the workers, when storage runs out, and by those who call back.
+# A backend that does not pretend has two lanes to itself, so that nothing else waits for it.
 WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
-LANES: Mapping[str, str] = {"expire_tune": EXPIRY, "send_callback": CALLBACKS}
+GENERATION, TRAINING = "generation", "training"
+LANES: Mapping[str, str] = {
+    "expire_tune": EXPIRY,
+    "send_callback": CALLBACKS,
+    "generate_on_slot": GENERATION,
+    "train_on_slot": TRAINING,
+}
 # Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
 FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from emulator.access import visible
 from emulator.backend import Artefact
-from emulator.errors import Invalid, NotFound
-from emulator.inputs import artefact
-from emulator.jobs import tune_ready
+from emulator.errors import Invalid, Message, NotFound
+from emulator.inputs import artefact, is_caption
+from emulator.jobs import LONGEST_SECONDS, root_base, tune_ready
 from emulator.lifecycle import UNTIMED, step
-from emulator.marks import title_mark
+from emulator.marks import base_mark, title_mark
 from emulator.prompt_creation import check_prompt, make_prompt
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
@@ -30,7 +30,9 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     Raises Invalid with all that is wrong, and then nothing is stored.
     """
     attributes = {key: value for key, value in body.items() if key not in NOT_KEPT}
-    images = [artefact(upload) for upload in body.get("images") or ()]
+    uploads = [artefact(upload) for upload in body.get("images") or ()]
+    captions = [upload for upload in uploads if is_caption(upload)]
+    images = [upload for upload in uploads if upload not in captions]
     images += [Artefact.at(address) for address in body.get("image_urls") or ()]
     nested = body.get("prompts_attributes") or ()
     mark = title_mark(attributes["title"])
@@ -39,17 +41,21 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
         if caller.idempotent and (found := services.store.find("tune", same)):
             return Made(found[0], repeated=True)
         named = _named_base(services, caller, attributes)
-        branch = attributes.get("branch") or (named["branch"] if named else "sd15")
+        branch = _branch(attributes, named)
         model_type = _model_type(branch, attributes)
         base = _base(services, attributes, branch, named)
+        backend = services.backend_for(branch)
+        absence = backend.refusal(branch, root_base(base)) if base else None
         messages = _messages(services, attributes, model_type, base, len(images))
+        if absence:
+            messages["base_tune_id"] = [Message("must exist", absence)]
         for prompt in nested:
             for field, texts in check_prompt(services, caller, branch, prompt).items():
                 messages.setdefault(f"prompts.{field}", texts)
         if messages or base is None:
             raise Invalid(messages)
         now = services.clock.now()
-        backend = services.backend_for(branch)
+        known = {**attributes, "branch": branch, "model_type": model_type, "image_keys": images}
         fixed = {
             **UNTIMED,
             **dict.fromkeys(NULLS),
@@ -62,18 +68,23 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "is_api": True,
             "created_at": now,
             "updated_at": now,
-            "eta": now + timedelta(seconds=backend.train_seconds(attributes)),
+            "eta": now + timedelta(seconds=min(backend.train_seconds(known), LONGEST_SECONDS)),
             "origin": caller.origin,
             "home_base_id": base["home_base_id"] if base["model_type"] else base.id,
+            "root_base_id": root_base(base),
             "workspace_id": caller.own_workspace,
             "image_keys": [],
             "backend": backend.name,
         }
-        row = services.store.insert("tune", caller.account, fixed, refs=(mark,))
-        keys = [
-            services.keep(f"tune/{row.id}/image/{at}", image) for at, image in enumerate(images)
-        ]
-        row = services.store.update(row, {"image_keys": keys})
+        refs = (mark, *([base_mark(named.id)] if named and named.owner is not None else ()))
+        row = services.store.insert("tune", caller.account, fixed, refs=refs)
+        kept = {
+            "image_keys": _kept(services, row, "image", images),
+            "image_names": [image.name for image in images],
+            "caption_keys": _kept(services, row, "caption", captions),
+            "caption_names": [caption.name for caption in captions],
+        }
+        row = services.store.update(row, kept)
         if model_type == "faceid":
             row = services.store.update(row, step("tune", row, "finish", now))
             tune_ready(services, row)
@@ -83,6 +94,23 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             make_prompt(services, caller, row, prompt)
     log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
     return Made(row)
+
+
+def needs_files(services: Services, caller: Caller, attributes: Attributes) -> bool:
+    """Whether a tune's pictures are trained on, so that an address of one does not do."""
+    if attributes.get("model_type") == "faceid":
+        return False
+    branch = _branch(attributes, _named_base(services, caller, attributes))
+    return not services.backend_for(branch).pretends
+
+
+def _branch(attributes: Attributes, named: Row | None) -> str:
+    branch: str = attributes.get("branch") or (named["branch"] if named else "sd15")
+    return branch
+
+
+def _kept(services: Services, row: Row, kind: str, files: Sequence[Artefact]) -> list[str]:
+    return [services.keep(f"tune/{row.id}/{kind}/{at}", file) for at, file in enumerate(files)]
 
 
 def _named_base(services: Services, caller: Caller, attributes: Attributes) -> Row | None:

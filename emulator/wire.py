@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emulator.inputs import MEDIA
+from emulator.removal import weight_keys
 from emulator.services import Services
 from emulator.store import Row
 
@@ -28,7 +29,7 @@ def _urls(services: Services, row: Row, keys: Iterable[str], origin: str) -> lis
 
 
 def tune(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
-    weights = _urls(services, row, [row["ckpt_key"]] if row.get("ckpt_key") else [], origin)
+    weights = _urls(services, row, weight_keys(row), origin)
     branch = row["branch"]
     return {
         "args": None,

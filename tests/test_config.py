@@ -13,6 +13,7 @@ from emulator.errors import SetupError
 # Every field: the text of its variable, and the value that it is read as.
 READ: dict[str, tuple[str, Any]] = {
     "host": ("::1", "::1"),
+    "backend_options": ("toy=true, threads=1", ("toy=true", "threads=1")),
     "port": ("0", 0),
     "public_url": ("https://emulator.example.com", "https://emulator.example.com"),
     "ready_file": ("/tmp/ready", "/tmp/ready"),

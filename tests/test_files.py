@@ -1,5 +1,6 @@
 """Where bytes are kept: keys, and what they lead to."""
 
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -73,3 +74,17 @@ def test_base36_text_is_28_digits_of_the_digest(one: bytes, other: bytes) -> Non
 
 def test_base36_text_begins_with_the_lowest_digit() -> None:
     assert base36((36 + 35).to_bytes(24)) == "z1" + "0" * 26
+
+
+def test_file_on_disk_is_taken_over_and_erased_with_its_key(tmp_path: Path) -> None:
+    files = MemoryFiles(MemoryStore(), 0)
+    made = [tmp_path / name for name in "abc"]
+    for path in made:
+        path.write_bytes(b"weights")
+    keys = [files.put(f"p/{path.name}", "", path) for path in made]
+    assert files.get(keys[0]) == File(keys[0], "", path=made[0])
+    assert len(set(keys)) == 3
+    files.delete(keys[1:2])
+    assert [path.exists() for path in made] == [True, False, True]
+    files.reset()
+    assert not made[2].exists()

@@ -137,3 +137,24 @@ def test_failed_transaction_leaves_the_file_that_another_one_has_made_since(
     with pytest.raises(KeyError):
         fail()
     assert len(on_disk(folder)) == 1
+
+
+def test_file_on_disk_moves_in_when_the_transaction_ends_well(
+    files: FolderFiles, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+
+    def put_and_fail() -> None:
+        with store.transaction():
+            files.put("p/1", "", made)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        put_and_fail()
+    assert (made.read_bytes(), on_disk(folder)) == (b"weights", [])
+    key = files.put("p/1", "", made)
+    assert (made.exists(), on_disk(folder)) == (False, [key])
+    kept = files.get(key)
+    assert kept is not None
+    assert kept.content == b"weights"

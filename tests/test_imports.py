@@ -163,3 +163,50 @@ def test_public_names_are_what_they_say() -> None:
     assert {name for name in emulator.__all__ if getattr(emulator, name).__name__ != name} == set()
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = emulator.nothing
+
+
+# -- the real backend ------------------------------------------------------------------------------
+REAL = ROOT.parent / "real_backend"
+# What runs in the server's process. All else runs in those that train, and may load torch.
+SERVER_SIDE = {
+    "__init__", "__main__", "backend", "catalog", "commands", "config", "places", "requests_of",
+    "settings", "speeds", "workers.__init__", "workers.executor", "workers.local",
+}  # fmt: skip
+LOADED = {"click", "emulator", "real_backend", *sys.stdlib_module_names}
+# Left to right: a module needs those before it only.
+REAL_ORDER = (
+    ("config", "catalog", "settings", "speeds", "places", "faces"),
+    ("workers.executor",),
+    ("objectives", "photos", "single_file", "branches.sd15", "schedulers", "workers.local"),
+    ("adapters", "data", "checkpoint"),
+    ("train", "export"),
+    ("sample", "requests_of"),
+    ("classes", "backend"),
+    ("tuning",),
+    ("workers.work", "shell", "commands"),
+    ("workers.child", "__main__"),
+)
+
+
+def real_imports(module: str, *, inside_functions: bool) -> set[str]:
+    path = REAL / f"{module.replace('.', '/')}.py"
+    return set(imports(ast.parse(path.read_text()), inside_functions=inside_functions))
+
+
+@pytest.mark.parametrize("module", sorted(SERVER_SIDE))
+def test_server_side_of_the_real_backend_is_light(module: str) -> None:
+    at_once = {name.partition(".")[0] for name in real_imports(module, inside_functions=False)}
+    assert at_once <= LOADED
+
+
+def test_modules_of_the_real_backend_need_those_before_them_only() -> None:
+    places = {name: place for place, names in enumerate(REAL_ORDER) for name in names}
+    found = {".".join(path.relative_to(REAL).with_suffix("").parts) for path in REAL.rglob("*.py")}
+    known = {name for name in found if not name.startswith("tiny") and "__init__" not in name}
+    assert known == set(places)
+    for module in known:
+        for name in real_imports(module, inside_functions=False):
+            _, _, own = name.partition("real_backend.")
+            needed = next((p for p in (own, own.rpartition(".")[0]) if p in places), None)
+            if needed:
+                assert places[needed] < places[module], f"{module} needs {needed}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.backend import Artefact
+from emulator.backend import Artefact, Trained
 from emulator.errors import Unavailable
 from emulator.jobs import run
 from emulator.store import Query
@@ -41,7 +41,7 @@ def test_backend_that_ends_after_the_tune_was_deleted_leaves_nothing(make_api) -
 
     def train(job, report):
         assert api.call("DELETE", f"/tunes/{tune['id']}").status_code == 200
-        return Artefact("application/octet-stream", b"weights")
+        return Trained([Artefact("application/octet-stream", b"weights")])
 
     services.mock.train = train
     api.finish()

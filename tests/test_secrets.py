@@ -32,7 +32,7 @@ from emulator import BackendError
 from emulator.mock import MockBackend
 
 class Fails(MockBackend):
-    def __init__(self):
+    def __init__(self, config):
         super().__init__(train_seconds=0, prompt_seconds=0)
 
     def generate(self, jobs, report):

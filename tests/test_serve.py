@@ -47,6 +47,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "train_seconds": ("2.5", 2.5),
     "prompt_seconds": ("0", 0.0),
     "backend": ("mock", "mock"),
+    "backend_options": ("toy=true, threads=1", ("toy=true", "threads=1")),
     "keys": ("sd_a, sd_b", ("sd_a", "sd_b")),
     "idempotency": ("true", True),
     "assume": ("keys=any,cfg-scale=number", ("keys=any", "cfg-scale=number")),

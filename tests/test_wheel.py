@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 KEY = {"Authorization": "Bearer sd_test"}
 DEADLINE_SECONDS = 120
-PACKAGES = ("contracts", "emulator")
+PACKAGES = ("contracts", "emulator", "real_backend/")
 # What pip says when it cannot get the build backend.
 OUT_OF_REACH = ("No matching distribution found for hatchling", "Could not find a version")
 

@@ -14,6 +14,7 @@ from emulator.marks import slug_mark, slug_of
 from emulator.pack_runs import PackRun, templates_of
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
+from emulator.tune_creation import needs_files
 
 Given = Mapping[str, Any]
 
@@ -75,7 +76,9 @@ def get_pack(
 def run_pack(services: Services, caller: Caller, *, id_or_slug: str, body: Given) -> Any:
     """Train a tune and make the pack's prompts with it, or make them with tunes that exist."""
     pack = _find(services, caller, id_or_slug)
-    given = with_files(services, caller, body["tune"])
+    kind = {name: pack.get(name) for name in ("base_tune_id", "model_type")}
+    tune = {**body["tune"], **kind}
+    given = with_files(services, caller, body["tune"], needed=needs_files(services, caller, tune))
     with services.store.transaction():
         return PackRun(services, caller, pack, given).begin()
 

@@ -5,18 +5,20 @@ from typing import Any
 
 from emulator.access import own, visible
 from emulator.fetching import with_files
-from emulator.jobs import release_prompts
+from emulator.jobs import release_waiting
 from emulator.marks import title_mark
 from emulator.prompt_creation import brief
 from emulator.removal import remove_tune
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
-from emulator.tune_creation import make_tune
+from emulator.tune_creation import make_tune, needs_files
 from emulator.values import Empty, Made
 
 
 def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:
-    return make_tune(services, caller, with_files(services, caller, body["tune"]))
+    given = body["tune"]
+    needed = needs_files(services, caller, given)
+    return make_tune(services, caller, with_files(services, caller, given, needed=needed))
 
 
 def list_tunes(services: Services, caller: Caller, *, query: Mapping[str, Any]) -> list[Row]:
@@ -38,7 +40,9 @@ def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[st
     with services.store.transaction():
         title = body["tune"].get("title", row["title"])
         row = services.store.update(
-            row, {**body["tune"], "updated_at": services.clock.now()}, refs=(title_mark(title),)
+            row,
+            {**body["tune"], "updated_at": services.clock.now()},
+            refs=(title_mark(title), *row.refs[1:]),
         )
         for prompt in services.store.find("prompt", Query(caller.account, ref=row.id)):
             tunes = [brief(row) if tune["id"] == row.id else tune for tune in prompt["tunes"]]
@@ -51,7 +55,7 @@ def delete_tune(services: Services, caller: Caller, *, id: int) -> Empty:
     row = own(services, caller, "tune", id)
     with services.store.transaction():
         remove_tune(services, row)
-        release_prompts(services, row, services.clock.now())
+        release_waiting(services, row, services.clock.now())
     return Empty(int(services.assumed("delete-status")))
 
 

@@ -11,7 +11,7 @@ IMAGE = "https://example.com/1.jpg"
 
 
 class FailsToGenerate(MockBackend):
-    def __init__(self):
+    def __init__(self, config):
         super().__init__(train_seconds=1, prompt_seconds=1)
 
     def generate(self, jobs, report):

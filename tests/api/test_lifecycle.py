@@ -13,7 +13,7 @@ DAY = timedelta(days=1)
 
 
 class Mock(MockBackend):
-    def __init__(self):
+    def __init__(self, config):
         super().__init__(train_seconds=1, prompt_seconds=1)
 
 

@@ -1,0 +1,5 @@
+"""A restorer of faces, for tests."""
+
+
+def mend(pixels):  # type: ignore[no-untyped-def]
+    return pixels
