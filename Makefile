@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 SERVE ?=
 FUZZ_SECONDS ?= 300
+BOTH := $(MAKE) --jobs 2 --output-sync=target  # one core each; each tells when it is done
 
-.PHONY: serve serve-real test test-emulator test-stores contracts false-alarms holdout crash fuzz lint format bench clean
+.PHONY: serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -13,13 +14,15 @@ serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 serve-real: $(VENV)/real  ## Serve with real training on the toy base; its key is sd_local
 	$(BIN)/python -m real_backend serve --backend-options toy=true --keys sd_local $(SERVE)
 
-test: $(VENV)/tested-real  ## Run all tests, and the contract suite against the emulator
-	$(BIN)/pytest
-	$(BIN)/astria-contracts
+test: $(VENV)/tested-real  ## Run all tests, two runs at a time, and the contract suite against the emulator
+	$(BOTH) test-emulator test-real
 
 test-emulator: $(VENV)/tested  ## Run all tests but those of real training, without torch
 	$(BIN)/pytest --ignore tests/real
 	$(BIN)/astria-contracts
+
+test-real: $(VENV)/tested-real  ## Run the tests of real training
+	$(BIN)/pytest tests/real
 
 contracts: $(VENV)/tested  ## Test a server against the contract; CONTRACTS="--target URL --budget full"
 	$(BIN)/astria-contracts $(CONTRACTS)
@@ -28,8 +31,10 @@ false-alarms: $(VENV)/tested  ## Run the contract suite with 20 seeds, and with 
 	$(BIN)/python -m tools.false_alarms --seeds 20 --delay 0.2
 
 test-stores: $(VENV)/tested  ## Run the tests of the API on SQLite, and on PostgreSQL where one answers
-	$(BIN)/pytest tests/api --store sqlite -q -W ignore::pytest.PytestUnraisableExceptionWarning
-	$(BIN)/pytest tests/api --store postgres -q -W ignore::pytest.PytestUnraisableExceptionWarning
+	$(BOTH) test-sqlite test-postgres
+
+test-sqlite test-postgres: test-%: $(VENV)/tested
+	$(BIN)/pytest tests/api --store $* -q -W ignore::pytest.PytestUnraisableExceptionWarning
 
 holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read it, the contract suite finds
 	$(BIN)/python -m tools.holdout $(HOLDOUT)

@@ -489,3 +489,25 @@ def test_models_refuses_an_id_that_it_does_not_know(run: Callable[..., Any]) -> 
     found = run("--fetch", "5")
     assert found.exit_code == 2
     assert "5: expected 666678, 690204, 1504944" in found.stderr
+
+
+def test_single_file_needs_a_folder_with_its_configuration(tmp_path: Path) -> None:
+    (tmp_path / "style.safetensors").touch()
+    (tmp_path / "sd15").mkdir()
+    (tmp_path / "sd15" / "model_index.json").write_text("{}")
+    row = '[[base]]\ntune_id = 7\ntitle = "a"\nfamily = "sd15"\nsource = "style.safetensors"\n'
+    for config, absence in (("", "expected a folder"), ('config = "sd15"', None)):
+        (tmp_path / "models.toml").write_text(f"{row}{config}\n")
+        found = Catalogue.read(tmp_path / "models.toml", cache=tmp_path)
+        told = found.absence(found.bases[7])
+        assert (absence in told) if absence and told else told is absence
+    assert found.bases[7].config == str(tmp_path / "sd15")
+
+
+def test_command_is_one_of_the_emulators(monkeypatch: pytest.MonkeyPatch) -> None:
+    from emulator.__main__ import main
+
+    shown = CliRunner().invoke(main, ["--help"])
+    assert "models" in shown.output
+    listed = CliRunner().invoke(main, ["models", "--toy"])
+    assert (listed.exit_code, "Toy base" in listed.output) == (0, True)
