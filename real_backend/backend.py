@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 REPORT_SECONDS = 0.5  # between two writes of progress to the table of jobs
 BRANCHES = frozenset({"sd15"})
+LOG_SECONDS = 10.0
+LOGGED = ("step", "steps", "loss", "images_per_second", "seconds_left", "memory_mb")
 PROMPT_SHARE = 0.25  # of a training's time limit
 
 
@@ -123,7 +125,8 @@ class RealBackend:
                 requests_of.lay_out(job, pictures / "all")
                 classes = self._places.classes if config.keeps_classes else room
                 task = Task("train", as_plain(config), room, pictures / "all", classes)
-                done = self._run(worker, task, report, self.settings.limit_minutes * 60)
+                limit = self.settings.limit_minutes * 60
+                done = self._run(worker, task, with_log(f"tune {job.tune_id}", report), limit)
             files = [self._places.take(file) for file in done.files]
         shutil.rmtree(room, ignore_errors=True)
         self._speeds.note_training(config.method, done.report)
@@ -143,7 +146,7 @@ class RealBackend:
                 log.warning("prompt %d: without %s", job.prompt_id, ", ".join(left_out))
             task = Task("generate", as_plain(config), room, room, room)
             limit = self.settings.limit_minutes * 60 * PROMPT_SHARE
-            done = self._run(worker, task, report, limit)
+            done = self._run(worker, task, with_log(f"prompt {job.prompt_id}", report), limit)
             self._speeds.note_prompt(job.num_images, time.monotonic() - began)
             return [Artefact("image/jpeg", file.read_bytes()) for file in done.files]
 
@@ -206,3 +209,18 @@ class RealBackend:
         if is_cancelled:
             return Cancelled(reason)
         return Closing("the server stops") if self._closing.is_set() else WorkLost(reason)
+
+
+def with_log(what: str, report: Report) -> Report:
+    """The same report, which the log tells too: each phase, and now and then how far it is."""
+    told: dict[str, Any] = {"phase": "", "next": 0.0}
+
+    def tell(progress: Mapping[str, Any]) -> bool:
+        now, phase = time.monotonic(), progress.get("phase", "")
+        if phase and (phase != told["phase"] or now > told["next"]):
+            told.update(phase=phase, next=now + LOG_SECONDS)
+            known = [f"{name} {progress[name]}" for name in LOGGED if name in progress]
+            log.info("%s: %s", what, ", ".join([phase, *known]))
+        return report(progress)
+
+    return tell

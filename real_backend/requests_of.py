@@ -26,6 +26,7 @@ from real_backend.config import (
 from real_backend.settings import Settings
 
 STEPS, GUIDANCE, SCHEDULER = 30, 7.5, "euler_a"
+LARGEST_SCALE = 2  # of the native side, for a square picture
 STEPS_ALLOWED = 50  # of a prompt, by the contract
 WORD_TOKENS = {"sd15": "sks"}
 # Attributes that give something to draw from: without them the picture is another.
@@ -114,12 +115,10 @@ def sample_config(
         for one in known.values()
         if one.model_type  # a checkpoint that is named is the base already
     )
-    size = (job.width, job.height)
-    drawn = picture_size(
-        {**wanted, "super_resolution": False},
-        job.branch,
-        own_side=catalogue.bases[base.tune_id].side,
-    )
+    shown = (job.width, job.height)
+    plain = {**wanted, "super_resolution": False}
+    asked = picture_size(plain, job.branch, own_side=base.side)
+    drawn = drawn_size(asked, base.side)
     config = SampleConfig(
         base=base,
         prompt=job.text,
@@ -128,7 +127,7 @@ def sample_config(
         pictures=job.num_images,
         width=drawn[0],
         height=drawn[1],
-        shown_size=size if size != drawn else None,
+        shown_size=shown if shown != drawn else None,
         steps=min(wanted.get("steps") or STEPS, settings.most_steps or STEPS_ALLOWED),
         guidance_scale=GUIDANCE if wanted.get("cfg_scale") is None else wanted["cfg_scale"],
         scheduler=wanted.get("scheduler") or SCHEDULER,
@@ -137,6 +136,18 @@ def sample_config(
         device=device,
     )
     return config, [name for name in FINER if wanted.get(name)]
+
+
+def drawn_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """What is drawn of a picture that is larger than its base can draw; it is enlarged then."""
+    scale = min(1.0, side * LARGEST_SCALE / (size[0] * size[1]) ** 0.5)
+    return (
+        size if scale == 1.0 else (_multiple_of_8(size[0] * scale), _multiple_of_8(size[1] * scale))
+    )
+
+
+def _multiple_of_8(pixels: float) -> int:
+    return max(16, int(pixels) // 8 * 8)
 
 
 def base_of(catalogue: Catalogue, tune_id: int, branch: str, checkpoint: Tuned | None) -> BaseFiles:

@@ -293,6 +293,25 @@ def test_picture_has_the_native_size_of_its_base_by_default(api: Api) -> None:
     assert (config["width"], config["height"]) == (64, 64)
 
 
+@pytest.mark.parametrize(
+    ("asked", "drawn", "shown"),
+    [
+        ({"w": 128, "h": 128}, (128, 128), None),
+        ({"w": 512, "h": 640}, (112, 136), (512, 640)),
+        ({"w": 768, "h": 768}, (128, 128), (768, 768)),
+        ({"super_resolution": True}, (64, 64), (256, 256)),
+    ],
+)
+def test_picture_that_is_too_large_is_drawn_smaller_and_enlarged(
+    api: Api, asked: dict[str, Any], drawn: tuple[int, int], shown: tuple[int, int] | None
+) -> None:
+    api.prompt(690204, **asked)
+    api.finish()
+    config = api.executor.tasks[0].config
+    assert (config["width"], config["height"]) == drawn
+    assert config["shown_size"] == shown
+
+
 def test_prompt_of_a_checkpoint_is_drawn_with_its_file(api: Api) -> None:
     tune = api.tune(model_type=None)
     api.prompt(tune["id"])
@@ -517,6 +536,14 @@ def test_prompts_are_drawn_before_the_next_training_begins(make_api: Callable[..
     may_end.set()
     api.finish()
     assert [task.kind for task in executor.tasks] == ["train", "generate", "train"]
+
+
+def test_progress_is_logged(make_api: Callable[..., Api], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    api = make_api()
+    tune = api.tune()
+    api.finish()
+    assert f"tune {tune['id']}: training, step 1, steps 4, loss 0.5" in caplog.messages
 
 
 def test_fast_tune_does_not_wait_for_one_that_trains(make_api: Callable[..., Api]) -> None:
