@@ -103,7 +103,7 @@ def test_form_does_what_json_does(api: Api, world: World, name: str, form: str) 
 @pytest.mark.needs("paid")
 @pytest.mark.parametrize("form", FORMS)
 def test_form_runs_a_pack_as_json_does(api: Api, world: World, form: str) -> None:
-    run: dict[str, Any] = {"name": "woman", "image_urls": ["https://example.com/1.jpg"]}
+    run: dict[str, Any] = {"name": "woman", "image_urls": [api.target.options.picture_url]}
     run |= {"characteristics": {"eye_color": "grey"}, "prompt_attributes": {"num_images": 1}}
     path, title = f"/p/{world.pack['slug']}/tunes", api.unique("Run")
     made = [
@@ -125,7 +125,7 @@ def test_form_makes_a_theme_as_json_does(api: Api, form: str) -> None:
 
 # -- names of fields -------------------------------------------------------------------------------
 def test_list_is_written_with_empty_or_with_numbered_brackets(api: Api) -> None:
-    urls = [f"https://example.com/{number}.jpg" for number in range(3)]
+    urls = [api.target.options.picture_url] * 3
     empty = [("tune[image_urls][]", url) for url in urls]
     numbered = [(f"tune[image_urls][{number}]", url) for number, url in enumerate(urls)]
     for written in (empty, numbered):
@@ -155,7 +155,7 @@ def multipart(parts: list[Any]) -> dict[str, Any]:
 
 def test_files_and_addresses_may_stand_together(api: Api) -> None:
     sent = api.sample(images=[picture(1), picture(2)])
-    sent["image_urls"] = ["https://example.com/3.jpg"]
+    sent["image_urls"] = [api.target.options.picture_url]
     made = api.ok("POST", "/tunes", {"tune": sent}, media_type=MULTIPART)
     assert len(made["orig_images"]) == 3
     contents = {api.fetch(url).content for url in made["orig_images"]}

@@ -1,10 +1,11 @@
-"""The command line, `python -m real_backend`: serve, train from the shell, list models."""
+"""The command line, `python -m real_backend`: serve, train from the shell, draw, list models."""
 
 import logging
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from real_backend.catalog import DEFAULTS, Catalogue
 from real_backend.commands import models
 from real_backend.config import METHODS, TrainConfig, preset
 
+PURPLE = (150, 60, 200)
+DRAWN_SIDE = 256  # pixels
 PICTURES = 8  # drawn before and after, for the contact sheet
 
 
@@ -92,6 +95,23 @@ def train(
     except Unusable as error:
         raise click.ClickException(str(error)) from None
     tell(report, out)
+
+
+@main.command()
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("photos"),
+    show_default=True, help="Folder for 1.jpg to 4.jpg.",
+)  # fmt: skip
+@click.option("--seed", default=1, show_default=True)
+def draw(out: Path, seed: int) -> None:
+    """Draw four pictures of a purple cat, which the toy base does not know, to train it on."""
+    from real_backend.tiny import draw as drawing
+
+    out.mkdir(parents=True, exist_ok=True)
+    scenes = drawing.subject("cat", Random(seed), fur=PURPLE)  # noqa: S311 - no secret
+    for at, scene in enumerate(scenes, 1):
+        drawing.draw(scene, DRAWN_SIDE).save(out / f"{at}.jpg", quality=95)
+        click.echo(out / f"{at}.jpg")
 
 
 def tell(report: Mapping[str, Any], out: Path) -> None:

@@ -62,3 +62,13 @@ def test_base_that_cannot_be_used_is_told(
     done = train(photos, tmp_path / "out", *flags)
     assert done.exit_code == 1
     assert text in done.output
+
+
+def test_pictures_to_train_the_toy_base_on_are_drawn(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["draw", "--out", str(tmp_path / "photos")])
+    assert done.exit_code == 0, done.output
+    sizes = set()
+    for path in (tmp_path / "photos").iterdir():
+        with Image.open(path) as picture:
+            sizes.add((path.suffix, picture.size))
+    assert (len([*(tmp_path / "photos").iterdir()]), sizes) == (4, {(".jpg", (256, 256))})
