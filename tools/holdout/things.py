@@ -240,7 +240,7 @@ LIKES = rows(
             )
         ),
         "like-of-a-copy-does-not-reach-its-original": put(
-            likes, "_original", lambda services, caller, row: None
+            likes, "_visible", lambda services, caller, prompt_id: None
         ),
         "other-name-of-likes-is-missing": refusing(
             lambda environ: environ["PATH_INFO"].endswith("/like"), NotFound()

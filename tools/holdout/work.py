@@ -92,7 +92,7 @@ LIFE_CYCLE = rows(
         "new-prompt-makes-its-tune-look-untrained": around(
             "create_tune_prompt", untrained_by_a_prompt
         ),
-        "only-one-waiting-prompt-is-let-go": swap(jobs, "release_prompts", release_one),
+        "only-one-waiting-prompt-is-let-go": swap(jobs, "release_waiting", release_one),
         "finished-prompt-changes-with-every-read": around(
             "get_prompt",
             lambda handler, s, c, to: s.store.update(
