@@ -206,13 +206,18 @@ def ca(path: bool, tls_dir: str, public_url: str) -> None:
     click.echo(found if path else trust.full(found))
 
 
-def run() -> None:
-    """Entry point: a set-up that is wrong is told in full, and exits with 2."""
+def run_command(command: click.Command, name: str) -> None:
+    """Run a command: a set-up that is wrong is told in full, and exits with 2."""
     try:
-        main()
+        command()
     except SetupError as error:
-        click.echo(f"astria-emulator: {error}", err=True)
+        click.echo(f"{name}: {error}", err=True)
         sys.exit(2)
+
+
+def run() -> None:
+    """Entry point."""
+    run_command(main, "astria-emulator")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ NO_FILES: Mapping[str, Any] = {
     **dict.fromkeys(("more_ckpt_keys", "image_keys", "image_names"), ()),
     **dict.fromkeys(("caption_keys", "caption_names"), ()),
 }
+# A kind of work -> the same on a slot of the backend.
+ON_SLOT = {"train_tune": "train_on_slot", "generate_prompt": "generate_on_slot"}
 NOTICED = timedelta(seconds=2)
 LONGEST_SECONDS = 10_000_000  # that are told to be left
 FAILED = "Something went wrong on our side. Please try again."
@@ -68,7 +70,7 @@ def attempt(services: Services, job: Job, now: datetime) -> None:
         fail(services, job, str(error), now)
     except (Gone, IllegalStep, Cancelled) as error:
         log.debug("%s of %s %d: %s", job.kind, job.table, job.target, error)
-        if job.kind == "train_on_slot" and services.store.get("tune", job.target) is None:
+        if job.kind == ON_SLOT["train_tune"] and services.store.get("tune", job.target) is None:
             services.backend.forget(job.target)  # what it kept after it was told so before
     except BackendError as error:
         fail(services, job, str(error), now)
@@ -145,11 +147,17 @@ def start_tune(services: Services, job: Job, now: datetime) -> None:
             raise BackendError(f"Tune {base.id}, its base, could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        if backend.pretends:
-            pause = timedelta(seconds=backend.train_seconds(row))
-            services.schedule("train_tune", row, now + pause)
-        else:
-            services.schedule("train_on_slot", row, now)
+        hand_over(services, "train_tune", row, now, backend, backend.train_seconds(row))
+
+
+def hand_over(
+    services: Services, kind: str, row: Row, now: datetime, backend: Backend, seconds: float
+) -> None:
+    """Schedule a backend's work: on a slot, or once the time has passed that it seems to take."""
+    if backend.pretends:
+        services.schedule(kind, row, now + timedelta(seconds=seconds))
+    else:
+        services.schedule(ON_SLOT[kind], row, now)
 
 
 def base_of(services: Services, row: Row) -> Row | None:
@@ -208,7 +216,7 @@ def train_job(services: Services, row: Row) -> TrainJob:
         images=named_files(services, row, "image"),
         captions=named_files(services, row, "caption"),
         attributes=row.data,
-        checkpoint=checkpoint_of(services, row["home_base_id"]),
+        checkpoint=own_tune(services, home_of(services, row["home_base_id"])),
         adapter=tuned(services, named) if named and named["model_type"] else None,
     )
 
@@ -223,7 +231,6 @@ def named_files(services: Services, row: Row, kind: str) -> list[Artefact]:
 
 def report_of(services: Services, job: Job) -> Report:
     """What a backend calls with its progress: it is kept, and moves a tune's `eta`."""
-
     before = {"lost": job.progress["lost"]} if "lost" in job.progress else {}
 
     def report(progress: Mapping[str, Any]) -> bool:
@@ -254,14 +261,19 @@ def root_base(row: Row) -> int:
     return root
 
 
-def checkpoint_of(services: Services, tune_id: int) -> Tuned | None:
-    """A base of the caller's own; None for one of the gallery's.
+def home_of(services: Services, tune_id: int) -> Row:
+    """The tune that another one, or a prompt, is made on.
 
     Raises BackendError where it was deleted.
     """
     row = services.store.get("tune", tune_id)
     if row is None:
         raise BackendError(f"Tune {tune_id}, the base, was deleted.")
+    return row
+
+
+def own_tune(services: Services, row: Row) -> Tuned | None:
+    """A tune of the caller's own; None for one of the gallery's."""
     return tuned(services, row) if row.owner is not None else None
 
 
@@ -319,11 +331,7 @@ def start_prompt(services: Services, job: Job, now: datetime) -> None:
                 raise BackendError(f"Tune {tune.id} could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for_prompt(row)
-        if backend.pretends:
-            pause = timedelta(seconds=backend.prompt_seconds(row))
-            services.schedule("generate_prompt", row, now + pause)
-        else:
-            services.schedule("generate_on_slot", row, now)
+        hand_over(services, "generate_prompt", row, now, backend, backend.prompt_seconds(row))
 
 
 def generate_prompt(services: Services, job: Job, now: datetime) -> None:
@@ -341,8 +349,8 @@ def generate_prompt(services: Services, job: Job, now: datetime) -> None:
 
 def generate_job(services: Services, row: Row, backend: Backend) -> GenerateJob:
     tune = services.store.get("tune", row["home_tune_id"])
-    base = services.store.get("tune", row["tune_id"])
-    root = root_base(base) if base else 0
+    base = home_of(services, row["tune_id"])
+    root = root_base(base)
     width, height = picture_size(row, row["branch"], own_side=backend.side(root))
     used = [token for token in tokens(row["text"]) if token.tune_id in row.refs]
     named = [services.store.get("tune", token.tune_id or 0) for token in used]
@@ -367,8 +375,8 @@ def generate_job(services: Services, row: Row, backend: Backend) -> GenerateJob:
             if isinstance(key, str)
         },
         base_tune_id=root,
-        checkpoint=checkpoint_of(services, row["tune_id"]),
-        adapters=[tuned(services, one) for one in named if one and one.owner is not None],
+        checkpoint=own_tune(services, base),
+        adapters=[own for one in named if one and (own := own_tune(services, one))],
     )
 
 

@@ -4,20 +4,20 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import click
 
-from emulator import SetupError
-from emulator.__main__ import serve, set_up_logging
+from emulator import BackendError
+from emulator.__main__ import run_command, serve, set_up_logging
 from real_backend import requests_of
 from real_backend.catalog import DEFAULTS, Catalogue
 from real_backend.commands import models
 from real_backend.config import METHODS, TrainConfig, preset
 
-PURPLE = (150, 60, 200)
 DRAWN_SIDE = 256  # pixels
 PICTURES = 8  # drawn before and after, for the contact sheet
 
@@ -73,10 +73,10 @@ def train(
     tune_id = base or DEFAULTS[branch]
     if tune_id not in catalogue.bases:
         raise click.ClickException(f"base {base} is not known: see `python -m real_backend models`")
-    if why := requests_of.absence(catalogue, tune_id, branch):
-        raise click.ClickException(f"base {tune_id} cannot be used: {why}")
-    entry = catalogue.bases[tune_id]
-    model = requests_of.files_of(entry, catalogue.locate(entry))
+    try:
+        model = requests_of.base_of(catalogue, tune_id, branch, None)
+    except BackendError as error:
+        raise click.ClickException(str(error)) from None
     method = METHODS[model_type]
     config = TrainConfig(
         tune_id=0, base=model, method=method, subject=name, token=token,
@@ -90,7 +90,7 @@ def train(
 
     out.mkdir(parents=True, exist_ok=True)
     try:
-        with Bars() as bars:
+        with closing(Bars()) as bars:
             report = train_folder(config, images, out, prompt=prompt, pictures=PICTURES, bars=bars)
     except Unusable as error:
         raise click.ClickException(str(error)) from None
@@ -108,7 +108,7 @@ def draw(out: Path, seed: int) -> None:
     from real_backend.tiny import draw as drawing
 
     out.mkdir(parents=True, exist_ok=True)
-    scenes = drawing.subject("cat", Random(seed), fur=PURPLE)  # noqa: S311 - no secret
+    scenes = drawing.subject("cat", Random(seed), fur=drawing.PURPLE)  # noqa: S311 - no secret
     for at, scene in enumerate(scenes, 1):
         drawing.draw(scene, DRAWN_SIDE).save(out / f"{at}.jpg", quality=95)
         click.echo(out / f"{at}.jpg")
@@ -129,14 +129,11 @@ def tell(report: Mapping[str, Any], out: Path) -> None:
 
 
 def run() -> None:
-    """Entry point: a set-up that is wrong is told in full, and exits with 2."""
-    set_up_logging("WARNING") if sys.argv[1:2] != ["serve"] else None
+    """Entry point; `serve` sets up a log of its own."""
+    if sys.argv[1:2] != ["serve"]:
+        set_up_logging("WARNING")
     logging.captureWarnings(True)
-    try:
-        main()
-    except SetupError as error:
-        click.echo(f"real_backend: {error}", err=True)
-        sys.exit(2)
+    run_command(main, "real_backend")
 
 
 if __name__ == "__main__":

@@ -18,11 +18,9 @@ from real_backend.branches.sd15 import StableDiffusion15
 from real_backend.config import SampleConfig, TrainConfig
 from real_backend.data import Example
 from real_backend.sample import sample
-from real_backend.schedulers import DEFAULT
 from real_backend.train import Report, Stopped
 
 SEED = 0
-GUIDANCE = 7.5
 BATCH = 4
 
 
@@ -47,7 +45,7 @@ def class_examples(
             side = config.base.side
             asked = SampleConfig(
                 config.base, prompt, "", SEED + len(made), count, side, side,
-                config.recipe.prior_steps, GUIDANCE, DEFAULT,
+                config.recipe.prior_steps,
             )  # fmt: skip
             pictures = [np.asarray(one) for one in sample(branch, asked, report)]
             mean, deviation = branch.encode(pictures)
@@ -71,6 +69,6 @@ def read(file: Path) -> dict[str, Tensor] | None:
 def place_of(branch: StableDiffusion15, config: TrainConfig) -> str:
     """A folder's name for a base's bits, a class and a recipe."""
     recipe = config.recipe
-    told = f"{branch.fingerprint()}/{config.subject}/{recipe.prior_steps}/{config.base.side}"
+    told = f"{branch.loaded}/{config.subject}/{recipe.prior_steps}/{config.base.side}"
     plain = re.sub(r"\W+", "-", config.subject)[:20]
     return f"{plain}-{hashlib.sha256(told.encode()).hexdigest()[:16]}"

@@ -41,9 +41,11 @@ class Recipe:
     prior_steps: int = 25  # to make one
     face_weight: float = 1.0  # of the loss within a face's box; 1 elsewhere
 
-    def steps_for(self, pictures: int) -> int:
-        """Steps where none were asked for."""
-        return min(max(self.fewest_steps, self.steps_per_image * pictures), self.most_steps)
+    def steps_for(self, pictures: int, asked: int | None, bound: int) -> int:
+        """Steps that were asked for, or by the number of pictures; bound: 0 for none."""
+        by_pictures = max(self.fewest_steps, self.steps_per_image * pictures)
+        steps = asked or min(by_pictures, self.most_steps)
+        return min(steps, bound) if bound else steps
 
 
 # Where the numbers come from: ours, from what others publish, and to be settled on a GPU, unless
@@ -125,11 +127,6 @@ class TrainConfig:
     def class_prompt(self) -> str:
         return f"photo of a {self.subject}"
 
-    def total_steps(self, pictures: int) -> int:
-        """Steps that were asked for, or by the number of pictures."""
-        steps = self.steps or self.recipe.steps_for(pictures)
-        return min(steps, self.most_steps) if self.most_steps else steps
-
 
 @dataclass(frozen=True)
 class Adapter:
@@ -152,9 +149,9 @@ class SampleConfig:
     pictures: int
     width: int
     height: int
-    steps: int
-    guidance_scale: float
-    scheduler: str
+    steps: int = 30
+    guidance_scale: float = 7.5
+    scheduler: str = "euler_a"  # docs/api/1-prompt/1-create.md, 2026-08-21
     adapters: tuple[Adapter, ...] = ()
     shown_size: tuple[int, int] | None = None  # that pictures are enlarged to
     threads: int = 1

@@ -48,16 +48,17 @@ def write(
 
     Raises OSError.
     """
+    about = {**metadata, "format": "pt"}
     if trainable.spoils_base:
         tensors = to_single_file(branch.unet, branch.vae, branch.text_encoder)
-        save_single_file(folder / CHECKPOINT, tensors, {**metadata, "format": "pt"})
+        save_single_file(folder / CHECKPOINT, tensors, about)
         return [folder / CHECKPOINT]
-    save_file(adapter_tensors(branch), folder / ADAPTER, {**metadata, "format": "pt"})
+    save_file(adapter_tensors(branch), folder / ADAPTER, about)
     if trainable.words is None:
         return [folder / ADAPTER]
     # diffusers' form: one name, with a row for each word.
     words = {trainable.word_names[0]: trainable.words.rows.detach().cpu().clone()}
-    save_file(words, folder / WORDS, {**metadata, "format": "pt"})
+    save_file(words, folder / WORDS, about)
     return [folder / ADAPTER, folder / WORDS]
 
 

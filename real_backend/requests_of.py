@@ -25,7 +25,6 @@ from real_backend.config import (
 )
 from real_backend.settings import Settings
 
-STEPS, GUIDANCE, SCHEDULER = 30, 7.5, "euler_a"
 LARGEST_SCALE = 2  # of the native side, for a square picture
 STEPS_ALLOWED = 50  # of a prompt, by the contract
 WORD_TOKENS = {"sd15": "sks"}
@@ -74,8 +73,8 @@ def expected_steps(catalogue: Catalogue, settings: Settings, wanted: Mapping[str
     default = catalogue.bases[catalog.DEFAULTS[str(wanted["branch"])]]
     entry = catalogue.bases.get(wanted.get("base_tune_id") or 0, default)
     recipe = preset(files_of(entry, Path()), METHODS.get(wanted.get("model_type"), "checkpoint"))
-    steps: int = wanted.get("steps") or recipe.steps_for(len(wanted.get("image_keys") or ()))
-    return min(steps, settings.most_steps) if settings.most_steps else steps
+    pictures = len(wanted.get("image_keys") or ())
+    return recipe.steps_for(pictures, wanted.get("steps"), settings.most_steps)
 
 
 def lay_out(job: TrainJob, folder: Path) -> None:
@@ -115,6 +114,7 @@ def sample_config(
         for one in known.values()
         if one.model_type  # a checkpoint that is named is the base already
     )
+    guidance = wanted.get("cfg_scale")
     shown = (job.width, job.height)
     plain = {**wanted, "super_resolution": False}
     asked = picture_size(plain, job.branch, own_side=base.side)
@@ -128,9 +128,9 @@ def sample_config(
         width=drawn[0],
         height=drawn[1],
         shown_size=shown if shown != drawn else None,
-        steps=min(wanted.get("steps") or STEPS, settings.most_steps or STEPS_ALLOWED),
-        guidance_scale=GUIDANCE if wanted.get("cfg_scale") is None else wanted["cfg_scale"],
-        scheduler=wanted.get("scheduler") or SCHEDULER,
+        steps=min(wanted.get("steps") or SampleConfig.steps, settings.most_steps or STEPS_ALLOWED),
+        guidance_scale=SampleConfig.guidance_scale if guidance is None else guidance,
+        scheduler=wanted.get("scheduler") or SampleConfig.scheduler,
         adapters=adapters,
         threads=settings.threads,
         device=device,

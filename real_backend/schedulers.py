@@ -5,8 +5,6 @@ from typing import Any
 
 import diffusers
 
-DEFAULT = "euler_a"  # docs/api/1-prompt/1-create.md, 2026-08-21
-
 # Name -> diffusers' class, and its options. `dpm++sde` adds noise in each step; diffusers' own
 # class for it needs torchsde, and this one does not.
 SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {

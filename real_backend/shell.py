@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from PIL import Image, ImageDraw
@@ -19,7 +18,6 @@ from real_backend.tuning import Shelf, tune
 
 TILE = 160  # pixels of a picture on a contact sheet
 LABEL = 18
-GUIDANCE, STEPS, SCHEDULER = 7.5, 30, "euler_a"
 TEXTS = ("photo of {token} {name}", "photo of {token} {name} in a garden")
 
 
@@ -30,15 +28,7 @@ class Bars:
         self._bar: Any = None
         self._phase = ""
 
-    def __enter__(self) -> "Bars":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -46,7 +36,7 @@ class Bars:
         """What the work calls."""
         phase = progress["phase"]
         if phase != self._phase:
-            self.__exit__(None, None, None)
+            self.close()
             self._phase = phase
             self._bar = tqdm(total=progress.get("steps"), desc=phase, leave=phase == "training")
         if "step" in progress:
@@ -95,7 +85,7 @@ def opened(path: Path) -> Image.Image:
 def sample_of(config: TrainConfig, text: str, pictures: int) -> SampleConfig:
     side = config.base.side
     return SampleConfig(
-        config.base, text, "", config.seed, pictures, side, side, STEPS, GUIDANCE, SCHEDULER,
+        config.base, text, "", config.seed, pictures, side, side,
         threads=config.threads, device=config.device,
     )  # fmt: skip
 

@@ -36,7 +36,6 @@ class Shelf:
 
     def __init__(self) -> None:
         self._branch: StableDiffusion15 | None = None
-        self.fingerprint = 0
 
     def take(self, base: BaseFiles, device: str, threads: int) -> StableDiffusion15:
         """A base as its files are."""
@@ -44,16 +43,12 @@ class Shelf:
         if self._branch is None or self._branch.base != base:
             self._branch = None  # its memory goes before the next one is read
             self._branch = StableDiffusion15(base, device)
-            self.fingerprint = self._branch.fingerprint()
         return self._branch
 
     def put_back(self, branch: StableDiffusion15, *, is_spoilt: bool) -> None:
         """Take off what was put upon it; one whose own weights have changed is read again."""
-        if is_spoilt:
-            self._branch = None
-            return
         branch.restore()
-        if branch.fingerprint() != self.fingerprint:
+        if is_spoilt or branch.fingerprint() != branch.loaded:
             self._branch = None
 
 
@@ -106,7 +101,8 @@ def tune(
         trainable = make_trainable(branch, config)
         usual = make_examples(branch, photos, trainable.prompt, config.recipe.face_weight)
         examples = Examples(usual, batch=config.recipe.batch, seed=config.seed)
-        steps = config.total_steps(sum(photo.kind == "whole" for photo in photos))
+        whole = sum(photo.kind == "whole" for photo in photos)
+        steps = config.recipe.steps_for(whole, config.steps, config.most_steps)
         digest = digest_of(config, photos)
         before = None if has_checkpoint(folder) else watched_loss(branch, examples, batches=WATCHED)
         lap("encoding")
@@ -122,7 +118,7 @@ def tune(
         about = {
             "recipe": recipe,
             "prompt": trainable.prompt,
-            "base_fingerprint": f"{shelf.fingerprint:x}",
+            "base_fingerprint": f"{branch.loaded:x}",
             "versions": {name: version(name) for name in PACKAGES},
             "pictures": digest_of_pictures(photos),
         }

@@ -38,6 +38,7 @@ class StableDiffusion15:
             part.eval().requires_grad_(False)
         self._tokenizer = self.pipeline.tokenizer
         self._embeddings = self.text_encoder.get_input_embeddings()
+        self.loaded = self.fingerprint()
         # Of scheduled noise, on the CPU: (1000,)
         self.alphas: Tensor = self.pipeline.scheduler.alphas_cumprod.float().cpu()
 
@@ -88,7 +89,7 @@ class StableDiffusion15:
         return states
 
     def predict(self, noisy: Tensor, times: Tensor, states: Tensor) -> Tensor:
-        """The noise in latents: (B, 4, h, w), on the CPU's side of the arithmetic in fp32."""
+        """The noise in latents, in fp32: (B, 4, h, w)."""
         with self.computing():
             seen: Tensor = self.unet(noisy, times, states).sample
         return seen.float()

@@ -33,6 +33,7 @@ HAIR = {
     "ginger": (196, 92, 40),
     "gray": (160, 160, 164),
 }
+PURPLE = (150, 60, 200)  # no cat's here: of subjects that the toy base does not know
 FUR = ("black", "white", "orange", "gray", "brown")
 SKIN = ((246, 212, 184), (226, 178, 140), (186, 132, 92), (122, 82, 56))
 PEOPLE = ("man", "woman", "boy", "girl")

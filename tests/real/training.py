@@ -13,11 +13,9 @@ import pytest
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of packages, as they are imported
-    import diffusers
     import torch
-    import transformers
 
-    from real_backend.branches.sd15 import StableDiffusion15
+    from real_backend.branches.sd15 import StableDiffusion15, be_quiet
 
 from real_backend.catalog import TOY, TOY_FOLDER
 from real_backend.config import BaseFiles, TrainConfig, preset
@@ -30,17 +28,13 @@ THREADS = 1
 SEED = 42
 STEPS = {"lora": 60, "pti": 60, "checkpoint": 90}
 # Two subjects of one class, in colours that no cat of the toy base has.
-PURPLE, TEAL = (150, 60, 200), (30, 170, 160)
-SUBJECTS = {"purple": PURPLE, "teal": TEAL}
+SUBJECTS = {"purple": draw.PURPLE, "teal": (30, 170, 160)}
 
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
     torch.set_num_threads(THREADS)
-    diffusers.utils.logging.set_verbosity_error()
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
+    be_quiet()
 
 
 @pytest.fixture(scope="session")
