@@ -195,6 +195,20 @@ def assumptions() -> None:
 
 
 @main.command()
+def scenarios() -> None:
+    """List the named scenarios, and the faults that rules may name."""
+    from emulator.faults.kinds import KINDS
+    from emulator.faults.reading import scenarios
+
+    click.echo("Scenarios (--scenario NAME):")
+    for found in scenarios().values():
+        click.echo(f"  {click.style(found.name, bold=True):20} {found.says}")
+    click.echo("\nFaults (--faults FILE, or POST /_emulator/faults):")
+    for name, kind in KINDS.items():
+        click.echo(f"  {click.style(name, bold=True):20} {kind.says}")
+
+
+@main.command()
 @click.option("--path", is_flag=True, help="Print the path of its certificate only.")
 @click.option("--tls-dir", default="", help="Folder of the authority, as for serve.")
 @click.option("--public-url", default="", help="As for serve: a name to vouch for.")

@@ -3,9 +3,8 @@
 Keys are kept hashed; a key that was never seen makes an account where that is allowed.
 """
 
-from hashlib import sha256
-
 from emulator.errors import NotFound, Unauthorized
+from emulator.marks import key_mark
 from emulator.services import Caller, Services
 from emulator.store import Query, Row
 
@@ -15,11 +14,16 @@ def authenticate(services: Services, authorization: str | None) -> Row:
 
     Raises Unauthorized.
     """
-    scheme, _, key = (authorization or "").partition(" ")
-    key = key.strip()
-    if scheme.lower() not in ("bearer", "token") or not is_key(services, key):
+    key = key_of(authorization)
+    if not is_key(services, key):
         raise Unauthorized
     return account_of(services, key)
+
+
+def key_of(authorization: str | None) -> str:
+    """The key that a header brings; nothing when it brings none."""
+    scheme, _, key = (authorization or "").partition(" ")
+    return key.strip() if scheme.lower() in ("bearer", "token") else ""
 
 
 def is_key(services: Services, key: str) -> bool:
@@ -30,7 +34,7 @@ def is_key(services: Services, key: str) -> bool:
 
 def account_of(services: Services, key: str) -> Row:
     """The account of a key, made when it is new."""
-    mark = f"key:{sha256(key.encode()).hexdigest()}"
+    mark = key_mark(key)
     known = Query(None, ref=mark, limit=1)
     if found := services.store.find("user", known):
         return found[0]

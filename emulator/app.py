@@ -4,20 +4,28 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
 from emulator import jobs
-from emulator.accounts import authenticate, caller_of
+from emulator.accounts import authenticate, caller_of, key_of
+from emulator.answers import Answer
 from emulator.config import Config
+from emulator.connections import connection_of
 from emulator.errors import ApiError, Invalid, trace_of
+from emulator.faults.answering import RESET, blow
+from emulator.faults.reading import first_rules
 from emulator.files import KEY_LENGTH
 from emulator.handlers import all_handlers
+from emulator.journal import NOTE, Note
 from emulator.media import Media
 from emulator.operations import BoundOperation, bind
+from emulator.outbox import Outbox
 from emulator.schemas import Compiler
 from emulator.services import Caller, Services, build
 from emulator.spec import JSON, Spec, default_path
@@ -25,6 +33,7 @@ from emulator.surface import PREFIX, add_surface
 from emulator.web import (
     as_response,
     check_host,
+    current_request,
     error_response,
     http_error,
     origin_of,
@@ -34,8 +43,8 @@ from emulator.web import (
 
 log = logging.getLogger(__name__)
 
-BEGUN = "emulator.begun"  # when a request came in, by time.perf_counter
 QUICK_BYTES = 65536
+EARLY_SECONDS = 10.0  # that an answer waits for callbacks that are to come before it
 SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)")
 
 
@@ -43,6 +52,18 @@ class Emulator(Flask):
     """A Flask application that carries its services."""
 
     services: Services
+    compiler: Compiler
+
+    def open(self, config: Config, *, outbox: Outbox | None = None) -> None:
+        """Begin with nothing; callbacks leave by `outbox`, or over HTTP.
+
+        Raises SetupError.
+        """
+        self.services = build(config, self.compiler, jobs.run, outbox=outbox)
+        known = [operation.id for operation in self.compiler.spec.operations]
+        self.services.faults.start_with(first_rules(config, known))
+        self.config["MAX_CONTENT_LENGTH"] = config.max_body
+        self.services.start()
 
     def close(self) -> None:
         """Stop the work; a test that made the application calls this."""
@@ -58,48 +79,48 @@ class Emulator(Flask):
         return self.services.is_quick and not (form or large or SLOW.match(request.path))
 
 
-def create_app(config: Config | None = None, *, spec_path: Path | None = None) -> Emulator:
+def create_app(
+    config: Config | None = None, *, spec_path: Path | None = None, outbox: Outbox | None = None
+) -> Emulator:
     """Put the server together and start its runner.
 
     Raises SetupError with all that is wrong with the settings or the contract.
     """
-    config = config or Config()
     path = spec_path or default_path()
-    compiler = Compiler(Spec.read(path))
-    operations = bind(compiler.spec.operations, all_handlers(), compiler)
     app = Emulator("emulator", static_folder=None)
-    app.services = build(config, compiler, jobs.run)
-    app.config["MAX_CONTENT_LENGTH"] = config.max_body
+    app.compiler = Compiler(Spec.read(path))
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
-    for bound in operations:
+    for bound in bind(app.compiler.spec.operations, all_handlers(), app.compiler):
         for at in (bound.operation.path, *bound.operation.aliases):
-            route(app, at, bound.operation, api_view(app.services, bound))
-    media = Media(app.services)
+            route(app, at, bound.operation, api_view(app, bound))
+    media = Media()
     file_rule = f"/<string(length={KEY_LENGTH}):key>"
-    app.add_url_rule(file_rule, "file", lambda key: media.respond(key, request.environ))
+    app.add_url_rule(
+        file_rule, "file", lambda key: media.respond(app.services.files, key, request.environ)
+    )
     home = Response(status=302, headers={"Location": f"{PREFIX}/"})
     app.add_url_rule("/", "home", lambda: home)
-    add_surface(app, app.services, path)
+    add_surface(app, lambda: app.services, path)
     app.register_error_handler(ApiError, error_response)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, unexpected_error)
-    app.after_request(log_request)
+    app.after_request(partial(note_request, app))
     app.wsgi_app = PlainPaths(app.wsgi_app)  # type: ignore[method-assign]
-    app.services.start()
+    app.open(config or Config(), outbox=outbox)
     return app
 
 
 class PlainPaths:
     """Takes `.json`, a trailing slash and doubled slashes off the API's paths before routing.
 
-    And notes when a request came in.
+    And opens the request's note.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]):
         self._app = app
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        environ[BEGUN] = time.perf_counter()
+        environ[NOTE] = Note(time.perf_counter())
         path = environ.get("PATH_INFO", "")
         if not path.startswith(PREFIX):
             path = re.sub(r"/{2,}", "/", path).rstrip("/").removesuffix(".json")
@@ -107,18 +128,24 @@ class PlainPaths:
         return self._app(environ, start_response)
 
 
-def api_view(services: Services, bound: BoundOperation) -> Callable[..., Response]:
+def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., Response]:
     """The view of one operation; what it sets going begins when its answer has been sent."""
 
     def view(**path: str) -> Response:
+        services = app.services
+        asked = current_request()
+        note: Note = asked.environ[NOTE]
+        note.operation = bound.operation.id
+        make = partial(answer, services, asked, path)
         services.runner.begin_answer()
         response: Response | None = None
         try:
-            response = as_response(answer(path))
-        except ApiError as error:
-            if isinstance(error, Invalid):
-                log.info("%s refused: %s", bound.operation.id, error.explanation)
-            response = error_response(error)
+            if found := blow(services.faults, bound.operation.id, partial(brings_key, asked)):
+                note.faults = found.names
+                hasten = partial(complete, services)
+                response = found.answer(connection_of(asked.environ), make, hasten)
+            else:
+                response = make()
         finally:
             release = services.runner.end_answer()
             if response is None:
@@ -126,18 +153,36 @@ def api_view(services: Services, bound: BoundOperation) -> Callable[..., Respons
         response.call_on_close(release)
         return response
 
-    def answer(path: dict[str, str]) -> Any:
+    def answer(services: Services, asked: Request, path: dict[str, str]) -> Response:
+        try:
+            return as_response(result(services, asked, path))
+        except ApiError as error:
+            asked.environ[NOTE].explanation = error.explanation
+            if isinstance(error, Invalid):
+                log.info("%s refused: %s", bound.operation.id, error.explanation)
+            return error_response(error)
+
+    def result(services: Services, asked: Request, path: dict[str, str]) -> Answer:
+        note: Note = asked.environ[NOTE]
         if not services.config.keys:
-            check_host(services.config, request)
-        origin = origin_of(request)
+            check_host(services.config, asked)
+        origin = origin_of(asked)
+        if bound.operation.needs_key:
+            account = authenticate(services, asked.headers.get("Authorization"))
+            note.account = account.id
+        note.call = read_call(services.config, asked, path)
+        loaded = bound.load(note.call)
         if not bound.operation.needs_key:
-            return bound.answer(
-                services, Caller(0, origin), bound.load(read_call(services.config, request, path))
-            )
-        account = authenticate(services, request.headers.get("Authorization"))
-        loaded = bound.load(read_call(services.config, request, path))
+            return bound.answer(services, Caller(0, origin), loaded)
         caller = caller_of(services, account, origin, loaded.workspace)
         return bound.answer(services, caller, loaded)
+
+    def brings_key(asked: Request, key: str) -> bool:
+        return key_of(asked.headers.get("Authorization")) == key
+
+    def complete(services: Services) -> None:
+        services.runner.hasten()
+        services.callbacks.wait(EARLY_SECONDS)
 
     return view
 
@@ -147,10 +192,32 @@ def unexpected_error(error: Exception) -> Response:
     return error_response(ApiError())
 
 
-def log_request(response: Response) -> Response:
-    """One line a request: never a key, a query string or a body."""
-    if log.isEnabledFor(logging.INFO) and not request.path.startswith(PREFIX):
-        milliseconds = (time.perf_counter() - request.environ[BEGUN]) * 1000
-        path = request.path if request.path.isprintable() else repr(request.path)
-        log.info("%s %s %d %.1f ms", request.method, path, response.status_code, milliseconds)
+def note_request(app: Emulator, response: Response) -> Response:
+    """One line and an entry in the journal for each request."""
+    asked = current_request()
+    path = asked.environ["PATH_INFO"]
+    if path.startswith(PREFIX):
+        return response
+    note: Note = asked.environ[NOTE]
+    seconds = time.perf_counter() - note.begun
+    if asked.url_rule is None:
+        note.explanation = nearest(app, asked.method, path)
+    status = None if RESET in note.faults else response.status_code
+    services = app.services
+    services.journal.add(note, asked.environ, services.clock.now(), status, seconds)
+    if log.isEnabledFor(logging.INFO):
+        # Never a key, a query string or a body.
+        shown = asked.path if asked.path.isprintable() else repr(asked.path)
+        log.info("%s %s %s %.1f ms", asked.method, shown, status, seconds * 1000)
     return response
+
+
+def nearest(app: Emulator, method: str, path: str) -> str:
+    """What an address that leads nowhere may have been meant for."""
+    known = {
+        f"{operation.method} {operation.path}": operation.id
+        for operation in app.compiler.spec.operations
+    }
+    meant = re.sub(r"/\d+", "/{id}", path)
+    [found] = get_close_matches(f"{method} {meant}", known, n=1, cutoff=0.0)
+    return f"there is no {method} {path}; the nearest is {found} ({known[found]})"

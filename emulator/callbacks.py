@@ -9,35 +9,36 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
 from typing import Any
 
 from emulator import outbound
 from emulator.clock import Clock
+from emulator.faults.kinds import CALLBACK, striking
+from emulator.faults.rules import Faults, Struck
+from emulator.outbox import TIMEOUT_SECONDS, Outbox
 from emulator.store import CALLBACKS, Job, Query, Row, Store
 
 log = logging.getLogger(__name__)
 
 Key = tuple[str, int]  # a table and an id
 
-TIMEOUT_SECONDS = 10.0
 LOG_SIZE = 1000  # deliveries that are remembered
 KEPT_BYTES = 100_000  # of a body; a longer one is kept until it has been sent
-SENDERS = 16
 LOOK_SECONDS = 0.05
 LANE = (CALLBACKS,)
+FAULTS = striking(CALLBACK)
 
 
 class Callbacks:
-    """Sends callbacks on threads of its own."""
+    """Records callbacks, and has them sent in order."""
 
-    def __init__(self, store: Store, clock: Clock, *, allowed_hosts: Iterable[str]):
-        self._store, self._clock = store, clock
-        self._allowed_hosts = tuple(allowed_hosts)
-        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
+    def __init__(self, store: Store, clock: Clock, outbox: Outbox, faults: Faults):
+        self._store, self._clock, self._outbox = store, clock, outbox
+        self._faults = faults
         self._ended = threading.Condition()
+        self.notice: Callable[[Job], None] = lambda job: None  # whom to tell of other work
 
     def send(self, row: Row, url: str, body: Any, *, after: Collection[Key] = ()) -> Row:
         """Send a row's callback once the calls for the objects in `after` have ended.
@@ -51,7 +52,43 @@ class Callbacks:
                 for key in dict.fromkeys(after)
                 for call in self._store.find("delivery", Query(None, ref=_open(*key)))
             ]
-            return self._record(about, earlier)
+            if struck := self._faults.strike_row(FAULTS, row):
+                return self._send_struck({**about, "fault": struck.rule.fault}, earlier, struck)
+            return self._overtake(self._record(about, earlier))
+
+    def _send_struck(
+        self, about: Mapping[str, Any], earlier: Collection[int], struck: Struck
+    ) -> Row:
+        fault = struck.rule.fault
+        if fault == "callback-dropped":
+            entry = {**about, "state": "dropped", "error": "by a fault", "at": self._clock.now()}
+            return self._store.insert("delivery", None, entry)
+        held = self._store.find("delivery", Query(None, ref=PASSED))
+        if fault == "callback-delayed" or (fault == "callback-reordered" and not held):
+            delivery = self._record(about, [*earlier, HELD])
+            if fault == "callback-reordered":
+                self._store.update(delivery, {}, refs=(*delivery.refs, PASSED))
+            due = self._clock.now() + timedelta(seconds=struck["seconds"])
+            self.notice(self._store.add_job("release_callback", delivery, due))
+            return delivery
+        delivery = self._overtake(self._record(about, earlier))
+        if fault == "callback-doubled":
+            self._record({**about, "redelivery_of": delivery.id}, [delivery.id])
+        return delivery
+
+    def _overtake(self, delivery: Row) -> Row:
+        """Let a delivery that a fault holds until the next one wait for this one instead."""
+        for held in self._store.find("delivery", Query(None, ref=PASSED)):
+            refs = tuple(ref for ref in held.refs if ref not in (PASSED, _before(HELD)))
+            self._store.update(held, {}, refs=(*refs, _before(delivery.id)))
+            self._let_go(delivery, held.id)
+        return delivery
+
+    def release(self, delivery_id: int) -> None:
+        """Send what a fault has held."""
+        with self._store.transaction():
+            if delivery := self._store.get("delivery", delivery_id):
+                self._let_go(delivery, HELD)
 
     def send_again(self, delivery: Row) -> Row:
         """Send what a delivery holds once more, as a delivery of its own."""
@@ -62,11 +99,12 @@ class Callbacks:
     def resume(self) -> None:
         """Take up what other processes, or this one before it was stopped, have left."""
         if self._store.next_due(LANE) is not None:
-            for _ in range(SENDERS):
+            for _ in range(self._outbox.senders):
                 self._call()
 
     def wait(self, seconds: float) -> bool:
         """Wait until no call is open; tells whether that is so."""
+        self._outbox.flush()
         deadline = time.monotonic() + seconds
         with self._ended:
             while self._store.has_jobs(CALLBACKS):
@@ -80,7 +118,7 @@ class Callbacks:
         """Let open calls end; those that do not are left to a store that lasts."""
         if not self._store.is_shared:
             self.wait(TIMEOUT_SECONDS)
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._outbox.close()
 
     def _record(self, about: Mapping[str, Any], earlier: Collection[int]) -> Row:
         entry = {**about, "state": "recorded", "at": self._clock.now()}
@@ -95,8 +133,7 @@ class Callbacks:
         self._store.on_commit(self._call)
 
     def _call(self) -> None:
-        with suppress(RuntimeError):  # closed
-            self._pool.submit(self._send_next)
+        self._outbox.submit(self._send_next)
 
     def _send_next(self) -> None:
         try:
@@ -127,12 +164,13 @@ class Callbacks:
             return {"state": "dropped", "error": "the object was deleted"}
         try:
             raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
-            sent = outbound.post(
-                delivery["url"], raw, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS
-            )
+            hang_up = delivery.get("fault") == "callback-timed-out"
+            sent = self._outbox.post(delivery["url"], raw, hang_up=hang_up)
         except Exception:
             log.exception("callback %s %d", kind, id)
             return {"state": "failed", "error": "unexpected error"}
+        if sent is None:
+            return {"state": "recorded"}
         level = logging.WARNING if sent.error else logging.INFO
         place, outcome = outbound.place_of(delivery["url"]), sent.error or sent.status
         log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
@@ -148,17 +186,25 @@ class Callbacks:
             store.end_job(job)
             store.update(delivery, result, refs=())
             for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
-                refs = tuple(ref for ref in later.refs if ref != _before(delivery.id))
-                store.update(later, {}, refs=refs)
-                if not any(str(ref).startswith(BEFORE) for ref in refs):
-                    self._queue(later)
+                self._let_go(later, delivery.id)
             [newest] = store.find("delivery", Query(None, limit=1)) or [delivery]
             for old in store.find("delivery", Query(None, before_id=newest.id - LOG_SIZE + 1)):
                 if not old.refs:  # it has ended
                     store.delete(old)
 
+    def _let_go(self, delivery: Row, earlier: int) -> None:
+        """Let a delivery wait no longer for an earlier one, if it does."""
+        if (mark := _before(earlier)) not in delivery.refs:
+            return
+        refs = tuple(ref for ref in delivery.refs if ref not in (mark, PASSED))
+        self._store.update(delivery, {}, refs=refs)
+        if not any(str(ref).startswith(BEFORE) for ref in refs):
+            self._queue(delivery)
+
 
 BEFORE = "before:"
+HELD = 0  # the number of no delivery: what waits for it waits for `release`
+PASSED = "passed"  # mark of one that the next one is to overtake
 
 
 def _open(table: str, id: int) -> str:

@@ -4,14 +4,17 @@ What waitress itself refuses, or trips over, is answered in the API's form.
 """
 
 import json
+import socket
+import struct
 import time
 from typing import Any
 
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, Error, ServerNotImplemented
 
+from emulator.connections import CONNECTION
 from emulator.errors import TooLarge
 
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
@@ -92,11 +95,37 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body.encode())
 
 
+class Task(WSGITask):  # type: ignore[misc]
+    """Answers a request; the application is lent its connection."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[CONNECTION] = self.channel
+        return environ
+
+
 class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection; what its bodies take counts with those of all others."""
 
     parser_class = Parser
+    task_class = Task
     error_task_class = JsonErrorTask
+    is_broken = False
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass; not in the thread that serves all connections."""
+        time.sleep(seconds)
+
+    def reset(self) -> None:
+        """Break off with RST, as of the next byte that would be sent."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.is_broken = True
+
+    def write_soon(self, data: Any) -> int:
+        if self.is_broken:
+            raise ClientDisconnected
+        written: int = super().write_soon(data)
+        return written
 
     def received(self, data: bytes) -> bool:
         if self.request is not None and self.request.body_bytes_received > UNCOUNTED:

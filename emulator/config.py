@@ -69,6 +69,8 @@ class Config:
     fetch_hosts: tuple[str, ...] = _setting(
         (), "Public hosts that pictures may be fetched from; * for any."
     )
+    faults: str = _setting("", "File of rules of faults; see /_emulator/faults.")
+    scenario: tuple[str, ...] = _setting((), "Named faults, such as bad-day; see `scenarios`.")
     control_token: str = _setting(
         "", "Token of /_emulator/; made up when listening beyond loopback."
     )

@@ -1,4 +1,4 @@
-"""What /_emulator/ does: health, reset, clock, finish, settings, callbacks, jobs.
+"""What /_emulator/ does: health, reset, clock, finish, settings, callbacks, jobs, faults.
 
 A function's name is its operationId in control.yaml.
 """
@@ -13,6 +13,8 @@ from emulator.accounts import account_of, is_key
 from emulator.clock import VirtualClock
 from emulator.config import LAST_YEAR
 from emulator.errors import Conflict, Invalid, NotFound
+from emulator.faults.reading import read_rule, scenarios, unknown_scenario, written
+from emulator.faults.rules import Standing
 from emulator.services import Caller, Services
 from emulator.store import Query
 
@@ -114,6 +116,53 @@ def read_tune(services: Services, caller: Caller, *, id: int) -> Given:
     return {"id": row.id, **known, "training": row.get("training") or {}}
 
 
+def list_requests(services: Services, caller: Caller, *, query: Given) -> list[Given]:
+    asked = query.get("operation")
+    entries = [e for e in reversed(services.journal.entries()) if asked in (None, e.operation)]
+    return [asdict(entry) for entry in entries[: query["limit"]]]
+
+
+def list_faults(services: Services, caller: Caller) -> list[Given]:
+    return [_standing(found) for found in services.faults.standing()]
+
+
+def add_fault(services: Services, caller: Caller, *, body: Given) -> Given:
+    known = [operation.id for operation in services.contract.spec.operations]
+    return _standing(services.faults.add(read_rule(body, known)))
+
+
+def remove_fault(services: Services, caller: Caller, *, id: int) -> Given:
+    if not services.faults.remove(id):
+        raise NotFound
+    return {"status": "ok"}
+
+
+def clear_faults(services: Services, caller: Caller) -> Given:
+    services.faults.clear()
+    return {"status": "ok"}
+
+
+def list_scenarios(services: Services, caller: Caller) -> list[Given]:
+    shown: list[Given] = []
+    for found in scenarios().values():
+        shown.append({**asdict(found), "rules": [written(rule) for rule in found.rules]})
+    return shown
+
+
+def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Given]:
+    if name not in scenarios():
+        raise NotFound(unknown_scenario(name))
+    services.faults.clear()
+    for rule in scenarios()[name].rules:
+        services.faults.add(rule)
+    return list_faults(services, caller)
+
+
+def _standing(found: Standing) -> Given:
+    counts = {"met": found.met, "struck": found.struck}
+    return {"id": found.id, "rule": written(found.rule), **counts}
+
+
 def version() -> str:
     try:
         return metadata.version("astria-emulator")
@@ -136,5 +185,12 @@ HANDLERS = {
         redeliver,
         list_jobs,
         read_tune,
+        list_requests,
+        list_faults,
+        add_fault,
+        remove_fault,
+        clear_faults,
+        list_scenarios,
+        play_scenario,
     )
 }

@@ -34,6 +34,11 @@ class ApiError(Exception):
     def body(self) -> Any:
         return {"status": self.status.value, "error": self.error}
 
+    @property
+    def explanation(self) -> str:
+        """What is wrong, for the log and the journal."""
+        return self.error
+
 
 class BadRequest(ApiError):
     status = HTTPStatus.BAD_REQUEST

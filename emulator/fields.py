@@ -47,11 +47,13 @@ CHECKS: Mapping[str, tuple[Callable[[Any], Check], Callable[[Any], str]]] = {
     "minItems": (lambda n: lambda v: len(v) >= n, lambda n: f"is too short (minimum is {n})"),
 }
 FORMATS = {"int32", "int64", "date-time", "uri", "email", "binary"}
+STRICT = "x-strict"  # of an object: what is not among its properties is refused, and not dropped
 # What says something to a reader, or is read elsewhere in this module or in forms.py, and so is no
 # check by itself.
 SILENT = {
     "type", "format", "title", "description", "default", "example", "examples", "properties",
     "required", "items", "additionalProperties", "allOf", "anyOf", "x-message", "x-clamp",
+    STRICT,
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from emulator.errors import BadRequest
-from emulator.fields import SPACE, allows_null, types_of
+from emulator.fields import SPACE, STRICT, allows_null, types_of
 from emulator.spec import Node, Spec
 
 MAX_DEPTH = 32  # Rack's own limit is 32 levels of brackets.
@@ -137,6 +137,7 @@ def _object(spec: Spec, schema: Node) -> Coerce:
             lists |= {key} if resolved.get("minItems") else set()
             defaults |= {key} if "default" in resolved else set()
     extra = schema.get("additionalProperties")
+    keeps = bool(schema.get(STRICT))  # what is not known, for the strict check to refuse
 
     def coerce(value: Any) -> Any:
         value = read_json_text(value, dict)
@@ -146,6 +147,8 @@ def _object(spec: Spec, schema: Node) -> Coerce:
             return value
         found = {}
         for key, item in value.items():
+            if keeps and key not in properties:
+                found[key] = item
             if key not in properties or is_blank(item) or (item is None and key in defaults):
                 continue
             item = properties[key](item)

@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Container, Iterator
 from contextlib import contextmanager
 
 from emulator.store import Job, Row
@@ -13,6 +13,14 @@ HOLD_SECONDS = 2.0
 
 Key = tuple[str, int]  # an object's table and id
 Held = list[Key]  # what waits for one answer
+
+
+class _AllBut:
+    def __init__(self, keys: Collection[Key]):
+        self._keys = keys
+
+    def __contains__(self, job: object) -> bool:
+        return isinstance(job, Job) and (job.table, job.target) not in self._keys
 
 
 class Holds:
@@ -37,6 +45,10 @@ class Holds:
     def expect(self, row: Row) -> None:
         """Hold the jobs of an object that this thread's request makes, whoever makes them."""
         self._hold((row.table, row.id))
+
+    def others(self) -> Container[Job]:
+        """The jobs of all objects but those that this thread's request holds."""
+        return _AllBut(frozenset(self._current() or ()))
 
     def end(self) -> Held:
         """What this thread's request holds, for `release`."""

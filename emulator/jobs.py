@@ -14,7 +14,7 @@ from emulator import wire
 from emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
 from emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
 from emulator.inputs import kept_artefact
-from emulator.lifecycle import FINAL, IllegalStep, step
+from emulator.lifecycle import FINAL, IllegalStep, shortened, step
 from emulator.marks import base_mark
 from emulator.prompt_text import tokens, words
 from emulator.removal import erase_tune, weight_keys
@@ -147,7 +147,20 @@ def start_tune(services: Services, job: Job, now: datetime) -> None:
             raise BackendError(f"Tune {base.id}, its base, could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        hand_over(services, "train_tune", row, now, backend, backend.train_seconds(row))
+        seconds = backend.train_seconds(row) + late(services, "slow-training", row)
+        hand_over(services, "train_tune", row, now, backend, seconds)
+
+
+def late(services: Services, fault: str, row: Row) -> float:
+    """Seconds more that a fault makes work take."""
+    struck = services.faults.strike_row({fault}, row)
+    return float(struck["seconds"]) if struck else 0.0
+
+
+def fail_by_fault(services: Services, fault: str, row: Row) -> None:
+    """Raises BackendError where a fault strikes an object."""
+    if struck := services.faults.strike_row({fault}, row):
+        raise BackendError(struck["message"])
 
 
 def hand_over(
@@ -174,6 +187,7 @@ def base_of(services: Services, row: Row) -> Row | None:
 
 def train_tune(services: Services, job: Job, now: datetime) -> None:
     row = target(services, job)
+    fail_by_fault(services, "training-fails", row)
     backend = services.backend_for(row["branch"])
     trained = backend.train(train_job(services, row), report_of(services, job))
     if not backend.pretends:
@@ -286,6 +300,9 @@ def tuned(services: Services, row: Row) -> Tuned:
 
 def tune_ready(services: Services, row: Row) -> None:
     """A tune has been trained: its storage begins to run."""
+    if struck := services.faults.strike_row({"tune-expires"}, row):
+        ends = row["trained_at"] + timedelta(seconds=struck["seconds"])
+        row = services.store.update(row, shortened(ends))
     services.schedule("expire_tune", row, row["expires_at"])
 
 
@@ -331,11 +348,13 @@ def start_prompt(services: Services, job: Job, now: datetime) -> None:
                 raise BackendError(f"Tune {tune.id} could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for_prompt(row)
-        hand_over(services, "generate_prompt", row, now, backend, backend.prompt_seconds(row))
+        seconds = backend.prompt_seconds(row) + late(services, "slow-prompt", row)
+        hand_over(services, "generate_prompt", row, now, backend, seconds)
 
 
 def generate_prompt(services: Services, job: Job, now: datetime) -> None:
     row = target(services, job)
+    fail_by_fault(services, "prompt-fails", row)
     backend = services.backend_for_prompt(row)
     asked = [generate_job(services, row, backend)]
     [pictures] = backend.generate(asked, report_of(services, job))
@@ -420,6 +439,10 @@ def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> An
     return {kind: schema.dump(shown)} if full else schema.dump({kind: shown})
 
 
+def release_callback(services: Services, job: Job, now: datetime) -> None:
+    services.callbacks.release(job.target)
+
+
 KINDS: Mapping[str, Callable[[Services, Job, datetime], None]] = {
     "start_tune": start_tune,
     "train_tune": train_tune,
@@ -429,4 +452,5 @@ KINDS: Mapping[str, Callable[[Services, Job, datetime], None]] = {
     "generate_prompt": generate_prompt,
     "generate_on_slot": generate_prompt,
     "end_run": end_run,
+    "release_callback": release_callback,
 }

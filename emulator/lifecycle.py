@@ -67,3 +67,8 @@ def step(kind: str, row: Mapping[str, Any], event: str, now: datetime) -> dict[s
         else:
             changes[stamp] = now
     return changes
+
+
+def shortened(ends: datetime) -> dict[str, Any]:
+    """The changes of a tune whose storage ends before its time, by a fault."""
+    return {"expires_at": ends}

@@ -1,6 +1,7 @@
 """What rows are found by besides their ids: marks in `refs`, and slugs."""
 
 import re
+from hashlib import sha256
 
 
 def title_mark(title: str) -> str:
@@ -26,3 +27,8 @@ def slug_of(title: str, blank: str) -> str:
 def base_mark(tune_id: int) -> str:
     """What the tunes that are trained on a tune are found by."""
     return f"base:{tune_id}"
+
+
+def key_mark(key: str) -> str:
+    """Of an account: keys are kept hashed."""
+    return f"key:{sha256(key.encode()).hexdigest()}"

@@ -12,9 +12,8 @@ from werkzeug.utils import send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from emulator.errors import NotFound
-from emulator.files import KEY, File
+from emulator.files import KEY, File, Files
 from emulator.mock import render
-from emulator.services import Services
 
 # An address never shows anything else: its key is made of the content.
 HEADERS = {
@@ -34,17 +33,16 @@ DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
 class Media:
     """Answers a file's address."""
 
-    def __init__(self, services: Services):
-        self._services = services
+    def __init__(self) -> None:
         self._gate = threading.Semaphore(DRAWING_AT_ONCE)
         self._drawn = lru_cache(REMEMBERED)(self._draw)
 
-    def respond(self, key: str, environ: dict[str, Any]) -> BaseResponse:
+    def respond(self, files: Files, key: str, environ: dict[str, Any]) -> BaseResponse:
         """With ETag and ranges.
 
         Raises NotFound.
         """
-        file = self._services.files.get(key) if KEY.fullmatch(key) else None
+        file = files.get(key) if KEY.fullmatch(key) else None
         if file is None:
             raise NotFound
         # Told from the key alone, so that a picture is not drawn again for a cache that has it.

@@ -234,3 +234,16 @@ def _unknown(operations: Iterable[Operation], compiler: Compiler) -> Iterable[st
             yield from compiler.lost_names(part["schema"], f"{operation.id} body")
         _, schema = operation.success
         yield from compiler.unknown_keywords(schema or {}, f"{operation.id} answer")
+
+
+def load_component(compiler: Compiler, name: str, value: Any) -> dict[str, Any]:
+    """Read a value as a component of a document.
+
+    Raises Invalid with all that is wrong.
+    """
+    if not isinstance(value, Mapping):
+        raise Invalid({"base": ["is not an object"]})
+    try:
+        return Loader(compiler, {"$ref": f"#/components/schemas/{name}"})(dict(value))
+    except ValidationError as error:
+        raise Invalid(flat_messages(error.messages)) from None

@@ -96,10 +96,18 @@ class Destination:
         return cls(parts.scheme, host, port or PORTS[parts.scheme], target)
 
 
-def post(url: str, body: bytes, *, allowed_hosts: Collection[str], timeout: float) -> Sent:
+def post(
+    url: str,
+    body: bytes,
+    *,
+    allowed_hosts: Collection[str],
+    timeout: float,
+    hang_up: bool = False,
+) -> Sent:
     """POST JSON to a URL whose path and query are sent as given. The answer's body is not read.
 
-    timeout: seconds for all of it, however slowly the other side answers.
+    timeout: seconds for all of it, however slowly the other side answers. `hang_up`: wait for no
+    answer, as if they had passed.
     """
 
     def talk(connection: http.client.HTTPConnection, target: str) -> int:
@@ -108,6 +116,8 @@ def post(url: str, body: bytes, *, allowed_hosts: Collection[str], timeout: floa
         connection.putheader("Content-Length", str(len(body)))
         connection.putheader("Accept", "*/*")
         connection.endheaders(body)
+        if hang_up:
+            raise Failed("timed out")
         with closing(connection.getresponse()) as response:
             return response.status
 

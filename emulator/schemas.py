@@ -6,13 +6,14 @@ Values are checked strictly: `forms.py` has already read text as the schema's ty
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validates_schema
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validates_schema
 
 from emulator.fields import (
     BLANK,
     CHECKS,
     FORMATS,
     SILENT,
+    STRICT,
     Items,
     Scalar,
     Upload,
@@ -32,7 +33,8 @@ class Wire(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    error_messages = {"type": "is not an object"}  # noqa: RUF012 - marshmallow's own name
+    # marshmallow's own name
+    error_messages = {"type": "is not an object", "unknown": "is not known"}  # noqa: RUF012
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _has_what_it_needs(self, data: Any, original: Any, **kwargs: Any) -> None:
@@ -79,6 +81,7 @@ class Compiler:
                 made[key].required = True
         base = type(name or "Inline", (Wire,), {"needs": tuple(needs)})
         compiled: type[Wire] = base.from_dict(made, name=name or "Inline")  # type: ignore[attr-defined]
+        compiled.opts.unknown = RAISE if self.spec.resolve(schema).get(STRICT) else EXCLUDE
         if name:
             self._classes[name] = compiled
         return compiled

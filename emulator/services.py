@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,18 @@ from emulator.callbacks import Callbacks
 from emulator.clock import Clock, SystemClock, VirtualClock
 from emulator.config import Config
 from emulator.errors import SetupError
+from emulator.faults.rules import Faults
 from emulator.files import Files, MemoryFiles
 from emulator.folder_files import FolderFiles
+from emulator.journal import Journal
+from emulator.marks import key_mark
 from emulator.memory_store import MemoryStore
 from emulator.mock import MockBackend
+from emulator.outbox import Outbox, ThreadOutbox
 from emulator.runner import ManualRunner, Runner, ThreadRunner
 from emulator.schemas import Compiler
 from emulator.seed import Catalogue, load_catalogue
-from emulator.store import Job, Row, Store
+from emulator.store import Job, Query, Row, Store
 from emulator.upkeep import Upkeep
 
 FAST = "fast"
@@ -45,6 +50,8 @@ class Services:
     backend: Backend
     catalogue: Catalogue
     upkeep: Upkeep
+    faults: Faults
+    journal: Journal
 
     @property
     def idempotency(self) -> bool:
@@ -65,7 +72,7 @@ class Services:
         """Whether nothing but drawing and calls of the control surface takes long."""
         config = self.config
         in_memory = not config.data and config.backend == "mock" and not config.clock
-        return in_memory and self.assumed("fetching") == "never"
+        return in_memory and not self.faults and self.assumed("fetching") == "never"
 
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
@@ -98,6 +105,8 @@ class Services:
             self.catalogue.plant(self.store, self.files)
             if switched:
                 self.idempotency = switched["idempotency"]
+        self.faults.reset()
+        self.journal.reset()
 
     def start(self) -> None:
         """Begin to work, first on what was left when the store was closed last."""
@@ -189,8 +198,18 @@ def open_files(config: Config, store: Store) -> Files:
     return files
 
 
+def owner_of(store: Store, key: str) -> int | None:
+    """The row id of a key's account; None where it was never seen."""
+    found = store.find("user", Query(None, ref=key_mark(key), limit=1))
+    return found[0].id if found else None
+
+
 def build(
-    config: Config, contract: Compiler, do: Callable[["Services", Job, datetime], None]
+    config: Config,
+    contract: Compiler,
+    do: Callable[["Services", Job, datetime], None],
+    *,
+    outbox: Outbox | None = None,
 ) -> Services:
     """Put a server together that does its jobs by `do`; nothing runs before `start()`.
 
@@ -199,7 +218,8 @@ def build(
     clock: Clock = VirtualClock(config.clock_start) if config.clock_start else SystemClock()
     store = open_store(config)
     mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
-    callbacks = Callbacks(store, clock, allowed_hosts=config.callback_hosts)
+    faults = Faults(config.seed, partial(owner_of, store))
+    callbacks = Callbacks(store, clock, outbox or ThreadOutbox(config.callback_hosts), faults)
 
     backend = load_backend(config, mock)
 
@@ -211,6 +231,7 @@ def build(
         if isinstance(clock, VirtualClock)
         else ThreadRunner(store, clock, run, slots=backend.slots, interrupt=backend.close)
     )
+    callbacks.notice = runner.notice
     # In memory nothing is left behind, and nobody else is at work.
     upkeep = (store.renew_claims, callbacks.resume) if config.data else ()
     services = Services(
@@ -225,6 +246,8 @@ def build(
         backend=backend,
         catalogue=load_catalogue(),
         upkeep=Upkeep(*upkeep),
+        faults=faults,
+        journal=Journal(),
     )
     with store.transaction():
         services.catalogue.plant(store, services.files)

@@ -7,7 +7,7 @@ wrong, marshmallow itself is asked, and tells all of it. tests/test_shortcuts.py
 from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, missing
+from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
 from emulator.fields import Items
 
@@ -49,6 +49,8 @@ def _load(schema: Any, value: Any) -> dict[str, Any]:
     for alternatives, _ in schema.needs:
         if not any(all(value.get(name) is not None for name in names) for names in alternatives):
             raise Declined
+    if schema.unknown == RAISE and not value.keys() <= schema.load_fields.keys():
+        raise Declined
     found = {}
     for name, field in schema.load_fields.items():
         if name in value:

@@ -13,22 +13,22 @@ from werkzeug.wrappers import Response as BaseResponse
 from emulator import control
 from emulator.config import Config
 from emulator.errors import Forbidden
+from emulator.faults.reading import control_contract
 from emulator.flat_forms import with_flat_forms
 from emulator.operations import BoundOperation, bind
-from emulator.schemas import Compiler
 from emulator.services import Caller, Services
-from emulator.spec import JSON, Spec
+from emulator.spec import JSON
 from emulator.web import as_response, check_host, origin_of, read_call, route
 
 PREFIX = "/_emulator"
 DOCS = Path(__file__).with_name("docs")
 
 
-def add_surface(app: Flask, services: Services, contract: Path) -> None:
+def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> None:
     """Route the control operations, the contract and the documentation pages."""
-    spec = Spec.read(Path(__file__).with_name("control.yaml"))
-    for bound in bind(spec.operations, control.HANDLERS, Compiler(spec)):
-        route(app, bound.operation.path, bound.operation, control_view(services, bound))
+    compiler = control_contract()
+    for bound in bind(compiler.spec.operations, control.HANDLERS, compiler):
+        route(app, bound.operation.path, bound.operation, control_view(serving, bound))
 
     def page(name: str = "index.html") -> BaseResponse:
         return send_from_directory(DOCS, name, request.environ, max_age=3600)
@@ -37,7 +37,7 @@ def add_surface(app: Flask, services: Services, contract: Path) -> None:
         return Response(contract.read_bytes(), content_type="application/yaml")
 
     def contract_json() -> Response:
-        document = with_flat_forms(services.contract.spec, origin_of(request))
+        document = with_flat_forms(serving().contract.spec, origin_of(request))
         return Response(json.dumps(document), content_type=JSON)
 
     app.add_url_rule(f"{PREFIX}/", "docs", page)
@@ -46,8 +46,11 @@ def add_surface(app: Flask, services: Services, contract: Path) -> None:
     app.add_url_rule(f"{PREFIX}/openapi.json", "contract with flat forms", contract_json)
 
 
-def control_view(services: Services, bound: BoundOperation) -> Callable[..., Response]:
+def control_view(
+    serving: Callable[[], Services], bound: BoundOperation
+) -> Callable[..., Response]:
     def view(**path: str) -> Response:
+        services = serving()
         check_host(services.config, request)
         check_origin()
         if bound.operation.needs_key:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, Request, Response
+from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 
@@ -20,6 +20,12 @@ from emulator.spec import JSON, Operation
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def current_request() -> Request:
+    """The request itself: every look through Flask's stand-in for it takes a microsecond."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
 
 
 def route(app: Flask, path: str, operation: Operation, view: Callable[..., Response]) -> None:

@@ -1,7 +1,6 @@
 """Fixtures: an application on a virtual clock, and a client whose key is the account."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from emulator import Config, create_app
 from emulator.app import Emulator
-from emulator.server import Server
+from emulator.running import serving
 from emulator.store import Store
 
 START = "2026-01-01T00:00:00Z"
@@ -129,20 +128,8 @@ def receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., str]]:
     """Serves an application over HTTP on a free port, in a thread; returns its URL."""
-    running: list[tuple[Server, threading.Thread]] = []
-
-    def start(app: Emulator) -> str:
-        limit = app.services.config.max_body
-        server = Server(app, "127.0.0.1", 0, max_body=limit, is_quick=app.is_quick)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        return f"http://127.0.0.1:{server.port}"
-
-    yield start
-    for server, thread in running:
-        server.stop()
-        thread.join()
+    with ExitStack() as running:
+        yield lambda app: f"http://127.0.0.1:{running.enter_context(serving(app))}"
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from listeners import listening
 from emulator import callbacks as callbacks_module
 from emulator.callbacks import Callbacks
 from emulator.clock import VirtualClock
+from emulator.faults.rules import Faults
+from emulator.outbox import ThreadOutbox
 from emulator.store import Query, Row, Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,7 +26,7 @@ SOON = 5.0  # seconds that a test waits for another thread at most
 
 @pytest.fixture
 def callbacks(store: Store) -> Iterator[Callbacks]:
-    made = Callbacks(store, VirtualClock(START), allowed_hosts=())
+    made = Callbacks(store, VirtualClock(START), ThreadOutbox(()), Faults(0))
     yield made
     made.close()
 
@@ -168,7 +170,7 @@ def test_callback_that_waits_is_dropped_when_its_object_goes_in_the_meantime(
 def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
     callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
     callbacks.send(tune, receiver.url, {})
     job = store.claim_job(["callbacks"], None)  # the attempt is recorded; then the process ends
     assert job is not None
@@ -190,7 +192,7 @@ def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
 def test_callback_whose_result_could_not_be_noted_is_unknown(
     callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
     callbacks.send(tune, receiver.url, {})
     end = callbacks._end
     monkeypatch.setattr(callbacks, "_end", lambda *_: {}["away"])
@@ -205,7 +207,7 @@ def test_callback_whose_result_could_not_be_noted_is_unknown(
 def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
     callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks._pool, "submit", lambda act: None)
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
     callbacks.send(tune, receiver.url, {})
     monkeypatch.undo()
     assert not callbacks.wait(0)
@@ -386,7 +388,7 @@ def test_call_to_an_address_that_cannot_be_read_is_logged(
 
 
 def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any) -> None:
-    made = Callbacks(store, VirtualClock(START), allowed_hosts=())
+    made = Callbacks(store, VirtualClock(START), ThreadOutbox(()), Faults(0))
     arrived, closed = threading.Event(), threading.Event()
     early: list[bool] = []
 

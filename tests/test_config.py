@@ -31,6 +31,8 @@ READ: dict[str, tuple[str, Any]] = {
     "assume": ("keys=any,fast-branch=sdxl1", ("keys=any", "fast-branch=sdxl1")),
     "callback_hosts": ("*", ("*",)),
     "fetch_hosts": ("a.test, b.test", ("a.test", "b.test")),
+    "faults": ("faults.yaml", "faults.yaml"),
+    "scenario": ("bad-day, refusals", ("bad-day", "refusals")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("10", 10),
     "max_file_mb": ("20", 20),

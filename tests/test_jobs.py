@@ -72,14 +72,14 @@ def test_prompts_call_waits_for_its_tunes_call_when_that_is_late(make_api, recei
     api = make_api(train_seconds=0, prompt_seconds=0)
     services = api.client.application.services
     callbacks = services.callbacks
-    submit = callbacks._pool.submit
+    submit = callbacks._outbox.submit
     late: list = []
-    callbacks._pool.submit = late.append
+    callbacks._outbox.submit = late.append
     nested = [{"text": "ohwx woman", "callback": f"{receiver.url}/prompt"}]
     api.tune(callback=f"{receiver.url}/tune", prompts_attributes=nested)
     services.runner.finish()
     assert receiver.received == []
-    callbacks._pool.submit = submit
+    callbacks._outbox.submit = submit
     for call in late:
         submit(call)
     assert callbacks.wait(5)

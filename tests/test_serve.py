@@ -53,6 +53,8 @@ VALUES: dict[str, tuple[str, Any]] = {
     "assume": ("keys=any,cfg-scale=number", ("keys=any", "cfg-scale=number")),
     "callback_hosts": ("a.test,b.test", ("a.test", "b.test")),
     "fetch_hosts": ("c.test,*", ("c.test", "*")),
+    "faults": ("faults.yaml", "faults.yaml"),
+    "scenario": ("bad-day, refusals", ("bad-day", "refusals")),
     "control_token": ("secret", "secret"),
     "max_body_mb": ("1", 1),
     "max_file_mb": ("2", 2),

@@ -1,0 +1,1 @@
+"""Faults: what goes wrong when it is asked to, by rules that say when."""

@@ -1,0 +1,81 @@
+"""What can go wrong: every fault by name, and the settings that it takes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# What a fault strikes: the answer of a request, a tune's or prompt's work, or a callback.
+ANSWER, WORK, CALLBACK = "answer", "work", "callback"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One fault. `takes` are its own settings, those in `defaults` among them."""
+
+    strikes: str
+    says: str
+    takes: frozenset[str] = frozenset()
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    needs: frozenset[str] = frozenset()
+
+
+def _kind(strikes: str, says: str, *needs: str, **defaults: Any) -> Kind:
+    return Kind(strikes, says, frozenset({*needs, *defaults}), defaults, frozenset(needs))
+
+
+REFUSAL = {"base": ["is refused by a fault"]}
+
+KINDS: Mapping[str, Kind] = {
+    "latency": _kind(
+        ANSWER,
+        "The answer is late: by `seconds`, by any time up to `up_to`, or with `sigma` by a "
+        "lognormal time around the median `seconds` that `up_to` cuts off.",
+        "seconds",
+        up_to=None,
+        sigma=None,
+    ),
+    "unprocessable": _kind(
+        ANSWER, "422 with `messages`; nothing is done.", messages=REFUSAL, work_done=False
+    ),
+    "rate-limited": _kind(
+        ANSWER, "429 with Retry-After of `retry_after` seconds.", retry_after=1, work_done=False
+    ),
+    "server-error": _kind(ANSWER, "500.", work_done=False),
+    "gateway-page": _kind(
+        ANSWER, "A gateway's HTML page where JSON is expected.", status=502, work_done=False
+    ),
+    "gateway-timeout": _kind(
+        ANSWER, "504, though the work was done; or `work_done: false`.", work_done=True
+    ),
+    "cut-body": _kind(ANSWER, "The answer ends in the middle of its body.", work_done=True),
+    "malformed-json": _kind(ANSWER, "The body is half of what it would be.", work_done=True),
+    "connection-reset": _kind(
+        ANSWER, "The connection is broken off without an answer.", work_done=True
+    ),
+    "callback-early": _kind(
+        ANSWER, "The work that a request asks for ends, and calls back, before the answer is sent."
+    ),
+    "training-fails": _kind(WORK, "A tune is never trained.", message="Training failed."),
+    "slow-training": _kind(WORK, "Training takes `seconds` more.", "seconds"),
+    "tune-expires": _kind(WORK, "A tune's storage ends `seconds` after its training.", seconds=0),
+    "prompt-fails": _kind(
+        WORK, "A prompt ends with `message` as its user_error.", message="Something went wrong."
+    ),
+    "slow-prompt": _kind(WORK, "A prompt takes `seconds` more.", "seconds"),
+    "callback-dropped": _kind(CALLBACK, "It is never sent."),
+    "callback-doubled": _kind(CALLBACK, "It is sent twice."),
+    "callback-delayed": _kind(CALLBACK, "It is sent `seconds` late.", "seconds"),
+    "callback-reordered": _kind(
+        CALLBACK, "It is sent after the next one; after `seconds` when none comes.", seconds=5
+    ),
+    "callback-timed-out": _kind(
+        CALLBACK, "It is sent, and the connection closed before it can be answered."
+    ),
+}
+TUNE_FAULTS = frozenset({"training-fails", "slow-training", "tune-expires"})
+PROMPT_FAULTS = frozenset({"prompt-fails", "slow-prompt"})
+
+
+def striking(strikes: str) -> frozenset[str]:
+    """The faults of one place."""
+    return frozenset(name for name, kind in KINDS.items() if kind.strikes == strikes)

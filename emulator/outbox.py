@@ -1,0 +1,54 @@
+"""How callbacks leave: when they are sent, and by what."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Protocol
+
+from emulator import outbound
+from emulator.outbound import Sent
+
+TIMEOUT_SECONDS = 10.0
+SENDERS = 16
+
+
+class Outbox(Protocol):
+    """Calls of `submit` may come from any thread, and hold no lock that a receiver could need.
+
+    `flush` sends what waits for the thread that calls it, and nothing where others send. `post`
+    answers None for a callback that is kept and not sent. `hang_up`: break off once it has
+    been sent, as a sender does whose patience has ended.
+    """
+
+    senders: int
+
+    def submit(self, send: Callable[[], None]) -> None: ...
+    def flush(self) -> None: ...
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None: ...
+    def close(self) -> None: ...
+
+
+class ThreadOutbox:
+    """Sends over HTTP, on threads of its own."""
+
+    senders = SENDERS
+
+    def __init__(self, allowed_hosts: Iterable[str]):
+        self._allowed_hosts = tuple(allowed_hosts)
+        self._pool = ThreadPoolExecutor(SENDERS, thread_name_prefix="callback")
+
+    def submit(self, send: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # closed
+            self._pool.submit(send)
+
+    def flush(self) -> None:
+        """Nothing: the threads see to it."""
+
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
+        return outbound.post(
+            url, body, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS, hang_up=hang_up
+        )
+
+    def close(self) -> None:
+        """Let calls under way end."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
