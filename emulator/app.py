@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Request, Response, request
+from flask import Flask, Request, Response
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as BaseResponse
 
 from emulator import jobs
 from emulator.accounts import authenticate, caller_of, key_of
@@ -19,7 +20,8 @@ from emulator.config import Config
 from emulator.connections import connection_of
 from emulator.errors import ApiError, Invalid, trace_of
 from emulator.faults.answering import RESET, blow
-from emulator.faults.reading import first_rules
+from emulator.faults.kinds import FILE
+from emulator.faults.reading import first_rules, operations_of
 from emulator.files import KEY_LENGTH
 from emulator.handlers import all_handlers
 from emulator.journal import NOTE, Note
@@ -60,8 +62,7 @@ class Emulator(Flask):
         Raises SetupError.
         """
         self.services = build(config, self.compiler, jobs.run, outbox=outbox)
-        known = [operation.id for operation in self.compiler.spec.operations]
-        self.services.faults.start_with(first_rules(config, known))
+        self.services.faults.start_with(first_rules(config, operations_of(self.compiler.spec)))
         self.config["MAX_CONTENT_LENGTH"] = config.max_body
         self.services.start()
 
@@ -93,11 +94,7 @@ def create_app(
     for bound in bind(app.compiler.spec.operations, all_handlers(), app.compiler):
         for at in (bound.operation.path, *bound.operation.aliases):
             route(app, at, bound.operation, api_view(app, bound))
-    media = Media()
-    file_rule = f"/<string(length={KEY_LENGTH}):key>"
-    app.add_url_rule(
-        file_rule, "file", lambda key: media.respond(app.services.files, key, request.environ)
-    )
+    app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, file_view(app, Media()))
     home = Response(status=302, headers={"Location": f"{PREFIX}/"})
     app.add_url_rule("/", "home", lambda: home)
     add_surface(app, lambda: app.services, path)
@@ -128,17 +125,17 @@ class PlainPaths:
         return self._app(environ, start_response)
 
 
-def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., Response]:
+def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse]:
     """The view of one operation; what it sets going begins when its answer has been sent."""
 
-    def view(**path: str) -> Response:
+    def view(**path: str) -> BaseResponse:
         services = app.services
         asked = current_request()
         note: Note = asked.environ[NOTE]
         note.operation = bound.operation.id
         make = partial(answer, services, asked, path)
         services.runner.begin_answer()
-        response: Response | None = None
+        response: BaseResponse | None = None
         try:
             if found := blow(services.faults, bound.operation.id, partial(brings_key, asked)):
                 note.faults = found.names
@@ -183,6 +180,21 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., Response]:
     def complete(services: Services) -> None:
         services.runner.hasten()
         services.callbacks.wait(EARLY_SECONDS)
+
+    return view
+
+
+def file_view(app: Emulator, media: Media) -> Callable[..., BaseResponse]:
+    """The view of a file's address; faults know it as the operation `file`."""
+
+    def view(key: str) -> BaseResponse:
+        asked = current_request()
+        asked.environ[NOTE].operation = FILE
+        make = partial(media.respond, app.services.files, key, asked.environ)
+        if found := blow(app.services.faults, FILE, lambda key: False):
+            asked.environ[NOTE].faults = found.names
+            return found.answer(connection_of(asked.environ), make, lambda: None)
+        return make()
 
     return view
 

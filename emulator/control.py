@@ -13,7 +13,7 @@ from emulator.accounts import account_of, is_key
 from emulator.clock import VirtualClock
 from emulator.config import LAST_YEAR
 from emulator.errors import Conflict, Invalid, NotFound
-from emulator.faults.reading import read_rule, scenarios, unknown_scenario, written
+from emulator.faults.reading import operations_of, read_rule, scenarios, unknown_scenario, written
 from emulator.faults.rules import Standing
 from emulator.services import Caller, Services
 from emulator.store import Query
@@ -127,7 +127,7 @@ def list_faults(services: Services, caller: Caller) -> list[Given]:
 
 
 def add_fault(services: Services, caller: Caller, *, body: Given) -> Given:
-    known = [operation.id for operation in services.contract.spec.operations]
+    known = operations_of(services.contract.spec)
     return _standing(services.faults.add(read_rule(body, known)))
 
 

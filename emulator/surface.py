@@ -46,9 +46,7 @@ def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> 
     app.add_url_rule(f"{PREFIX}/openapi.json", "contract with flat forms", contract_json)
 
 
-def control_view(
-    serving: Callable[[], Services], bound: BoundOperation
-) -> Callable[..., Response]:
+def control_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         services = serving()
         check_host(services.config, request)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.http import parse_options_header
+from werkzeug.wrappers import Response as BaseResponse
 
 from emulator.answers import Answer
 from emulator.bodies import read_multipart, read_urlencoded
@@ -28,7 +29,7 @@ def current_request() -> Request:
     return found
 
 
-def route(app: Flask, path: str, operation: Operation, view: Callable[..., Response]) -> None:
+def route(app: Flask, path: str, operation: Operation, view: Callable[..., BaseResponse]) -> None:
     """Add an operation's path, `/tunes/{id}`, as a rule, `/tunes/<id>`."""
     rule = re.sub(r"\{(\w+)\}", r"<\1>", path)
     app.add_url_rule(rule, f"{operation.id} {path}", view, methods=[operation.method])

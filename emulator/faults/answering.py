@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
+from werkzeug.wrappers import Response
 
 from emulator.connections import Connection
 from emulator.faults.kinds import ANSWER, striking
@@ -70,6 +70,7 @@ def blow(faults: Faults, operation: str, has_key: Callable[[str], bool]) -> Blow
 def spoilt(response: Response, struck: Struck) -> Response:
     """What is sent in the place of an answer."""
     fault = struck.rule.fault
+    response.direct_passthrough = False  # of a file
     if fault == "cut-body":
         whole = response.get_data()
         response.set_data(whole[: len(whole) // 2])
@@ -93,4 +94,4 @@ def spoilt(response: Response, struck: Struck) -> Response:
 
 def _json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return Response(text, status, headers, content_type=JSON)
+    return Response(text, status, headers or {}, content_type=JSON)

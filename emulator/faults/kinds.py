@@ -6,6 +6,7 @@ from typing import Any
 
 # What a fault strikes: the answer of a request, a tune's or prompt's work, or a callback.
 ANSWER, WORK, CALLBACK = "answer", "work", "callback"
+FILE = "file"  # stands for an operation where files are fetched
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from emulator.config import Config
 from emulator.documents import DocumentError, load_yaml
 from emulator.errors import Invalid, SetupError
-from emulator.faults.kinds import ANSWER, CALLBACK, KINDS
+from emulator.faults.kinds import ANSWER, CALLBACK, FILE, KINDS
 from emulator.faults.rules import Rule
 from emulator.operations import load_component
 from emulator.schemas import Compiler
@@ -32,6 +32,11 @@ class Scenario:
 def control_contract() -> Compiler:
     """The contract of what is under /_emulator/."""
     return Compiler(Spec.read(Path(__file__).parents[1] / "control.yaml"))
+
+
+def operations_of(spec: Spec) -> list[str]:
+    """What faults of answers may strike, by name."""
+    return [FILE, *(operation.id for operation in spec.operations)]
 
 
 def read_rule(given: Any, operations: Collection[str] | None) -> Rule:

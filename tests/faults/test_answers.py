@@ -174,6 +174,17 @@ def test_fault_strikes_its_key_only(wire):
     assert requests.get(f"{wire.url}/tunes", headers=other).status_code == 500
 
 
+def test_file_is_struck_as_an_operation_of_its_own(wire):
+    wire.fault("cut-body", operation="file", times=1)
+    wire.fault("server-error", operation="file", nth=[2])
+    wire.create()
+    [url] = wire.tunes()[0]["orig_images"]
+    with pytest.raises(requests.exceptions.ChunkedEncodingError):
+        requests.get(url)
+    assert requests.get(url).status_code == 500
+    assert requests.get(url).headers["Content-Type"] == "image/jpeg"
+
+
 def test_nothing_of_a_fault_is_left_when_it_is_removed(wire):
     wire.fault("server-error")
     assert wire.create().status_code == 500

@@ -9,7 +9,14 @@ from emulator.config import Config
 from emulator.errors import Invalid, SetupError
 from emulator.faults.answering import blow
 from emulator.faults.kinds import KINDS
-from emulator.faults.reading import control_contract, first_rules, read_rule, scenarios, written
+from emulator.faults.reading import (
+    control_contract,
+    first_rules,
+    operations_of,
+    read_rule,
+    scenarios,
+    written,
+)
 from emulator.faults.rules import Faults, Rule
 
 OPERATIONS = ("create_tune", "get_tune", "list_tunes")
@@ -166,7 +173,7 @@ def test_unknown_scenario_stops_the_start():
 
 
 def test_operations_of_scenarios_are_the_contracts(make_app):
-    known = [operation.id for operation in make_app().compiler.spec.operations]
+    known = operations_of(make_app().compiler.spec)
     for scenario in scenarios().values():
         for rule in scenario.rules:
             read_rule(written(rule), known)
