@@ -13,7 +13,7 @@ from typing import Any
 from contracts.document import Document, Operation
 from contracts.sides import Constraint, Sides
 
-# Statuses that no request can bring about.
+# Statuses that no request can bring about; only a server that takes faults is seen to answer them.
 UNASKED = {
     429: "needs a server that is told to slow clients down",
     500: "needs a server that is told to fail",

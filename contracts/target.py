@@ -26,7 +26,7 @@ from contracts.meter import Meter
 from contracts.options import SECOND_KEY, Options
 
 CAPABILITIES = (
-    *("finish", "clock", "idempotency switch", "mock"),
+    *("finish", "clock", "idempotency switch", "mock", "faults"),
     *("paid", "second key", "callbacks"),
 )
 ANSWER_SECONDS = 120.0
@@ -259,6 +259,8 @@ def _lacks(target: Target) -> dict[str, str]:
         lacks["clock"] = "the target's clock cannot be moved"
     if not can.get("idempotency_switch"):
         lacks["idempotency switch"] = "the target's account setting cannot be changed from here"
+    if not can.get("faults"):
+        lacks["faults"] = "the target cannot be told to fail"
     if can.get("real_training", True):
         lacks["mock"] = "the target's pictures may differ from run to run"
     if target.spares:

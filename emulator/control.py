@@ -38,6 +38,7 @@ def info(services: Services, caller: Caller) -> Given:
             "seed": config.seed,
             "idempotency_switch": True,
             "finish": True,
+            "faults": True,
             "real_training": services.backend is not services.mock,
             "callback_hosts": list(config.callback_hosts),
             "fetch_hosts": list(config.fetch_hosts),

@@ -24,6 +24,8 @@ from planting import (
     with_environ,
 )
 
+from emulator.faults.rules import Struck
+
 ANY = "GET POST PATCH PUT DELETE"
 FILE, CHANGED = r"/[0-9a-z]{28}", r"/tunes/\d+|(/tunes/\d+)?/prompts/\d+"
 NOT_FOUND = said(404, {"status": 404, "error": "Not Found"})
@@ -374,6 +376,17 @@ ANSWERED = (
         told_otherwise(404, said(200, {"message": "Prompt successfully deleted"}), "DELETE"),
         "deletion::second_deletion_is_not_found",
         "deletion::gallery_cannot_be_changed",
+    ),
+    # -- faults
+    Bug(
+        "gateway-answers-with-a-page",
+        told_otherwise(504, Answer(504, {"Content-Type": "text/html"}, b"<h1>Gateway</h1>")),
+        "faults::failure_is_said_in_the_services_words_and_changes_nothing",
+    ),
+    Bug(
+        "no-work-is-done-behind-a-504",
+        lambda patch, app: patch.setattr(Struck, "__getitem__", lambda self, name: False),
+        "faults::504_may_have_done_the_work",
     ),
     # -- accounts
     Bug(

@@ -20,6 +20,7 @@ FULL = {
     "finish": True,
     "clock": "virtual",
     "idempotency_switch": True,
+    "faults": True,
     "real_training": False,
 }
 PUBLIC = "93.184.216.34"
@@ -206,6 +207,7 @@ def test_emulator_with_a_second_account_lacks_nothing(server):
         ("finish", False, "finish", "the target has no /_emulator/finish"),
         ("clock", "real", "clock", "the target's clock cannot be moved"),
         ("idempotency_switch", False, "idempotency switch", "setting cannot be changed from here"),
+        ("faults", False, "faults", "the target cannot be told to fail"),
         ("real_training", True, "mock", "pictures may differ from run to run"),
     ],
 )
