@@ -1,26 +1,50 @@
-"""The README is true: its table of assumptions, its commands, its paths and its flags."""
+"""The README is true: its tables, its commands, its paths and its flags."""
 
 import re
 import sys
 from dataclasses import fields
 from pathlib import Path
 
+import pytest
+
 from emulator.assumptions import ASSUMPTIONS
 from emulator.config import Config
+from emulator.faults.kinds import KINDS
+from emulator.faults.reading import scenarios
 from emulator.spec import Spec, default_path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-BEGIN, END = "<!-- assumptions: written by tests/test_readme.py --write -->\n", "<!-- end -->"
+BEGIN, END = "<!-- {}: written by tests/test_readme.py --write -->\n", "<!-- end -->"
+# Tables: their columns, and their rows.
+TABLES = {
+    "assumptions": (
+        ("name", "values", "what"),
+        [(f"`{row.name}`", " / ".join(row.choices), row.says) for row in ASSUMPTIONS],
+    ),
+    "faults": (
+        ("fault", "what", "settings"),
+        [
+            (f"`{name}`", kind.says, ", ".join(map(kind.shown, sorted(kind.takes))))
+            for name, kind in KINDS.items()
+        ],
+    ),
+    "scenarios": (
+        ("scenario", "what"),
+        [(f"`{one.name}`", one.says) for one in scenarios().values()],
+    ),
+}
 
 
-def table() -> str:
-    rows = [f"| `{row.name}` | {' / '.join(row.choices)} | {row.says} |\n" for row in ASSUMPTIONS]
-    return "| name | values | what |\n| --- | --- | --- |\n" + "".join(rows)
+def table(name: str) -> str:
+    columns, rows = TABLES[name]
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def test_readme_lists_every_assumption():
-    assert README.read_text().partition(BEGIN)[2].partition(END)[0] == table()
+@pytest.mark.parametrize("name", TABLES)
+def test_readme_has_every_row_of_a_table(name):
+    assert README.read_text().partition(BEGIN.format(name))[2].partition(END)[0] == table(name)
 
 
 def test_readme_names_every_flag():
@@ -47,5 +71,7 @@ def test_readme_maps_every_module():
 
 
 if __name__ == "__main__" and "--write" in sys.argv:
-    before, _, rest = README.read_text().partition(BEGIN)
-    README.write_text(before + BEGIN + table() + END + rest.partition(END)[2])
+    for name in TABLES:
+        begin = BEGIN.format(name)
+        before, _, rest = README.read_text().partition(begin)
+        README.write_text(before + begin + table(name) + END + rest.partition(END)[2])

@@ -1,5 +1,6 @@
 """What can go wrong: every fault by name, and the settings that it takes."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +20,17 @@ class Kind:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
 
+    def shown(self, setting: str) -> str:
+        """A setting with its default, for a table."""
+        default = self.defaults.get(setting)
+        return f"`{setting}`" if default is None else f"`{setting}` {json.dumps(default)}"
+
 
 def _kind(strikes: str, says: str, *needs: str, **defaults: Any) -> Kind:
     return Kind(strikes, says, frozenset({*needs, *defaults}), defaults, frozenset(needs))
 
 
+DONE = {"work_done": True}
 REFUSAL = {"base": ["is refused by a fault"]}
 
 KINDS: Mapping[str, Kind] = {
@@ -48,8 +55,8 @@ KINDS: Mapping[str, Kind] = {
     "gateway-timeout": _kind(
         ANSWER, "504, though the work was done; or `work_done: false`.", work_done=True
     ),
-    "cut-body": _kind(ANSWER, "The answer ends in the middle of its body.", work_done=True),
-    "malformed-json": _kind(ANSWER, "The body is half of what it would be.", work_done=True),
+    "cut-body": Kind(ANSWER, "The answer ends in the middle of its body.", defaults=DONE),
+    "malformed-json": Kind(ANSWER, "The body is half of what it would be.", defaults=DONE),
     "connection-reset": _kind(
         ANSWER, "The connection is broken off without an answer.", work_done=True
     ),
