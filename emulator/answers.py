@@ -15,10 +15,13 @@ from emulator.store import Row
 
 @dataclass(frozen=True)
 class Answer:
+    """What is answered. `made`: the table and id of the object that a POST made, or found."""
+
     status: int
     body: bytes = b""
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    made: tuple[str, int] | None = None
 
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -59,9 +62,10 @@ class Dumper:
     def _one(self, services: Services, caller: Caller, item: Any, expand: Sequence[str]) -> bytes:
         if not isinstance(item, Row):
             return self._json(item)
-        # What depends on more than the row is written anew: gallery addresses, progress and
-        # expanded fields.
-        if item.owner is None or expand or item.get("state") == "generating":
+        # What depends on more than the row is written anew: addresses of the gallery's and of what
+        # was made before anybody asked, progress and expanded fields.
+        is_anywhere = item.owner is None or not item.get("origin", True)
+        if is_anywhere or expand or item.get("state") == "generating":
             return self._json(self._shown(services, caller, item, expand))
         if self._name not in item.rendered:
             item.rendered[self._name] = self._json(self._shown(services, caller, item, ()))

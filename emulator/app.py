@@ -4,6 +4,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -13,12 +14,12 @@ from flask import Flask, Request, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from emulator import jobs
+from emulator import jobs, seed_data
 from emulator.accounts import authenticate, caller_of, key_of
 from emulator.answers import Answer
 from emulator.config import Config
 from emulator.connections import connection_of
-from emulator.errors import ApiError, Invalid, trace_of
+from emulator.errors import ApiError, Invalid, SetupError, trace_of
 from emulator.faults.answering import RESET, blow
 from emulator.faults.kinds import FILE
 from emulator.faults.reading import first_rules, operations_of
@@ -62,7 +63,13 @@ class Emulator(Flask):
         Raises SetupError.
         """
         self.services = build(config, self.compiler, jobs.run, outbox=outbox)
-        self.services.faults.start_with(first_rules(config, operations_of(self.compiler.spec)))
+        try:
+            known = operations_of(self.compiler.spec)
+            self.services.faults.start_with(first_rules(config, known))
+            seed_data.begin(self.services)
+        except SetupError:
+            self.services.store.close()
+            raise
         self.config["MAX_CONTENT_LENGTH"] = config.max_body
         self.services.start()
 
@@ -139,6 +146,8 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse
         try:
             if found := blow(services.faults, bound.operation.id, partial(brings_key, asked)):
                 note.faults = found.names
+                if not found.does_work:
+                    look(services, asked, path)
                 hasten = partial(complete, services)
                 response = found.answer(connection_of(asked.environ), make, hasten)
             else:
@@ -150,9 +159,16 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse
         response.call_on_close(release)
         return response
 
+    def look(services: Services, asked: Request, path: dict[str, str]) -> None:
+        """Note what is asked for and not done."""
+        with suppress(ApiError):
+            asked.environ[NOTE].call = read_call(services.config, asked, path)
+
     def answer(services: Services, asked: Request, path: dict[str, str]) -> Response:
         try:
-            return as_response(result(services, asked, path))
+            found = result(services, asked, path)
+            asked.environ[NOTE].made = found.made
+            return as_response(found)
         except ApiError as error:
             asked.environ[NOTE].explanation = error.explanation
             if isinstance(error, Invalid):

@@ -96,10 +96,19 @@ class Callbacks:
         with self._store.transaction():
             return self._record({**about, "redelivery_of": delivery.id}, ())
 
-    def resume(self) -> None:
-        """Take up what other processes, or this one before it was stopped, have left."""
+    def send_now(self, delivery: Row) -> Row:
+        """Send one that was kept; any other once more, as a delivery of its own."""
+        if delivery["state"] == "recorded" and not delivery.refs:
+            return self._store.update(delivery, self._post(delivery))
+        return self.send_again(delivery)
+
+    def resume(self, *, most: int | None = None) -> None:
+        """Take up what other processes, or this one before it was stopped, have left.
+
+        most: how many calls; by default as many as are made at a time.
+        """
         if self._store.next_due(LANE) is not None:
-            for _ in range(self._outbox.senders):
+            for _ in range(self._outbox.senders if most is None else most):
                 self._call()
 
     def wait(self, seconds: float) -> bool:
@@ -149,7 +158,8 @@ class Callbacks:
                 self._ended.notify_all()
 
     def _send(self, job: Job) -> None:
-        if delivery := self._store.get("delivery", job.target):
+        delivery = self._store.get("delivery", job.target)
+        if delivery and delivery.uid == job.target_uid:  # another one may have its id by now
             self._end(job, delivery, self._attempt(job, delivery))
         else:
             self._store.end_job(job)
@@ -162,6 +172,10 @@ class Callbacks:
             return {"state": "unknown", "error": "interrupted: it may have been sent"}
         if kind != "run" and self._store.get(kind, id) is None:
             return {"state": "dropped", "error": "the object was deleted"}
+        return self._post(delivery)
+
+    def _post(self, delivery: Row) -> Mapping[str, Any]:
+        kind, id = delivery["object"], delivery["object_id"]
         try:
             raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
             hang_up = delivery.get("fault") == "callback-timed-out"
@@ -184,6 +198,8 @@ class Callbacks:
         store = self._store
         with store.transaction():
             store.end_job(job)
+            if store.current(delivery) is None:  # those that waited for it are gone as well
+                return
             store.update(delivery, result, refs=())
             for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
                 self._let_go(later, delivery.id)

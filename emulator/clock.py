@@ -42,6 +42,11 @@ class VirtualClock:
         with self._lock:
             self._now += span
 
+    def set(self, moment: datetime) -> None:
+        """Move to a moment, also back."""
+        with self._lock:
+            self._now = moment
+
     def move_to(self, moment: datetime) -> None:
         """Move forward to a moment; an earlier one changes nothing."""
         with self._lock:

@@ -12,6 +12,7 @@ from emulator.clock import read_time
 from emulator.errors import SetupError
 
 DEFAULT_PORT = 8417
+LOCAL_KEY = "sd_local"  # an account wherever no keys are named
 ASTRIA_HOSTS = ("api.astria.ai", "www.astria.ai")  # names that --tls serves as well
 PREFIX = "ASTRIA_EMULATOR_"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
@@ -48,6 +49,9 @@ class Config:
         "", "Folder of the certificate authority; by default one of the user's own."
     )
     seed: int = _setting(0, "Seed of pictures, file names and everything else that looks random.")
+    seed_data: str = _setting(
+        "", "File of objects to begin with: YAML or JSON, or an exported state; see the README."
+    )
     clock: str = _setting(
         "",
         "Start of a virtual clock, such as 2026-01-01T00:00:00Z; it moves 1 s with each request.",
@@ -133,6 +137,10 @@ class Config:
     def max_file(self) -> int:
         """Bytes of the largest file."""
         return self.max_file_mb * 1_000_000
+
+    def variables(self, url: str) -> dict[str, str]:
+        """What tells a program where the server is, and as whom to call it."""
+        return {"ASTRIA_BASE_URL": url, "ASTRIA_API_KEY": (*self.keys, LOCAL_KEY)[0]}
 
     @cached_property
     def on_loopback(self) -> bool:

@@ -3,7 +3,9 @@
 import time
 from typing import Any, Protocol
 
-CONNECTION = "emulator.connection"  # where whoever calls the application puts one in its environ
+# In the environ of a request: its connection, from whoever calls the application, and whether it
+# has come from this process, and not over a network.
+CONNECTION, IS_LOCAL = "emulator.connection", "emulator.is_local"
 
 
 class Connection(Protocol):

@@ -1,4 +1,4 @@
-"""What /_emulator/ does: health, reset, clock, finish, settings, callbacks, jobs, faults.
+"""What is under /_emulator/: health, reset, snapshots, clock, settings, callbacks, jobs, faults.
 
 A function's name is its operationId in control.yaml.
 """
@@ -12,10 +12,11 @@ from typing import Any
 from emulator.accounts import account_of, is_key
 from emulator.clock import VirtualClock
 from emulator.config import LAST_YEAR
-from emulator.errors import Conflict, Invalid, NotFound
+from emulator.errors import Conflict, Invalid, NotFound, SetupError
 from emulator.faults.reading import operations_of, read_rule, scenarios, unknown_scenario, written
 from emulator.faults.rules import Standing
 from emulator.services import Caller, Services
+from emulator.snapshots import Snapshot, check_name
 from emulator.store import Query
 
 CALLBACK_SECONDS = 15.0
@@ -50,7 +51,32 @@ def info(services: Services, caller: Caller) -> Given:
 
 
 def reset(services: Services, caller: Caller) -> Given:
-    services.reset()
+    try:
+        services.reset()
+    except SetupError as error:  # of seed data, which may name what was there at the start
+        raise Conflict(str(error)) from None
+    return {"status": "ok"}
+
+
+def list_snapshots(services: Services, caller: Caller) -> list[Given]:
+    return [found.shown for found in services.snapshots.all()]
+
+
+def take_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    check_name(name)
+    snapshot = Snapshot(name, services.clock.now(), services.state())
+    services.snapshots.keep(snapshot)
+    return snapshot.shown
+
+
+def restore_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    snapshot = services.snapshots.get(name)
+    services.restore(snapshot.state)
+    return snapshot.shown
+
+
+def remove_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    services.snapshots.remove(name)
     return {"status": "ok"}
 
 
@@ -177,6 +203,10 @@ HANDLERS = {
         health,
         info,
         reset,
+        list_snapshots,
+        take_snapshot,
+        restore_snapshot,
+        remove_snapshot,
         read_clock,
         advance_clock,
         finish,

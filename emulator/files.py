@@ -6,14 +6,24 @@ two things.
 """
 
 import json
+import logging
+import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
+from emulator.garbage import free_slowly
 from emulator.store import Store
+
+log = logging.getLogger(__name__)
 
 KEY_LENGTH = 28
 KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
@@ -48,21 +58,45 @@ class File:
         return self.data if self.data is not None else self.recipe or {}
 
 
+class Room:
+    """A folder that goes when nothing refers to this any more, or with the process."""
+
+    def __init__(self, prefix: str, *, parent: Path | None = None):
+        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Files as they were at a moment; `room` is where those on a disk have a name of their own."""
+
+    files: Sequence[File] = ()
+    room: Room | None = None
+
+
 class Files(Protocol):
-    """What keeps the files. What is put or deleted within a transaction of the store goes by it."""
+    """What keeps the files. What is put or deleted within a transaction of the store goes by it.
+
+    `hold` gives all of them, to be read for as long as it is referred to, whatever becomes of them
+    here. `restore` keeps a copy of such a one, under the key that it had.
+    """
 
     def put(self, place: str, content_type: str, content: Content) -> str: ...
     def get(self, key: str) -> File | None: ...
     def delete(self, keys: Iterable[str]) -> None: ...
+    def hold(self) -> Held: ...
+    def restore(self, file: File) -> None: ...
     def reset(self) -> None: ...
 
 
 class MemoryFiles:
-    """All files in this process."""
+    """All files in this process, but for those that were handed over on a disk."""
 
     def __init__(self, store: Store, seed: int):
         self._store, self._seed = store, seed
         self._files: dict[str, File] = {}
+        self._paths: dict[str, Path] = {}  # of those on a disk, which are to be erased there
+        self._room: Room | None = None  # for those that were restored
 
     def put(self, place: str, content_type: str, content: Content) -> str:
         """Keep a file and return its key.
@@ -71,12 +105,11 @@ class MemoryFiles:
         """
         key = key_of(self._seed, place, content)
         if isinstance(content, bytes):
-            self._files[key] = File(key, content_type, data=content)
+            self._keep(File(key, content_type, data=content))
         elif isinstance(content, Path):
-            self._files[key] = File(key, content_type, path=content)
+            self._keep(File(key, content_type, path=content))
         else:
-            self._files[key] = File(key, content_type, recipe=content)
-        self._store.on_rollback(lambda: self._files.pop(key, None))
+            self._keep(File(key, content_type, recipe=content))
         return key
 
     def get(self, key: str) -> File | None:
@@ -85,18 +118,80 @@ class MemoryFiles:
     def delete(self, keys: Iterable[str]) -> None:
         def erase() -> None:
             for key in keys:
-                self._erase(key)
+                self._files.pop(key, None)
+                if path := self._paths.pop(key, None):
+                    path.unlink(missing_ok=True)
 
         self._store.on_commit(erase)
 
-    def reset(self) -> None:
-        for key in [*self._files]:
-            self._erase(key)
+    def hold(self) -> Held:
+        return held(list(self._files.values()))
 
-    def _erase(self, key: str) -> None:
-        file = self._files.pop(key, None)
-        if file is not None and file.path is not None:
-            file.path.unlink(missing_ok=True)
+    def restore(self, file: File) -> None:
+        if file.path is not None:
+            self._room = self._room or Room("astria-files-")
+            path = self._room.path / uuid4().hex  # one of before may be about to be erased
+            link(file.path, path)
+            self._store.on_rollback(partial(path.unlink, missing_ok=True))
+            file = replace(file, path=path)
+        self._keep(file)
+
+    def reset(self) -> None:
+        """Takes the same time however many there are, but for those on a disk."""
+        files, paths = self._files, self._paths
+        self._files, self._paths = {}, {}
+
+        def put_back() -> None:
+            self._files, self._paths = files, paths
+
+        def erase() -> None:
+            for path in paths.values():
+                path.unlink(missing_ok=True)
+            free_slowly([files])
+
+        self._store.on_rollback(put_back)
+        self._store.on_commit(erase)
+
+    def _keep(self, file: File) -> None:
+        self._files[file.key] = file
+        if file.path is not None:
+            self._paths[file.key] = file.path
+        self._store.on_rollback(partial(self._drop, file.key))
+
+    def _drop(self, key: str) -> None:
+        self._files.pop(key, None)
+        self._paths.pop(key, None)
+
+
+def held(files: Iterable[File], prefix: str = "astria-held-", parent: Path | None = None) -> Held:
+    """Files to be read later; those on a disk get a second name, in a room within `parent`."""
+    room: Room | None = None
+    found = []
+    for file in files:
+        if file.path is not None:
+            room = room or Room(prefix, parent=parent)
+            path = room.path / file.key
+            try:
+                link(file.path, path)
+            except FileNotFoundError:
+                log.warning("file %s: its bytes are gone", file.key)
+                continue
+            file = replace(file, path=path)
+        found.append(file)
+    return Held(found, room)
+
+
+def link(source: Path, path: Path) -> None:
+    """Give a file a second name, or make a copy where the disk is another one.
+
+    Raises FileNotFoundError.
+    """
+    try:
+        os.link(source, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        shutil.copyfile(source, path)
 
 
 def key_of(seed: int, place: str, content: Content) -> str:

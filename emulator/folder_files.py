@@ -4,17 +4,18 @@ A file is what a row names. Bytes are written before their row is, and erased af
 that a process that is killed in between leaves at most bytes without a row: `sweep` erases those.
 """
 
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from emulator.files import KEY, Content, File, key_of
+from emulator.files import KEY, Content, File, Held, held, key_of, link
 from emulator.store import Query, Row, Store
 
 SPREAD = 2  # characters of a key that name its folder
+TABLE = "file"
 
 
 class FolderFiles:
@@ -29,6 +30,13 @@ class FolderFiles:
         Recipes stay with the row.
         """
         key = key_of(self._seed, place, content)
+        with self._store.transaction():
+            self._keep(key, content_type, content)
+            if isinstance(content, Path):
+                self._store.on_commit(partial(content.unlink, missing_ok=True))
+        return key
+
+    def _keep(self, key: str, content_type: str, content: Content) -> None:
         recipe = None if isinstance(content, bytes | Path) else content
         about = {"key": key, "content_type": content_type, "recipe": recipe}
         with self._store.transaction():
@@ -37,18 +45,17 @@ class FolderFiles:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._store.on_rollback(lambda: self._erase_unnamed(path))
                 if isinstance(content, Path):
-                    _link(content, path)  # the transaction may be taken back
-                    self._store.on_commit(lambda: content.unlink(missing_ok=True))
+                    link(content, path)  # and not moved: the transaction may be taken back
                 else:
                     path.write_bytes(content)
-            self._store.insert("file", None, about, refs=(key,))
-        return key
+            self._store.insert(TABLE, None, about, refs=(key,))
 
     def get(self, key: str) -> File | None:
         row = self._find(key)
-        if row is None:
-            return None
-        recipe = row["recipe"]
+        return None if row is None else self._file(row)
+
+    def _file(self, row: Row) -> File:
+        key, recipe = row["key"], row["recipe"]
         path = self._path(key) if recipe is None else None
         return File(key, row["content_type"], recipe=recipe, path=path)
 
@@ -59,13 +66,23 @@ class FolderFiles:
                 erase = partial(self._path(row["key"]).unlink, missing_ok=True)
                 self._store.on_commit(erase)
 
+    def hold(self) -> Held:
+        files = map(self._file, self._store.find(TABLE, Query(None)))
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        return held(files, f"{self._folder.name}-held-", self._folder.parent)
+
+    def restore(self, file: File) -> None:
+        content = file.content if file.path is None else file.path
+        self._keep(file.key, file.content_type, content)
+
     def reset(self) -> None:
         """Put everything aside within the transaction, and erase it once that has succeeded."""
         aside = self._folder.with_name(f"{self._folder.name}-erased-{uuid4().hex}")
         if not self._folder.exists():
             return
         self._folder.rename(aside)
-        self._store.on_rollback(lambda: aside.rename(self._folder))
+        # There may be new files by then, those of a restore, and of others.
+        self._store.on_rollback(lambda: self._bring_back(aside))
         self._store.on_commit(lambda: shutil.rmtree(aside, ignore_errors=True))
 
     def sweep(self, before: float) -> int:
@@ -75,7 +92,11 @@ class FolderFiles:
         """
         for aside in self._folder.parent.glob(f"{self._folder.name}-erased-*"):
             self._bring_back(aside)
-            shutil.rmtree(aside, ignore_errors=True)
+        if not self._store.is_shared:  # those of another process may be in use
+            for room in self._folder.parent.glob(f"{self._folder.name}-held-*"):
+                with suppress(FileNotFoundError):  # let go since it was listed
+                    if room.stat().st_mtime < before:
+                        shutil.rmtree(room, ignore_errors=True)
         return sum(self._erase_unnamed(path) for path in self._older(before))
 
     def _erase_unnamed(self, path: Path) -> bool:
@@ -87,12 +108,13 @@ class FolderFiles:
             return True
 
     def _bring_back(self, aside: Path) -> None:
-        """What a reset that was killed had put aside, and rows still name."""
+        """What a reset that failed or was killed had put aside, and rows still name."""
         for path in aside.glob("*/*"):
             if KEY.fullmatch(path.name) and self._find(path.name) is not None:
                 home = self._path(path.name)
                 home.parent.mkdir(parents=True, exist_ok=True)
                 path.rename(home)
+        shutil.rmtree(aside, ignore_errors=True)
 
     def _older(self, before: float) -> Iterator[Path]:
         for path in self._folder.glob("*/*"):
@@ -103,16 +125,8 @@ class FolderFiles:
                 continue
 
     def _find(self, key: str) -> Row | None:
-        found = self._store.find("file", Query(None, ref=key, limit=1))
+        found = self._store.find(TABLE, Query(None, ref=key, limit=1))
         return found[0] if found else None
 
     def _path(self, key: str) -> Path:
         return self._folder / key[:SPREAD] / key
-
-
-def _link(source: Path, path: Path) -> None:
-    """Give a file a second name, or make a copy where the disk is another one."""
-    try:
-        os.link(source, path)
-    except OSError:
-        shutil.copyfile(source, path)

@@ -440,7 +440,7 @@ def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> An
 
 
 def release_callback(services: Services, job: Job, now: datetime) -> None:
-    services.callbacks.release(job.target)
+    services.callbacks.release(target(services, job).id)
 
 
 KINDS: Mapping[str, Callable[[Services, Job, datetime], None]] = {

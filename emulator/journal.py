@@ -29,6 +29,7 @@ class Note:
     call: Call | None = None
     faults: Sequence[str] = ()
     explanation: str | None = None
+    made: tuple[str, int] | None = None  # table and id
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Entry:
     brought. `query`, `body`: as they were read, a file as {"file": name, "content_type": ...,
     "bytes": n}; None when there was none, or it was too long to be kept. `status`: None where the
     connection was broken off. `faults`: those that struck. `explanation`: what was wrong, and what
-    would do.
+    would do. `made`: the `object` and `object_id` of what a POST made, whether or not it was told.
     """
 
     id: int
@@ -55,14 +56,15 @@ class Entry:
     seconds: float
     faults: Sequence[str]
     explanation: str | None
+    made: Mapping[str, Any] | None = None
 
 
 class Journal:
     """A ring of requests. What is read of them, bodies and headers, is read when somebody asks."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, size: int = SIZE) -> None:
         self._lock = threading.Lock()
-        self._kept: deque[tuple[Any, ...]] = deque(maxlen=SIZE)
+        self._kept: deque[tuple[Any, ...]] = deque(maxlen=size)
         self._ids = itertools.count(1)
 
     def add(
@@ -133,6 +135,7 @@ def _read(
     query = _nested(note.call.query) if note.call else {}
     body = _body(note.call) if note.call else None
     whose = (note.operation, note.account)
+    made = note.made and {"object": note.made[0], "object_id": note.made[1]}
     method, path = asked[0], asked[1].encode("latin-1").decode(errors="replace")  # as WSGI has it
     return Entry(
         id,
@@ -147,6 +150,7 @@ def _read(
         seconds,
         note.faults,
         note.explanation,
+        made,
     )
 
 

@@ -12,7 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from emulator.store import FIRST_ID, Job, Query, Row, act_on_commit
+from emulator.garbage import free_slowly
+from emulator.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
 
 
 class _State:
@@ -30,6 +31,9 @@ class _State:
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
         self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> how many
         self.queues: dict[str, list[tuple[datetime, int]]] = defaultdict(list)  # by lane
+
+    def free(self) -> None:
+        free_slowly([*self.rows.values(), self.index, self.jobs, self.jobs_of])
 
 
 class MemoryStore:
@@ -139,9 +143,28 @@ class MemoryStore:
             stop = None if query.limit is None else query.offset + query.limit
             return list(itertools.islice(found, query.offset, stop))
 
+    def rows(self) -> list[Row]:
+        """All rows, by table and id."""
+        with self._lock:
+            tables = sorted(self._state.rows.items())
+            return [rows[id] for _, rows in tables for id in sorted(rows)]
+
+    def next_ids(self) -> dict[str, int]:
+        """The id that a table's next row is given, where it has had a row."""
+        with self._lock:
+            return dict(self._state.next_id)
+
+    def set_next_ids(self, ids: Mapping[str, int]) -> None:
+        with self._lock:
+            self.on_rollback(partial(setattr, self._state, "next_id", self._state.next_id))
+            self._state.next_id = {**self._state.next_id, **ids}
+
     def reset(self) -> None:
         with self._lock:
+            old = self._state
             self._state = _State()
+            self.on_rollback(partial(setattr, self, "_state", old))
+            self.on_commit(old.free)
 
     @staticmethod
     def _index_keys(row: Row) -> list[tuple[Any, ...]]:
@@ -173,9 +196,19 @@ class MemoryStore:
                 del self._state.index[key]
 
     # -- jobs --------------------------------------------------------------------------------------
-    def add_job(self, kind: str, row: Row, due: datetime) -> Job:
+    def add_job(
+        self,
+        kind: str,
+        row: Row,
+        due: datetime,
+        *,
+        attempt: int = 0,
+        progress: Mapping[str, Any] = NOTHING,
+    ) -> Job:
+        """Note work to be done; one that was begun elsewhere goes on from there."""
         with self._lock:
-            job = Job(next(self._job_ids), kind, row.table, row.id, row.uid, due)
+            what = (next(self._job_ids), kind, row.table, row.id, row.uid, due)
+            job = Job(*what, attempt=attempt, progress=progress)
             self._queue(job)
             self.on_rollback(lambda: self.end_job(job))
             return job

@@ -188,8 +188,10 @@ class BoundOperation:
         headers = {}
         if isinstance(result, Row) and "backend" in result:
             headers["X-Astria-Emulator-Backend"] = result["backend"]
+        is_made = isinstance(result, Row) and self.operation.method == "POST"
+        made = (result.table, result.id) if is_made else None
         body = self._dump(services, caller, result, loaded.expand) if self._dump else b""
-        return Answer(status, body, JSON, headers)
+        return Answer(status, body, JSON, headers, made)
 
 
 def _load_parameters(loader: Loader | None, read: Callable[[], Any]) -> dict[str, Any]:

@@ -15,15 +15,15 @@ SENDERS = 16
 class Outbox(Protocol):
     """Calls of `submit` may come from any thread, and hold no lock that a receiver could need.
 
-    `flush` sends what waits for the thread that calls it, and nothing where others send. `post`
-    answers None for a callback that is kept and not sent. `hang_up`: break off once it has
+    `flush` sends what waits for the thread that calls it, and tells how many calls that were; none
+    where others send. `post` answers None for a callback that is kept and not sent. `hang_up`: break off once it has
     been sent, as a sender does whose patience has ended.
     """
 
     senders: int
 
     def submit(self, send: Callable[[], None]) -> None: ...
-    def flush(self) -> None: ...
+    def flush(self) -> int: ...
     def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None: ...
     def close(self) -> None: ...
 
@@ -41,8 +41,9 @@ class ThreadOutbox:
         with suppress(RuntimeError):  # closed
             self._pool.submit(send)
 
-    def flush(self) -> None:
-        """Nothing: the threads see to it."""
+    def flush(self) -> int:
+        """None: the threads see to it."""
+        return 0
 
     def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
         return outbound.post(

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -142,5 +143,7 @@ def _durations(row: Mapping[str, Any] | None) -> Sequence[int] | None:
     return tuple(row["only"]) if "only" in row else tuple(range(row["from"], row["to"] + 1))
 
 
+@lru_cache
 def load_catalogue() -> Catalogue:
+    """Read once: each mock of a test plants it anew."""
     return Catalogue(**load_yaml(Path(__file__).with_name("seed.yaml")))

@@ -4,7 +4,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from importlib.metadata import entry_points
@@ -27,7 +27,9 @@ from emulator.outbox import Outbox, ThreadOutbox
 from emulator.runner import ManualRunner, Runner, ThreadRunner
 from emulator.schemas import Compiler
 from emulator.seed import Catalogue, load_catalogue
-from emulator.store import Job, Query, Row, Store
+from emulator.snapshots import Snapshots
+from emulator.state import State, take
+from emulator.store import CALLBACKS, Job, Query, Row, Store
 from emulator.upkeep import Upkeep
 
 FAST = "fast"
@@ -52,6 +54,8 @@ class Services:
     upkeep: Upkeep
     faults: Faults
     journal: Journal
+    snapshots: Snapshots = field(default_factory=Snapshots)
+    sow: Callable[[], object] = lambda: None  # puts seed data where there is nothing yet
 
     @property
     def idempotency(self) -> bool:
@@ -96,17 +100,48 @@ class Services:
         return self.files.put(place, artefact.content_type, artefact.content)
 
     def reset(self) -> None:
-        """Forget everything but settings and the gallery."""
+        """Forget everything but settings, snapshots, the gallery and what was sown at the start.
+
+        Raises SetupError where that cannot be sown again, and then nothing is forgotten.
+        """
         with self.store.transaction():
             switched = self.store.get("setting", 1)
-            self.store.reset()
-            self.files.reset()
-            self.store.on_commit(lambda: self.backend.forget(None))
+            self._forget()
             self.catalogue.plant(self.store, self.files)
+            self.sow()
             if switched:
                 self.idempotency = switched["idempotency"]
         self.faults.reset()
         self.journal.reset()
+
+    def _forget(self) -> None:
+        self.store.reset()
+        self.files.reset()
+        self.store.on_commit(lambda: self.backend.forget(None))
+
+    def state(self) -> State:
+        """All that is known now."""
+        with self.store.transaction():
+            now = self.clock.now() if isinstance(self.clock, VirtualClock) else None
+            return take(self.store, self.files, seed=self.config.seed, now=now)
+
+    def restore(self, state: State) -> None:
+        """Forget everything, and go on from a state; a virtual clock is set to its time."""
+        with self.store.transaction():
+            self._forget()
+            jobs = state.put(self.store, self.files)
+            self.catalogue.plant(self.store, self.files)
+            if state.now and isinstance(self.clock, VirtualClock):
+                # Before others see the jobs, of which none may be due early.
+                self.store.on_rollback(partial(self.clock.set, self.clock.now()))
+                self.clock.set(state.now)
+            self.store.on_commit(partial(self._take_up, jobs))
+
+    def _take_up(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job.lane != CALLBACKS:
+                self.runner.notice(job)
+        self.callbacks.resume(most=sum(job.lane == CALLBACKS for job in jobs))
 
     def start(self) -> None:
         """Begin to work, first on what was left when the store was closed last."""

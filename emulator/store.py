@@ -23,6 +23,7 @@ LANES: Mapping[str, str] = {
 }
 # Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
 FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +107,12 @@ class Job:
         return Job(*what, "running", attempt, self.progress, self.cancel, self.home)
 
 
+def times_apart(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, datetime]]:
+    """A row's data as JSON has words for it, and its times, for which JSON has none."""
+    times = {name: value for name, value in data.items() if isinstance(value, datetime)}
+    return {name: value for name, value in data.items() if name not in times}, times
+
+
 def act_on_commit(acts: Iterable[Callable[[], object]]) -> None:
     """Do what was put off until a transaction's end; that it has succeeded stands."""
     for act in acts:
@@ -146,8 +153,19 @@ class Store(Protocol):
     ) -> Row: ...
     def delete(self, row: Row) -> None: ...
     def find(self, table: str, query: Query) -> list[Row]: ...
+    def rows(self) -> list[Row]: ...
+    def next_ids(self) -> dict[str, int]: ...
+    def set_next_ids(self, ids: Mapping[str, int]) -> None: ...
     def reset(self) -> None: ...
-    def add_job(self, kind: str, row: Row, due: datetime) -> Job: ...
+    def add_job(
+        self,
+        kind: str,
+        row: Row,
+        due: datetime,
+        *,
+        attempt: int = 0,
+        progress: Mapping[str, Any] = NOTHING,
+    ) -> Job: ...
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None: ...
     def claim_job(
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()

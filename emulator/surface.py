@@ -2,32 +2,43 @@
 
 import hmac
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
+from flask import Flask, Request, Response, request
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
-from emulator import control
+from emulator import archive, control
 from emulator.config import Config
-from emulator.errors import Forbidden
+from emulator.errors import Forbidden, TooLarge, UnsupportedMediaType
 from emulator.faults.reading import control_contract
 from emulator.flat_forms import with_flat_forms
 from emulator.operations import BoundOperation, bind
 from emulator.services import Caller, Services
 from emulator.spec import JSON
-from emulator.web import as_response, check_host, origin_of, read_call, route
+from emulator.web import as_response, check_host, current_request, origin_of, read_call, route
 
 PREFIX = "/_emulator"
 DOCS = Path(__file__).with_name("docs")
+ZIP = "application/zip"
+IN_MEMORY = 1 << 20  # bytes of an archive; a longer one is read from a disk
 
 
 def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> None:
     """Route the control operations, the contract and the documentation pages."""
     compiler = control_contract()
-    for bound in bind(compiler.spec.operations, control.HANDLERS, compiler):
+    plain = []
+    for operation in compiler.spec.operations:
+        if stream := STREAMS.get(operation.id):
+            route(app, operation.path, operation, stream_view(serving, stream))
+        else:
+            plain.append(operation)
+    for bound in bind(plain, control.HANDLERS, compiler):
         route(app, bound.operation.path, bound.operation, control_view(serving, bound))
 
     def page(name: str = "index.html") -> BaseResponse:
@@ -49,15 +60,54 @@ def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> 
 def control_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         services = serving()
-        check_host(services.config, request)
-        check_origin()
-        if bound.operation.needs_key:
-            check_token(services.config)
+        check_caller(services.config, needs_token=bound.operation.needs_key)
         caller = Caller(0, origin_of(request))
         loaded = bound.load(read_call(services.config, request, path))
         return as_response(bound.answer(services, caller, loaded))
 
     return view
+
+
+def stream_view(
+    serving: Callable[[], Services], stream: Callable[[Services, Request], Response]
+) -> Callable[[], Response]:
+    def view() -> Response:
+        services = serving()
+        check_caller(services.config, needs_token=True)
+        return stream(services, current_request())
+
+    return view
+
+
+def export_state(services: Services, asked: Request) -> Response:
+    headers = {"Content-Disposition": 'attachment; filename="state.zip"'}
+    pieces = archive.write(services.state(), control.version())
+    return Response(pieces, headers=headers, content_type=ZIP)
+
+
+def import_state(services: Services, asked: Request) -> Response:
+    if asked.mimetype not in (ZIP, ""):
+        raise UnsupportedMediaType
+    with SpooledTemporaryFile(IN_MEMORY) as kept:
+        try:
+            shutil.copyfileobj(asked.stream, kept)
+        except RequestEntityTooLarge:
+            raise TooLarge from None
+        state = archive.load(kept, services.config.max_body)
+    services.restore(state.at(origin_of(asked)))
+    return Response(json.dumps(state.counts), content_type=JSON)
+
+
+# What is no JSON, by its operationId.
+STREAMS = {stream.__name__: stream for stream in (export_state, import_state)}
+
+
+def check_caller(config: Config, *, needs_token: bool) -> None:
+    """Raises Forbidden."""
+    check_host(config, request)
+    check_origin()
+    if needs_token:
+        check_token(config)
 
 
 def check_origin() -> None:

@@ -18,7 +18,7 @@ from emulator.callbacks import Callbacks
 from emulator.clock import VirtualClock
 from emulator.faults.rules import Faults
 from emulator.outbox import ThreadOutbox
-from emulator.store import Query, Row, Store
+from emulator.store import CALLBACKS, Query, Row, Store
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 5.0  # seconds that a test waits for another thread at most
@@ -402,3 +402,41 @@ def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any
     closed.set()
     assert early == [False]
     assert deliveries(store)[0]["state"] == "delivered"
+
+
+# -- what has the ids of before --------------------------------------------------------------------
+def recorded(store: Store, url: str, *refs: str) -> Row:
+    """A delivery that has not ended."""
+    about = {"object": "tune", "object_id": 1, "url": url, "body": {}, "state": "recorded"}
+    return store.insert("delivery", None, {**about, "at": START}, refs=refs)
+
+
+def test_call_that_ends_after_a_restore_lets_nobody_go(
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
+) -> None:
+    def begin_anew(path: str) -> None:
+        with store.transaction():
+            store.reset()
+            recorded(store, "http://a.test", f"open:tune:{tune.id}")
+            recorded(store, "http://a.test", "before:1")
+
+    delivery = callbacks.send(tune, gates(begin_anew), {})
+    callbacks.close()
+    assert [row.id for row in deliveries(store)] == [2, delivery.id]
+    assert [(row["state"], row.refs) for row in deliveries(store)] == [
+        ("recorded", ("before:1",)),
+        ("recorded", (f"open:tune:{tune.id}",)),
+    ]
+
+
+def test_claim_of_before_a_restore_sends_nothing(
+    callbacks: Callbacks, store: Store, receiver: Any
+) -> None:
+    store.add_job("send_callback", recorded(store, receiver.url), START)
+    job = store.claim_job([CALLBACKS], None)
+    assert job
+    store.reset()
+    recorded(store, receiver.url)
+    callbacks._send(job)
+    assert receiver.received == []
+    assert [row["state"] for row in deliveries(store)] == ["recorded"]

@@ -22,6 +22,7 @@ READ: dict[str, tuple[str, Any]] = {
     "tls": ("true", True),
     "tls_dir": ("/tmp/tls", "/tmp/tls"),
     "seed": ("-7", -7),
+    "seed_data": ("seed.yaml", "seed.yaml"),
     "clock": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00Z"),
     "train_seconds": ("0", 0.0),
     "prompt_seconds": ("2.5", 2.5),

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,3 +89,68 @@ def test_file_on_disk_is_taken_over_and_erased_with_its_key(tmp_path: Path) -> N
     assert [path.exists() for path in made] == [True, False, True]
     files.reset()
     assert not made[2].exists()
+
+
+def test_files_that_are_held_can_be_read_whatever_becomes_of_them(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    files = MemoryFiles(MemoryStore(), 0)
+    keys = [files.put("p/1", "a/b", made), files.put("p/2", "", b"x"), files.put("p/3", "", {})]
+    held = files.hold()
+    files.reset()
+    assert not made.exists()
+    assert [file.content for file in held.files] == [b"weights", b"x", {}]
+    assert [file.key for file in held.files] == keys
+
+
+def test_room_of_held_files_goes_with_them(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    files = MemoryFiles(MemoryStore(), 0)
+    files.put("p/1", "", made)
+    held = files.hold()
+    path = held.files[0].path
+    assert path is not None
+    assert path.exists()
+    del held
+    assert not path.parent.exists()
+    assert made.exists()
+
+
+def test_restored_file_is_a_copy_under_its_key(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    source, files = (MemoryFiles(MemoryStore(), 0) for _ in range(2))
+    key = source.put("p/1", "a/b", made)
+    held = source.hold()
+    for _ in range(2):  # as often as one likes
+        files.reset()
+        files.restore(held.files[0])
+    source.reset()
+    found = files.get(key)
+    assert found
+    assert (found.content, found.content_type) == (b"weights", "a/b")
+    files.delete([key])
+    assert found.path is not None
+    assert not found.path.exists()
+
+
+def test_reset_that_fails_leaves_every_file(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    made.write_bytes(b"weights")
+    store = MemoryStore()
+    files = MemoryFiles(store, 0)
+    keys = [files.put("p/1", "", made), files.put("p/2", "", b"x")]
+
+    def fail() -> None:
+        with store.transaction():
+            files.reset()
+            files.put("p/2", "", b"x")
+            files.restore(File("0" * 28, "", path=made))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert [files.get(key) is not None for key in (*keys, "0" * 28)] == [True, True, False]
+    files.delete(keys)
+    assert not made.exists()

@@ -158,3 +158,69 @@ def test_file_on_disk_moves_in_when_the_transaction_ends_well(
     kept = files.get(key)
     assert kept is not None
     assert kept.content == b"weights"
+
+
+def test_files_that_are_held_can_be_read_whatever_becomes_of_them(
+    files: FolderFiles, store: Store, folder: Path
+) -> None:
+    keys = {files.put("p/1", "a/b", b"x"), files.put("p/2", "", {"clip": "1:1"})}
+    held = files.hold()
+    with store.transaction():
+        store.reset()
+        files.reset()
+    assert on_disk(folder) == []
+    assert {file.key for file in held.files} == keys
+    assert [file.content for file in held.files if file.path] == [b"x"]
+    del held
+    assert [path.name for path in folder.parent.glob("files*")] == []
+
+
+def test_bytes_that_are_gone_are_not_held(
+    files: FolderFiles, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = files.put("p/1", "a/b", b"x")
+    (folder / key[:2] / key).unlink()
+    assert files.hold().files == []
+    assert key in caplog.text
+
+
+def test_restored_file_has_the_key_that_it_had(files: FolderFiles, folder: Path) -> None:
+    for file in (File("0" * 28, "a/b", data=b"x"), File("1" * 28, "a/b", recipe={"clip": "1:1"})):
+        files.restore(file)
+        found = files.get(file.key)
+        assert found
+        assert (found.content, found.content_type) == (file.content, "a/b")
+    assert on_disk(folder) == ["0" * 28]
+
+
+def test_restore_that_fails_leaves_the_files_of_before(
+    files: FolderFiles, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    key = files.put("p/1", "image/png", b"x")
+    held = files.hold()
+
+    def fail() -> None:
+        with store.transaction():
+            store.reset()
+            files.reset()
+            files.restore(held.files[0])  # of the same key
+            files.restore(File("0" * 28, "", data=b"new"))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert on_disk(folder) == [key]
+    found = files.get(key)
+    assert found
+    assert found.content == b"x"
+    assert [path.name for path in folder.parent.glob("files-erased*")] == []
+
+
+def test_sweep_erases_what_a_killed_server_has_held(files: FolderFiles, folder: Path) -> None:
+    files.put("p/1", "image/png", b"x")
+    held, left = files.hold(), folder.with_name("files-held-1")
+    left.mkdir()
+    os.utime(left, (100, 100))
+    files.sweep(200)
+    assert not left.exists()
+    assert [file.content for file in held.files] == [b"x"]

@@ -43,6 +43,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "tls": ("true", True),
     "tls_dir": ("tls", "tls"),
     "seed": ("7", 7),
+    "seed_data": ("seed.yaml", "seed.yaml"),
     "clock": (START, START),
     "train_seconds": ("2.5", 2.5),
     "prompt_seconds": ("0", 0.0),
@@ -302,6 +303,16 @@ def test_serve_says_that_the_ready_file_cannot_be_written(tmp_path):
     assert ended.returncode in (1, 2)
     assert "Traceback" not in ended.stderr
     assert str(tmp_path / "missing") in ended.stderr
+
+
+def test_serve_says_what_is_wrong_with_the_seed_data(tmp_path):
+    path = tmp_path / "seed.yaml"
+    path.write_text("- key: somebody\n  tunes: [{title: a}]\n")
+    ended = run("serve", "--port", 0, "--seed-data", path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    for told in (f"--seed-data {path}", "account 1: key is not", "account 1, tune 1: name can't"):
+        assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_server_listens_when_a_name_has_two_addresses():

@@ -13,9 +13,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
+    MultipleResults,
     RuleBasedStateMachine,
     initialize,
     invariant,
+    multiple,
     rule,
 )
 
@@ -159,6 +161,40 @@ class StoreMachine(RuleBasedStateMachine):
         ]
         assert [row.id for row in found] == ids[offset : None if limit is None else offset + limit]
 
+    @rule(target=rows)
+    def put_back_what_is_there(self) -> MultipleResults[Row]:
+        """The rows are new ones by then, whatever their ids."""
+        rows, ids = self.store.rows(), self.store.next_ids()
+        with self.store.transaction():
+            self.store.reset()
+            new = [
+                self.store.insert(row.table, row.owner, row.data, id=row.id, refs=row.refs)
+                for row in rows
+            ]
+            self.store.set_next_ids(ids)
+        assert not {(row.table, row.uid) for row in new} & self.uids
+        self.uids = {(row.table, row.uid) for row in new}
+        return multiple(*new)
+
+    @rule(table=TABLES, owner=OWNERS, data=DATA, refs=REFS)
+    def fail_after_a_reset(self, table: str, owner: Any, data: Any, refs: Any) -> None:
+        before = self.store.rows()
+
+        def act() -> None:
+            self.store.reset()
+            assert self.store.rows() == []
+            self.store.insert(table, owner, data, id=FIRST_ID.get(table, 1), refs=refs)
+            self.store.set_next_ids({table: 9_000_000_000})
+
+        with pytest.raises(KeyError):
+            failing(self.store, act)
+        assert [row.uid for row in self.store.rows()] == [row.uid for row in before]
+
+    @invariant()
+    def all_rows_are_those_of_the_model(self) -> None:
+        found = [(row.table, row.id) for row in self.store.rows()]
+        assert found == sorted(self.model)
+
     @invariant()
     def rows_are_those_of_the_model(self) -> None:
         for table in ("tune", "like"):
@@ -241,6 +277,30 @@ def test_deleted_row_stays_deleted_when_it_is_changed(store: Store) -> None:
     store.update(row, {"title": "a"}, refs=(5,))
     assert store.get("tune", row.id) is None
     assert store.find("tune", Query(1, ref=5)) == []
+
+
+def test_next_ids_are_told_and_set(store: Store) -> None:
+    assert store.next_ids() == {}
+    store.insert("tune", None, {}, id=690204)
+    store.insert("tune", 1, {})
+    store.insert("like", 1, {})
+    assert store.next_ids() == {"tune": 5_000_002, "like": 2}
+    store.set_next_ids({"like": 70, "prompt": 45_000_009})
+    assert [store.insert(table, 1, {}).id for table in ("tune", "like", "prompt")] == [
+        5_000_002,
+        70,
+        45_000_009,
+    ]
+
+
+def test_all_rows_are_by_table_and_id(store: Store) -> None:
+    for table, id in (("tune", 9), ("like", 3), ("tune", 700), ("like", 20)):
+        store.insert(table, None, {"at": NOW}, id=id)
+    rows = store.rows()
+    assert [(row.table, row.id) for row in rows] == [
+        ("like", 3), ("like", 20), ("tune", 9), ("tune", 700),
+    ]  # fmt: skip
+    assert dict(rows[0]) == {"at": NOW, "id": 3}
 
 
 def test_row_from_before_a_reset_does_not_touch_the_new_one(store: Store) -> None:
@@ -409,6 +469,15 @@ def test_claimed_job_is_running_with_one_more_attempt(store: Store, row: Row) ->
     assert store.jobs() == [job]
 
 
+def test_job_that_was_begun_elsewhere_goes_on_from_there(store: Store, row: Row) -> None:
+    added = store.add_job("train_tune", row, NOW, attempt=2, progress={"lost": 1})
+    assert (added.attempt, added.progress, added.state) == (2, {"lost": 1}, "waiting")
+    assert store.jobs() == [added]
+    job = store.claim_job(LANES, NOW)
+    assert job == replace(added, state="running", attempt=3)
+    assert store.end_job(job)
+
+
 def test_claim_passes_over_jobs_to_skip_and_lanes_that_are_not_asked_for(
     store: Store, row: Row
 ) -> None:
@@ -520,6 +589,24 @@ def test_reset_forgets_jobs(store: Store, row: Row) -> None:
     store.add_job("a", row, NOW)
     store.reset()
     assert (store.jobs(), store.next_due(LANES), store.claim_job(LANES, None)) == ([], None, None)
+
+
+def test_reset_that_fails_leaves_jobs_and_claims_as_they_were(store: Store, row: Row) -> None:
+    for _ in range(2):
+        store.add_job("a", row, NOW)
+    running = store.claim_job(LANES, NOW)
+    assert running
+
+    def act() -> None:
+        store.reset()
+        store.add_job("b", store.insert("tune", 1, {}), NOW)
+
+    with pytest.raises(KeyError):
+        failing(store, act)
+    assert [(job.kind, job.state) for job in store.jobs()] == [("a", "running"), ("a", "waiting")]
+    assert store.report(running, {})
+    assert claimed(store, NOW) == ["a"]
+    assert store.end_job(running)
 
 
 def test_job_from_before_a_reset_does_not_end_a_new_one(store: Store, row: Row) -> None:

@@ -37,6 +37,11 @@ class Blow:
         found = (self.latency, self.early, self.other)
         return [struck.rule.fault for struck in found if struck]
 
+    @property
+    def does_work(self) -> bool:
+        """Whether what was asked for is done, whatever is answered."""
+        return self.other is None or bool(self.other["work_done"])
+
     def answer(
         self, connection: Connection, make: Callable[[], Response], hasten: Callable[[], None]
     ) -> Response:
@@ -47,7 +52,7 @@ class Blow:
         if self.latency:
             connection.wait(self.latency.seconds())
         other = self.other
-        response = make() if other is None or other["work_done"] else Response()
+        response = make() if self.does_work else Response()
         if self.early:
             hasten()
         if other:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from emulator.sql.database import Record
-from emulator.store import Job, Row
+from emulator.store import Job, Row, times_apart
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -13,8 +13,8 @@ GALLERY = 0  # the owner of rows that have none
 
 
 def row_record(row: Row) -> Record:
-    times = {name: micros(value) for name, value in row.items() if isinstance(value, datetime)}
-    plain = {name: value for name, value in row.items() if name not in times}
+    plain, moments = times_apart(row.data)
+    times = {name: micros(value) for name, value in moments.items()}
     return {
         "kind": row.table,
         "id": row.id,

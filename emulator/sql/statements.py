@@ -9,6 +9,7 @@ from emulator.sql.tables import COUNTERS, JOBS, REFS, ROWS, now
 # -- rows ------------------------------------------------------------------------------------------
 LIMIT: Any = bindparam("limit")
 OFFSET: Any = bindparam("offset")
+ALL_ROWS = select(ROWS)
 GET = select(ROWS).where(ROWS.c.kind == bindparam("kind"), ROWS.c.id == bindparam("id"))
 
 

@@ -12,7 +12,7 @@ from emulator.sql import statements as sql
 from emulator.sql.database import Database, Record, Session
 from emulator.sql.records import micros, owner_number, read_job, read_row, ref_text
 from emulator.sql.work import Work
-from emulator.store import FIRST_ID, Job, Query, Row, act_on_commit
+from emulator.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
 
 Claim = tuple[int, int]
 
@@ -21,6 +21,7 @@ REMEMBERED = 2048  # rows that are kept as they were read, with their JSON
 BATCH = 200  # rows or jobs that are looked through at a time
 FIRST = 4  # jobs that are looked at first: most often one of them may be taken
 EPOCH_BITS = 40  # ids are below
+NO_TABLES = frozenset({"epoch", "job", "schema"})  # counters of something else
 LEASE_MICROS = 10_000_000
 # The process that made an object runs its jobs: it knows when the request has been answered. Others
 # take what is left after this time, longer than an answer is waited for.
@@ -174,15 +175,41 @@ class SqlStore:
         with self._reading() as session:
             return [self._read(*found) for found in session.rows(statement, given)]
 
+    def rows(self) -> list[Row]:
+        """All rows, by table and id."""
+        with self._reading() as session:
+            found = session.rows(sql.ALL_ROWS)
+        return sorted((read_row(*record) for record in found), key=lambda row: (row.table, row.id))
+
+    def next_ids(self) -> dict[str, int]:
+        """The id that a table's next row is given, where it has had a row."""
+        with self._reading() as session:
+            counters = dict(session.rows(sql.COUNTERS_NOW))
+        return {name: id for name, id in counters.items() if name not in NO_TABLES}
+
+    def set_next_ids(self, ids: Mapping[str, int]) -> None:
+        with self._transaction() as work:
+            work.counters.update(ids)
+
     def reset(self) -> None:
         with self._transaction() as work:
             kept = {name: work.counters.get(name, 1) for name in ("epoch", "job")}
             work.forget(**kept | {"epoch": kept["epoch"] + 1})
 
     # -- jobs --------------------------------------------------------------------------------------
-    def add_job(self, kind: str, row: Row, due: datetime) -> Job:
+    def add_job(
+        self,
+        kind: str,
+        row: Row,
+        due: datetime,
+        *,
+        attempt: int = 0,
+        progress: Mapping[str, Any] = NOTHING,
+    ) -> Job:
+        """Note work to be done; one that was begun elsewhere goes on from there."""
         with self._transaction() as work:
-            job = Job(work.next("job"), kind, row.table, row.id, row.uid, due, home=row.home)
+            what = (work.next("job"), kind, row.table, row.id, row.uid, due)
+            job = Job(*what, attempt=attempt, progress=progress, home=row.home)
             work.jobs.append(job)
             return job
 
