@@ -20,9 +20,13 @@ if TYPE_CHECKING:
     from emulator.errors import Closing as Closing
     from emulator.errors import SetupError as SetupError
     from emulator.errors import WorkLost as WorkLost
+    from emulator.intercept import Astria as Astria
+    from emulator.intercept import mock_astria as mock_astria
 
 _HOMES = {
+    "Astria": "intercept",
     "create_app": "app",
+    "mock_astria": "intercept",
     "Config": "config",
     "Artefact": "backend",
     "Backend": "backend",

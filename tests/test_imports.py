@@ -21,15 +21,28 @@ DOORS = {
     "flask": {"app", "surface", "web"},
     "marshmallow": {"schemas", "fields", "operations", "shortcuts"},
     "yaml": {"documents"},
-    "werkzeug": {"app", "bodies", "faults.answering", "media", "surface", "web"},
+    "werkzeug": {
+        "app", "bodies", "faults.answering", "intercept.exchange", "media", "surface", "web",
+    },
     "waitress": {"channel", "server"},
-    "click": {"__main__"},
+    "click": {"__main__", "check_client.command", "command_line", "wrapping"},
+    "jinja2": {"check_client.report"},
     "cryptography": {"certificates"},
     "sqlalchemy": {"sql.database", "sql.statements", "sql.tables", "sql.work"},
     "PIL": {
         "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
         "drawing.text",
     },
+    "requests": {"examples.careful", "examples.careless", "intercept.requests_door"},
+    "responses": {"intercept.requests_door"},
+    "urllib3": {"intercept.requests_door"},
+    "httpx": {"intercept.httpx_door", "intercept.receivers"},
+    "httpcore": {"intercept.httpx_door"},
+    "httpcore2": {"intercept.httpx2_door"},
+    "respx": {"intercept.httpx_door", "intercept.httpx2_door"},
+    "aiohttp": {"intercept.aiohttp_door"},
+    "yarl": {"intercept.aiohttp_door"},
+    "pytest": {"pytest_plugin"},
 }  # fmt: skip
 LAZY = {"PIL"}  # imported within functions only
 HEAVY = (
@@ -39,9 +52,18 @@ HEAVY = (
     "werkzeug",
     "waitress",
     "click",
+    "jinja2",
     "PIL",
     "sqlalchemy",
     "cryptography",
+    "requests",
+    "urllib3",
+    "httpx",
+    "httpcore",
+    "aiohttp",
+    "responses",
+    "respx",
+    "pytest",
 )
 
 
@@ -119,8 +141,20 @@ def test_imports_do_not_go_round_in_a_circle() -> None:
         ({"faults.rules", "outbox"}, {"callbacks", "runner", "services"}),
         ({"mock", "callbacks", "runner"}, {"services", "jobs", "operations", "app"}),
         ({"services", "jobs"}, {"operations", "app", "control", "__main__"}),
+        ({"state", "snapshots"}, {"services", "archive", "seed_data"}),
         ({"operations", "journal"}, {"app", "control", "faults.reading", "__main__"}),
+        ({"archive"}, {"operations", "seed_data", "control", "app", "__main__"}),
+        ({"seed_data"}, {"control", "surface", "app", "__main__"}),
         ({"faults.reading", "faults.answering"}, {"app", "control", "__main__"}),
+        ({"app", "running", "control", "__main__"}, {"intercept.handle", "intercept.mock"}),
+        ({"intercept.exchange", "intercept.receivers"}, {"intercept.handle", "app"}),
+        ({"intercept.handle", "intercept.guard"}, {"intercept.patches"}),
+        ({"intercept.patches"}, {"intercept.mock", "pytest_plugin"}),
+        ({"app", "running", "control"}, {"command_line", "wrapping", "check_client.plays"}),
+        ({"check_client.plays"}, {"app", "running", "check_client.repeating"}),
+        ({"check_client.repeating", "check_client.hearing"}, {"check_client.grading"}),
+        ({"check_client.grading"}, {"app", "check_client.playing", "check_client.report"}),
+        ({"check_client.playing", "check_client.report"}, {"check_client.command", "command_line"}),
     ],
 )  # fmt: skip
 def test_module_needs_nothing_that_stands_above_it(layer: set[str], above: set[str]) -> None:
@@ -130,6 +164,11 @@ def test_module_needs_nothing_that_stands_above_it(layer: set[str], above: set[s
             needed |= more
             more = {name for found in more for name in own_modules(found)} - needed
         assert needed & above == set(), module
+
+
+@pytest.mark.parametrize("example", ["examples.careful", "examples.careless"])
+def test_example_needs_nothing_of_ours(example: str) -> None:
+    assert packages(example, inside_functions=True) <= {"requests", *sys.stdlib_module_names}
 
 
 def test_handlers_know_no_http() -> None:

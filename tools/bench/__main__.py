@@ -1,4 +1,4 @@
-"""Measure: `make bench`, or `python -m tools.bench [compare|pages|upload|leak]`.
+"""Measure: `make bench`, or `python -m tools.bench [compare|pages|upload|leak|intercept]`.
 
 Every server runs on core 0 and what asks it on core 1. Prism and Mockoon are looked for as the
 commands `prism` and `mockoon-cli`, or as PRISM and MOCKOON name them; PostgreSQL at
@@ -7,13 +7,14 @@ ASTRIA_TEST_POSTGRES, or on this machine. What is not there is said to be not me
 
 import sys
 
-from tools.bench import compare, leak, pages, upload
+from tools.bench import compare, intercept, leak, pages, upload
 
 COMMANDS = {
     "compare": compare.main,
     "pages": pages.main,
     "upload": upload.main,
     "leak": leak.main,
+    "intercept": intercept.main,
 }
 
 

@@ -1,0 +1,9 @@
+"""Each test here runs with each client that it asks for."""
+
+import pytest
+from clients import CLIENTS, Client
+
+
+@pytest.fixture(params=CLIENTS, ids=lambda client: client.name)
+def client(request: pytest.FixtureRequest) -> Client:
+    return request.param
