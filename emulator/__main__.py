@@ -1,11 +1,6 @@
-"""The command line, `astria-emulator`. Logging is set up here."""
+"""The command line, `astria-emulator`."""
 
-import logging
-import os
-import secrets
 import sys
-from collections.abc import Callable
-from dataclasses import fields, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -14,64 +9,20 @@ import click
 
 from emulator import trust
 from emulator.assumptions import ASSUMPTIONS
-from emulator.config import PREFIX, Config
-from emulator.errors import SetupError, trace_of
+from emulator.command_line import (
+    cannot_listen,
+    certificates,
+    read_config,
+    set_up_logging,
+    url_of,
+    with_settings,
+    with_token,
+    write_ready_file,
+)
+from emulator.config import LOCAL_KEY, Config
+from emulator.errors import SetupError
 
 GROUP = "astria_emulator.commands"  # of entry points
-LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
-
-
-def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command one flag for every field of Config."""
-    for setting in reversed(fields(Config)):
-        flag = f"--{setting.name.replace('_', '-')}"
-        switch: dict[str, Any] = (
-            {"is_flag": True, "flag_value": "true"} if isinstance(setting.default, bool) else {}
-        )
-        many: dict[str, Any] = {"multiple": True} if isinstance(setting.default, tuple) else {}
-        shown = f"{setting.metadata['help']} [{PREFIX}{setting.name.upper()}]"
-        if setting.default not in ("", (), False):
-            shown += f" Default: {setting.default}."
-        command = click.option(
-            flag, setting.name, type=str, default=None, help=shown, **switch, **many
-        )(command)
-    return command
-
-
-class Lines(logging.Formatter):
-    """A line for each event; an exception is told without its text."""
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
-        return trace_of(ei[1]) if ei[1] else ""
-
-
-def set_up_logging(level: str) -> None:
-    """Log to standard error."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
-    logging.basicConfig(level=level, handlers=[handler])
-    # What waitress says of its queue is of no use to a reader of this log.
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # At debug level Pillow tells what a photograph says of itself: who, when and where.
-    logging.getLogger("PIL").setLevel(logging.INFO)
-
-
-def read_config(flags: dict[str, Any]) -> Config:
-    """Flags win over variables.
-
-    Raises SetupError.
-    """
-    values = {
-        name.removeprefix(PREFIX).lower(): value
-        for name, value in os.environ.items()
-        if name.startswith(PREFIX)
-    }
-    values |= {
-        name: ",".join(v) if isinstance(v, tuple) else v
-        for name, v in flags.items()
-        if v not in (None, ())
-    }
-    return Config.from_strings(values)
 
 
 class Commands(click.Group):
@@ -103,9 +54,7 @@ def serve(**flags: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     config = read_config(flags)
     set_up_logging(config.log_level.upper())
-    if not config.on_loopback and not config.control_token:
-        config = replace(config, control_token=secrets.token_urlsafe(16))
-        click.echo(f"Control token of /_emulator/: {config.control_token}", err=True)
+    config = with_token(config)
     from emulator.app import create_app
     from emulator.garbage import spare_the_old
     from emulator.server import Server, stop_on_signals
@@ -120,58 +69,24 @@ def serve(**flags: Any) -> None:
         )
     except OSError as error:
         app.close()
-        where = f"{config.host}:{config.port}"
-        hint = LOW_PORT if isinstance(error, PermissionError) and config.port < 1024 else ""
-        raise click.ClickException(f"cannot listen on {where}: {error.strerror}{hint}") from None
+        raise cannot_listen(config, error) from None
     except SetupError:
         app.close()
         raise
     stop_on_signals(server)
-    scheme = "https" if config.tls else "http"
-    url = config.public_url or local_url(config.host, server.port, scheme)
+    url = url_of(config, server.port)
     if config.tls:
         click.echo(trust.brief(certificates().path_of(config)), err=True)
-    key = config.keys[0][:3] + "..." if config.keys else "sd_local"
+    key = config.keys[0][:3] + "..." if config.keys else LOCAL_KEY
     if config.ready_file:
         try:
             write_ready_file(Path(config.ready_file), url)
-        except OSError as error:
+        except click.ClickException:
             app.close()
-            reason = f"{config.ready_file}: {error.strerror}"
-            raise click.ClickException(f"cannot write the ready file {reason}") from None
+            raise
     click.echo(f"Astria emulator ready: export ASTRIA_BASE_URL={url} ASTRIA_API_KEY={key}")
     server.run()
     app.close()
-
-
-def certificates() -> Any:
-    """The module that makes them.
-
-    Raises SetupError where what it needs is not installed.
-    """
-    try:
-        from emulator import certificates
-    except ImportError:
-        needs = "needs a package: pip install 'astria-emulator[tls]'"
-        raise SetupError("--tls", [needs]) from None
-    return certificates
-
-
-def local_url(host: str, port: int, scheme: str = "http") -> str:
-    """How this machine reaches the server; every address is reached on loopback."""
-    reachable = "127.0.0.1" if ip_is_any(host) else f"[{host}]" if ":" in host else host
-    return f"{scheme}://{reachable}:{port}"
-
-
-def ip_is_any(host: str) -> bool:
-    return host in ("", "0.0.0.0", "::")  # noqa: S104 - it is read here, not bound
-
-
-def write_ready_file(path: Path, url: str) -> None:
-    """In one step, so that a reader never sees half of it."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(url + "\n")
-    draft.replace(path)
 
 
 @main.command()

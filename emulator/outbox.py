@@ -16,8 +16,8 @@ class Outbox(Protocol):
     """Calls of `submit` may come from any thread, and hold no lock that a receiver could need.
 
     `flush` sends what waits for the thread that calls it, and tells how many calls that were; none
-    where others send. `post` answers None for a callback that is kept and not sent. `hang_up`: break off once it has
-    been sent, as a sender does whose patience has ended.
+    where others send. `post` answers None for a callback that is kept and not sent. `hang_up`:
+    break off once it has been sent, as a sender does whose patience has ended.
     """
 
     senders: int

@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from emulator import BackendError
-from emulator.__main__ import run_command, serve, set_up_logging
+from emulator.__main__ import run_command, serve
+from emulator.command_line import set_up_logging
 from real_backend import requests_of
 from real_backend.catalog import DEFAULTS, Catalogue
 from real_backend.commands import models

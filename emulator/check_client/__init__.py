@@ -1,0 +1,1 @@
+"""Play a client through bad days, and tell what it did wrong."""

@@ -1,0 +1,202 @@
+"""Commands that are really played: what is collected, and what a play does to them."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from emulator.check_client.grading import judge
+from emulator.check_client.playing import Stage
+from emulator.config import Config
+from emulator.faults.reading import scenarios
+
+# What a tiny client may use: `call(method, path, body)` gives a status, 0 where there is no answer,
+# and the JSON, None where there is none; `callback(times)` takes callbacks and answers 200.
+CLIENT = """
+import http.client, json, os, sys, threading, time, urllib.error, urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["https://a.test/1"]}
+
+def call(method, path, body=None):
+    key = {"Authorization": "Bearer " + os.environ["ASTRIA_API_KEY"]}
+    data, kind = json.dumps(body).encode() if body else None, {"Content-Type": "application/json"}
+    url = os.environ["ASTRIA_BASE_URL"] + path
+    try:
+        asked = urllib.request.Request(url, data, key | kind, method=method)
+        answer = urllib.request.urlopen(asked)
+    except urllib.error.HTTPError as error:
+        answer = error
+    except OSError:
+        return 0, None
+    try:
+        return answer.status, json.loads(answer.read())
+    except (ValueError, http.client.HTTPException):
+        return answer.status, None
+
+class Hook(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(self.server.status)
+        self.end_headers()
+    def log_message(self, *args): pass
+
+def hook(status=200):
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    server.status = status
+    url = f"http://127.0.0.1:{server.server_port}/hook?secret=1"
+    return server, url
+
+def trained(id):
+    while not (call("GET", f"/tunes/{id}")[1] or {}).get("trained_at"):
+        time.sleep(0.25)
+"""
+
+
+def stage(script, *, timeout=10.0, **settings):
+    command = [sys.executable, "-c", CLIENT + script]
+    known = {"port": 0, "train_seconds": 0.1, "prompt_seconds": 0.1, **settings}
+    return Stage(command, Config(**known), timeout)
+
+
+def played(script, scenario="good-day", **more):
+    return stage(script, **more).play(scenarios()[scenario])
+
+
+def names(play):
+    return [finding.name for finding in judge(play, None).findings]
+
+
+def test_play_is_collected():
+    play = played(
+        "status, made = call('POST', '/tunes', {'tune': TUNE})\n"
+        "trained(made['id'])\n"
+        "print('trained', made['id'])\n"
+    )
+    first, *reads = play.requests
+    assert (play.exit, play.output, names(play)) == (0, "trained 5000001", [])
+    assert (first.operation, first.made, first.body["tune"]["title"]) == (
+        "create_tune",
+        5000001,
+        "Jane",
+    )
+    assert {read.operation for read in reads} == {"get_tune"}
+    assert 0 < first.start <= first.end < reads[-1].end < play.seconds
+    [tune] = play.things
+    assert (tune.table, tune.id) == ("tune", 5000001)
+    assert tune.created < tune.ended <= reads[-1].end
+
+
+def test_request_that_was_not_done_is_collected_with_its_body():
+    play = played("call('POST', '/tunes', {'tune': TUNE})", "server-errors")
+    [request] = play.requests
+    assert (request.status, request.made, request.is_undone) == (500, None, True)
+    assert request.body["tune"]["title"] == "Jane"
+    assert names(play) == ["lost-work"]
+
+
+REPEATED = "for _ in range(2): call('POST', '/tunes', {'tune': TUNE})"
+LOOKED = (
+    "if call('POST', '/tunes', {'tune': TUNE})[0] != 201:\n"
+    "    if not call('GET', '/tunes?title=Jane')[1]:\n"
+    "        call('POST', '/tunes', {'tune': TUNE})"
+)
+
+
+@pytest.mark.parametrize(
+    ("script", "settings", "found"),
+    [
+        (REPEATED, {}, ["doubled-a-tune"]),
+        (REPEATED, {"idempotency": True}, []),
+        (LOOKED, {}, []),
+    ],
+)
+def test_tune_is_doubled_when_its_answer_was_lost(script, settings, found):
+    assert names(played(script, "gateway-timeouts", **settings)) == found
+
+
+def test_retry_after_is_read_from_the_scenario():
+    twice = "call('POST', '/tunes', {'tune': TUNE}); time.sleep({}); " * 3
+    assert names(played(twice.replace("{}", "0"), "rate-limited")) == ["ignored-retry-after"]
+
+
+def test_refusal_is_not_to_be_sent_again():
+    once = "status, _ = call('POST', '/tunes', {'tune': TUNE})\n"
+    assert names(played(f"{once}sys.exit(1)", "refusals")) == []
+    found = names(played(f"{once}{once}sys.exit(1)", "refusals"))
+    assert found == ["retried-a-422"]
+
+
+CALLED = (
+    "server, url = hook({})\n"
+    "status, made = call('POST', '/tunes', {{'tune': TUNE | {{'callback': url}}}})\n"
+    "server.handle_request()\n"
+    "time.sleep(0.4)"
+)
+
+
+@pytest.mark.parametrize(("status", "found"), [(200, []), (500, ["callback-refused"])])
+def test_answer_to_a_callback_is_collected(status, found):
+    play = played(CALLED.format(status))
+    [callback] = play.callbacks
+    assert (callback.object, callback.object_id, callback.status) == ("tune", 5000001, status)
+    assert callback.url.endswith("/hook")
+    assert names(play) == found
+
+
+def test_callback_that_was_dropped_is_missed_or_read():
+    begin = (
+        "status, made = call('POST', '/tunes', {'tune': TUNE | {'callback': 'http://127.0.0.1:9'}})"
+    )
+    missed = played(f"{begin}\ntime.sleep(0.8)", "silent-callbacks")
+    assert [callback.fault for callback in missed.callbacks] == ["callback-dropped"]
+    assert names(missed) == ["lost-callback"]
+    assert names(played(f"{begin}\ntrained(made['id'])", "silent-callbacks")) == []
+
+
+def test_what_nobody_waited_for_is_completed_after_the_command():
+    play = played("call('POST', '/tunes', {'tune': TUNE})", train_seconds=600)
+    [tune] = play.things
+    assert tune.ended is not None
+    assert tune.ended < 60
+
+
+def test_command_that_does_not_end_is_ended_with_what_it_has_begun(tmp_path):
+    script = (
+        "import subprocess\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\n"
+        "print('begun', flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    play = played(script, timeout=1.0)
+    assert (play.exit, play.output, names(play)) == (None, "begun", ["waited-for-ever"])
+    child = int((tmp_path / "child").read_text())
+    deadline = time.monotonic() + 10
+    while runs(child):
+        assert time.monotonic() < deadline
+
+
+def runs(pid):
+    """Whether a process runs: one that has ended may be there still, for its parent to ask of."""
+    shown = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True)
+    return shown.stdout.strip() != "" and not shown.stdout.startswith("Z")
+
+
+def test_output_is_its_end_and_shows_no_key():
+    script = "print('\\n'.join(map(str, range(1000)))); print(os.environ['ASTRIA_API_KEY'])"
+    play = played(script, keys=("sd_a_long_secret",))
+    assert play.output.splitlines()[-2:] == ["999", "[key]"]
+    assert len(play.output.splitlines()) == 60
+
+
+def test_command_that_is_not_there_cannot_be_played():
+    with pytest.raises(FileNotFoundError):
+        Stage(["no-such-command"], Config(port=0), 1.0).play(scenarios()["good-day"])
+
+
+def test_stage_that_is_closed_plays_no_more():
+    closed = stage("print('here')")
+    closed.close()
+    assert closed.play(scenarios()["good-day"]).output == ""
