@@ -48,6 +48,29 @@ def test_key_is_never_kept(api):
     assert journal(api)[0]["headers"]["X-Trace"] == "7"
 
 
+def test_object_that_was_made_is_named(api):
+    tune = api.tune()
+    api.get("/tunes")
+    api.prompt(tune["id"])
+    made = [entry["made"] for entry in journal(api)]
+    assert made == [
+        {"object": "prompt", "object_id": 45000001},
+        None,
+        {"object": "tune", "object_id": tune["id"]},
+    ]
+
+
+@pytest.mark.parametrize(("work_done", "made"), [(True, 5000001), (False, None)])
+def test_request_that_a_fault_answers_is_kept_whole(api, work_done, made):
+    rule = {"fault": "gateway-timeout", "operation": "create_tune", "work_done": work_done}
+    api.client.post("/_emulator/faults", json=rule)
+    body = {"tune": {"title": "Jane", "name": "woman", "image_urls": ["https://a.test/1"]}}
+    assert api.call("POST", "/tunes?view=board", json=body).status_code == 504
+    [entry] = journal(api)
+    assert (entry["body"], entry["query"]) == (body, {"view": "board"})
+    assert (entry["made"] or {}).get("object_id") == made
+
+
 def test_refusal_is_explained(api):
     api.call("POST", "/tunes", json={"tune": {"title": "Jane", "steps": "many"}})
     [entry] = journal(api)
