@@ -19,7 +19,7 @@ from emulator.accounts import authenticate, caller_of, key_of
 from emulator.answers import Answer
 from emulator.config import Config
 from emulator.connections import connection_of
-from emulator.errors import ApiError, Invalid, SetupError, trace_of
+from emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
 from emulator.faults.answering import RESET, blow
 from emulator.faults.kinds import FILE
 from emulator.faults.reading import first_rules, operations_of
@@ -171,7 +171,7 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse
             return as_response(found)
         except ApiError as error:
             asked.environ[NOTE].explanation = error.explanation
-            if isinstance(error, Invalid):
+            if isinstance(error, Invalid | Unauthorized):
                 log.info("%s refused: %s", bound.operation.id, error.explanation)
             return error_response(error)
 

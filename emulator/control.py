@@ -102,6 +102,15 @@ def finish(services: Services, caller: Caller) -> Given:
     return {"jobs": jobs, "callbacks_ended": services.callbacks.wait(CALLBACK_SECONDS)}
 
 
+def read_seed(services: Services, caller: Caller) -> Given:
+    return {"seed": services.config.seed}
+
+
+def change_seed(services: Services, caller: Caller, *, body: Given) -> Given:
+    services.reseed(body["seed"])
+    return read_seed(services, caller)
+
+
 def read_settings(services: Services, caller: Caller) -> Given:
     return {"idempotency": services.idempotency}
 
@@ -210,6 +219,8 @@ HANDLERS = {
         read_clock,
         advance_clock,
         finish,
+        read_seed,
+        change_seed,
         read_settings,
         change_settings,
         list_callbacks,

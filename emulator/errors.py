@@ -56,6 +56,13 @@ class Unauthorized(ApiError):
     def body(self) -> str:
         return "HTTP Token: Access denied.\n"
 
+    @property
+    def explanation(self) -> str:
+        return (
+            "the key is no account's: send `Authorization: Bearer sd_...`; --keys names accounts, "
+            "and --assume keys=any takes every key"
+        )
+
 
 class Forbidden(ApiError):
     """Only the emulator's own surface answers with it."""

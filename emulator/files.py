@@ -78,8 +78,11 @@ class Files(Protocol):
     """What keeps the files. What is put or deleted within a transaction of the store goes by it.
 
     `hold` gives all of them, to be read for as long as it is referred to, whatever becomes of them
-    here. `restore` keeps a copy of such a one, under the key that it had.
+    here. `restore` keeps a copy of such a one, under the key that it had. `seed` is that of the
+    keys to come.
     """
+
+    seed: int
 
     def put(self, place: str, content_type: str, content: Content) -> str: ...
     def get(self, key: str) -> File | None: ...
@@ -93,7 +96,7 @@ class MemoryFiles:
     """All files in this process, but for those that were handed over on a disk."""
 
     def __init__(self, store: Store, seed: int):
-        self._store, self._seed = store, seed
+        self._store, self.seed = store, seed
         self._files: dict[str, File] = {}
         self._paths: dict[str, Path] = {}  # of those on a disk, which are to be erased there
         self._room: Room | None = None  # for those that were restored
@@ -103,7 +106,7 @@ class MemoryFiles:
 
         `place` tells equal files apart: `tune/5000001/image/0`.
         """
-        key = key_of(self._seed, place, content)
+        key = key_of(self.seed, place, content)
         if isinstance(content, bytes):
             self._keep(File(key, content_type, data=content))
         elif isinstance(content, Path):

@@ -22,14 +22,14 @@ class FolderFiles:
     """All files in a folder, which processes that share the store share too."""
 
     def __init__(self, store: Store, seed: int, folder: Path):
-        self._store, self._seed, self._folder = store, seed, folder
+        self._store, self.seed, self._folder = store, seed, folder
 
     def put(self, place: str, content_type: str, content: Content) -> str:
         """Keep a file and return its key.
 
         Recipes stay with the row.
         """
-        key = key_of(self._seed, place, content)
+        key = key_of(self.seed, place, content)
         with self._store.transaction():
             self._keep(key, content_type, content)
             if isinstance(content, Path):

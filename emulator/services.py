@@ -4,7 +4,7 @@ import importlib
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from importlib.metadata import entry_points
@@ -118,6 +118,11 @@ class Services:
         self.store.reset()
         self.files.reset()
         self.store.on_commit(lambda: self.backend.forget(None))
+
+    def reseed(self, seed: int) -> None:
+        """Draw all that looks random from another seed, from now on."""
+        self.config = replace(self.config, seed=seed)
+        self.files.seed = self.faults.seed = seed
 
     def state(self) -> State:
         """All that is known now."""

@@ -146,3 +146,10 @@ def test_reset_empties_it(api):
 def test_calls_of_the_control_surface_are_not_in_it(api):
     api.client.get("/_emulator/info")
     assert journal(api) == []
+
+
+def test_key_that_is_no_accounts_is_explained(api):
+    api.call("GET", "/tunes", headers={"Authorization": "Bearer test-key"})
+    [entry] = journal(api)
+    assert "Bearer sd_" in entry["explanation"]
+    assert "test-key" not in entry["explanation"]

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from emulator.check_client import report
+from emulator.check_client import report, terminal
 from emulator.check_client.grading import LEAST_POLL_SECONDS, Verdict, judge
 from emulator.check_client.playing import Stage
 from emulator.check_client.plays import Play
@@ -95,10 +95,10 @@ def check_client(
     verdicts, error = [], ""
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        click.echo(report.head())
+        click.echo(terminal.head())
         for verdict in verdicts_of(stage, chosen(names), jobs, least_poll_seconds):
             verdicts.append(verdict)
-            click.echo(coloured(report.line(verdict), verdict.word))
+            click.echo(coloured(terminal.line(verdict), verdict.word))
     except NotGraded as why:
         verdicts += why.verdicts
         error = str(why)
@@ -184,10 +184,10 @@ def tell(check: Check, folder: Path | None) -> None:
     """The rest of the report, and its files."""
     if check.error:
         for verdict in check.verdicts:
-            click.echo(coloured(report.line(verdict), verdict.word))
-            for text in report.output_of(verdict):
+            click.echo(coloured(terminal.line(verdict), verdict.word))
+            for text in terminal.output_of(verdict):
                 click.echo(text)
-    for text in report.closing(check, width=shutil.get_terminal_size().columns):
+    for text in terminal.closing(check, width=shutil.get_terminal_size().columns):
         colour = {"GRADE": "red" if check.counts["failed"] else "green", "NOT": "yellow"}
         begin = text.partition(" ")[0]
         click.echo(click.style(text, fg=colour[begin], bold=True) if begin in colour else text)

@@ -71,7 +71,7 @@ class Faults:
     """
 
     def __init__(self, seed: int, owner_of: Callable[[str], int | None] = lambda key: None):
-        self._seed, self._owner_of = seed, owner_of
+        self.seed, self._owner_of = seed, owner_of
         self._lock = threading.Lock()
         self._first: tuple[Rule, ...] = ()
         self._standing: dict[int, Standing] = {}
@@ -142,7 +142,7 @@ class Faults:
         return self.strike(faults, row.table, own.__contains__)
 
     def _chance(self, standing: Standing) -> Random:
-        told = f"{self._seed}/{standing.id}/{standing.met}".encode()
+        told = f"{self.seed}/{standing.id}/{standing.met}".encode()
         return Random(int.from_bytes(blake2b(told, digest_size=8).digest()))  # noqa: S311 - no secret
 
 

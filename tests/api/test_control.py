@@ -272,3 +272,29 @@ def test_long_body_is_not_kept_once_it_was_sent(api, receiver):
 def test_redelivery_of_an_unknown_callback_is_not_found(api):
     assert api.client.post("/_emulator/callbacks/77/redeliver").status_code == 404
     assert api.client.post("/_emulator/callbacks/x/redeliver").status_code == 404
+
+
+def test_seed_can_be_changed_while_the_server_runs(make_api):
+    def history(api):
+        """Addresses and bytes of pictures, and what a chance strikes."""
+        rule = {"fault": "server-error", "operation": "list_packs", "probability": 0.5}
+        api.client.post("/_emulator/faults", json=rule)
+        api.prompt(690204, num_images=1)
+        api.finish()
+        [url] = api.get("/prompts")[0]["images"]
+        struck = [api.call("GET", "/packs").status_code for _ in range(20)]
+        return url, api.client.get(url).data, struck
+
+    told, changed, other = make_api(seed=7), make_api(seed=1), make_api(seed=1)
+    assert changed.client.put("/_emulator/seed", json={"seed": 7}).json == {"seed": 7}
+    assert changed.client.get("/_emulator/info").json["capabilities"]["seed"] == 7
+    expected = history(told)
+    assert history(changed) == expected
+    changed.client.post("/_emulator/reset")
+    assert changed.client.get("/_emulator/seed").json == {"seed": 7}
+    assert all(one != two for one, two in zip(history(other), expected, strict=True))
+
+
+def test_seed_that_is_no_number_is_refused(api):
+    assert api.client.put("/_emulator/seed", json={"seed": "x"}).status_code == 422
+    assert api.client.get("/_emulator/seed").json == {"seed": 0}

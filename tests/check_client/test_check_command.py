@@ -13,7 +13,8 @@ from emulator.__main__ import main
 from emulator.check_client.command import chosen, config_of
 from emulator.check_client.grading import judge
 from emulator.check_client.plays import Play
-from emulator.check_client.report import Check, abridged, closing, line, write
+from emulator.check_client.report import Check, abridged, write
+from emulator.check_client.terminal import closing, line
 from emulator.config import Config
 from emulator.faults.reading import scenarios
 from tests.check_client.made_up import ID, OTHER, call, get, play, post, tune
@@ -94,8 +95,9 @@ def test_unknown_scenario_is_refused_with_those_that_are_known():
     assert "impatient-callbacks" in str(ended.exception)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("scenario", ["good-day", "slow-training"])
+@pytest.mark.parametrize(
+    ("number", "scenario"), [(signal.SIGTERM, "good-day"), (signal.SIGINT, "slow-training")]
+)
 def test_interrupted_check_ends_the_command_that_it_plays(number, scenario, tmp_path):
     seen = tmp_path / "seen"
     hang = (
