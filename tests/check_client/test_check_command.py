@@ -206,11 +206,9 @@ def test_line_of_the_table():
 
 
 # -- the examples ----------------------------------------------------------------------------------
-CHOSEN = ("bad-day", "gateway-timeouts", "refusals", "failed-prompts")
-
-
-def examined(example, folder):
-    picked = [part for name in CHOSEN for part in ("--scenario", name)]
+def examined(folder, example, *scenarios):
+    """How a check of an example ended, its report, and the names of the findings by scenario."""
+    picked = [part for name in scenarios for part in ("--scenario", name)]
     command = ["--", sys.executable, "-m", f"emulator.examples.{example}"]
     ended = check("--jobs", 2, "--report", folder, *picked, *command)
     report = json.loads((folder / "report.json").read_text())
@@ -221,13 +219,15 @@ def examined(example, folder):
 
 
 def test_careful_client_copes(tmp_path):
-    ended, report, found = examined("careful", tmp_path)
+    chosen = ("gateway-timeouts", "refusals", "failed-prompts", "silent-callbacks")
+    ended, report, found = examined(tmp_path, "careful", *chosen)
     assert (ended.exit_code, report["grade"]) == (0, "A"), ended.output
-    assert set(found) == {"good-day", *CHOSEN}
+    assert found == {name: set() for name in ("good-day", *chosen)}
 
 
 def test_careless_client_does_not(tmp_path):
-    ended, report, found = examined("careless", tmp_path)
+    chosen = ("bad-day", "gateway-timeouts", "refusals", "failed-prompts")
+    ended, report, found = examined(tmp_path, "careless", *chosen)
     assert (ended.exit_code, report["grade"]) == (1, "F"), ended.output
     assert found["bad-day"] >= {"doubled-a-tune", "lost-callback", "doubled-callback-effect"}
     assert found["gateway-timeouts"] >= {"doubled-a-tune", "lost-work"}
