@@ -1,7 +1,8 @@
 """Each test here runs with each client that it asks for."""
 
 import pytest
-from clients import CLIENTS, Client
+
+from intercept.clients import CLIENTS, Client
 
 
 @pytest.fixture(params=CLIENTS, ids=lambda client: client.name)

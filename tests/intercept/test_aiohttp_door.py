@@ -6,10 +6,10 @@ from typing import Any
 
 import aiohttp
 import pytest
-from clients import HEADERS, TUNE, URL
 
 from emulator import Astria
 from emulator.intercept.exchange import LATE, PATIENCE
+from intercept.clients import HEADERS, TUNE, URL
 
 
 def ask(session: Any, request: Any) -> Any:

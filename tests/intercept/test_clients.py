@@ -4,11 +4,11 @@ import time
 
 import pytest
 import requests
-from clients import HEADERS, PICTURE, TUNE, URL, WOMAN, Client
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from emulator import Astria
+from intercept.clients import HEADERS, PICTURE, TUNE, URL, WOMAN, Client
 
 
 def test_json_reaches_the_emulator(astria: Astria, client: Client):

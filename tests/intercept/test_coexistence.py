@@ -10,9 +10,9 @@ import pytest
 import requests
 import responses
 import respx
-from clients import HEADERS, URL
 
 from emulator import Astria, mock_astria
+from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"
 

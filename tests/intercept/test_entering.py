@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 import requests
-from clients import HEADERS, TUNE, URL
 
 from emulator import Astria, mock_astria
 from emulator.intercept import patches
+from intercept.clients import HEADERS, TUNE, URL
 
 
 def create() -> int:

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import requests
 import respx
-from clients import HEADERS, TUNE, URL
 
 from emulator import Astria, mock_astria
+from intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook"
 

@@ -11,10 +11,10 @@ import anyio
 import pytest
 import requests
 import urllib3
-from clients import HEADERS, TUNE, URL
 
 from emulator import mock_astria
 from emulator.intercept.guard import Refused, guarded
+from intercept.clients import HEADERS, TUNE, URL
 
 HOST = "api.astria.ai"
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
-from clients import HEADERS, TUNE, URL
 
 from emulator import Astria, SetupError, mock_astria
+from intercept.clients import HEADERS, TUNE, URL
 
 
 def create(**more) -> int:

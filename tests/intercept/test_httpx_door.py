@@ -8,9 +8,9 @@ import httpx
 import httpx2
 import pytest
 import respx
-from clients import HEADERS, URL
 
 from emulator import Astria, mock_astria
+from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"
 PROMPTS = f"{URL}/tunes/690204/prompts"

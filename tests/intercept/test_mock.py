@@ -11,12 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 import responses
-from clients import HEADERS, TUNE, URL
 from requests.adapters import HTTPAdapter
 from respx.mocks import Mocker
 
 from emulator import Astria, SetupError, mock_astria
 from emulator.services import Services
+from intercept.clients import HEADERS, TUNE, URL
 
 
 def create() -> int:

@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 import requests
-from clients import HEADERS, TUNE, URL
 from flask import Flask, request
 
 from emulator import Astria, mock_astria
+from intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook?user=1&user=2&t=%7Bx%7D"
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 import pytest
 import requests
 import responses
-from clients import HEADERS, URL
 from requests.adapters import HTTPAdapter
 from responses import registries
 from urllib3.util import Retry, Timeout
 
 from emulator import Astria, mock_astria
+from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"
 PROMPTS = f"{URL}/tunes/690204/prompts"
