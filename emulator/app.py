@@ -47,7 +47,7 @@ from emulator.web import (
 log = logging.getLogger(__name__)
 
 QUICK_BYTES = 65536
-EARLY_SECONDS = 10.0  # that an answer waits for callbacks that are to come before it
+EARLY_SECONDS = 5.0  # that an answer waits for callbacks that are to come before it
 SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)")
 
 
@@ -194,8 +194,7 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse
         return key_of(asked.headers.get("Authorization")) == key
 
     def complete(services: Services) -> None:
-        services.runner.hasten()
-        services.callbacks.wait(EARLY_SECONDS)
+        services.callbacks.wait(EARLY_SECONDS, of=services.runner.hasten())
 
     return view
 
@@ -229,7 +228,7 @@ def note_request(app: Emulator, response: Response) -> Response:
     note: Note = asked.environ[NOTE]
     seconds = time.perf_counter() - note.begun
     if asked.url_rule is None:
-        note.explanation = nearest(app, asked.method, path)
+        note.explanation = nearest(app, asked.method, asked.path)
     status = None if RESET in note.faults else response.status_code
     services = app.services
     services.journal.add(note, asked.environ, services.clock.now(), status, seconds)

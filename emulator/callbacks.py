@@ -10,11 +10,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from emulator import outbound
 from emulator.clock import Clock
+from emulator.errors import Conflict
 from emulator.faults.kinds import CALLBACK, striking
 from emulator.faults.rules import Faults, Struck
 from emulator.outbox import TIMEOUT_SECONDS, Outbox
@@ -40,12 +41,23 @@ class Callbacks:
         self._ended = threading.Condition()
         self.notice: Callable[[Job], None] = lambda job: None  # whom to tell of other work
 
-    def send(self, row: Row, url: str, body: Any, *, after: Collection[Key] = ()) -> Row:
+    def send(
+        self,
+        row: Row,
+        url: str,
+        body: Any,
+        *,
+        after: Collection[Key] = (),
+        at: datetime | None = None,
+    ) -> Row:
         """Send a row's callback once the calls for the objects in `after` have ended.
+
+        at: when it became due; by default when the row was changed last.
 
         Within a transaction it is recorded with it, and sent when that has succeeded.
         """
         about = {"object": row.table, "object_id": row.id, "url": url, "body": body}
+        about["at"] = at or row.get("updated_at") or self._clock.now()
         with self._store.transaction():
             earlier = [
                 call.id
@@ -61,14 +73,14 @@ class Callbacks:
     ) -> Row:
         fault = struck.rule.fault
         if fault == "callback-dropped":
-            entry = {**about, "state": "dropped", "error": "by a fault", "at": self._clock.now()}
+            entry = {**about, "state": "dropped", "error": "by a fault"}
             return self._store.insert("delivery", None, entry)
         held = self._store.find("delivery", Query(None, ref=PASSED))
         if fault == "callback-delayed" or (fault == "callback-reordered" and not held):
             delivery = self._record(about, [*earlier, HELD])
             if fault == "callback-reordered":
                 self._store.update(delivery, {}, refs=(*delivery.refs, PASSED))
-            due = self._clock.now() + timedelta(seconds=struck["seconds"])
+            due = about["at"] + timedelta(seconds=struck["seconds"])
             self.notice(self._store.add_job("release_callback", delivery, due))
             return delivery
         delivery = self._overtake(self._record(about, earlier))
@@ -81,6 +93,7 @@ class Callbacks:
         for held in self._store.find("delivery", Query(None, ref=PASSED)):
             refs = tuple(ref for ref in held.refs if ref not in (PASSED, _before(HELD)))
             self._store.update(held, {}, refs=(*refs, _before(delivery.id)))
+            self._store.cancel_jobs(held)  # that would release it
             self._let_go(delivery, held.id)
         return delivery
 
@@ -91,8 +104,14 @@ class Callbacks:
                 self._let_go(delivery, HELD)
 
     def send_again(self, delivery: Row) -> Row:
-        """Send what a delivery holds once more, as a delivery of its own."""
+        """Send what a delivery holds once more, as a delivery of its own.
+
+        Raises Conflict.
+        """
+        if delivery["body"] is None:
+            raise Conflict("its body was too long to be kept")
         about = {key: delivery[key] for key in ("object", "object_id", "url", "body")}
+        about["at"] = self._clock.now()
         with self._store.transaction():
             return self._record({**about, "redelivery_of": delivery.id}, ())
 
@@ -111,17 +130,30 @@ class Callbacks:
             for _ in range(self._outbox.senders if most is None else most):
                 self._call()
 
-    def wait(self, seconds: float) -> bool:
-        """Wait until no call is open; tells whether that is so."""
+    def wait(self, seconds: float, *, of: Collection[Key] | None = None) -> bool:
+        """Wait until no call is open; tells whether that is so.
+
+        of: some objects, of whose calls those count that wait for no other. By default all calls.
+        """
         self._outbox.flush()
         deadline = time.monotonic() + seconds
         with self._ended:
-            while self._store.has_jobs(CALLBACKS):
+            while self._is_open(of):
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return False
                 self._ended.wait(min(left, LOOK_SECONDS))
         return True
+
+    def _is_open(self, of: Collection[Key] | None) -> bool:
+        if of is None:
+            return self._store.has_jobs(CALLBACKS)
+        calls = (
+            call
+            for key in of
+            for call in self._store.find("delivery", Query(None, ref=_open(*key)))
+        )
+        return any(not _waits(call.refs) for call in calls)
 
     def close(self) -> None:
         """Let open calls end; those that do not are left to a store that lasts."""
@@ -130,7 +162,7 @@ class Callbacks:
         self._outbox.close()
 
     def _record(self, about: Mapping[str, Any], earlier: Collection[int]) -> Row:
-        entry = {**about, "state": "recorded", "at": self._clock.now()}
+        entry = {**about, "state": "recorded"}
         refs = (_open(about["object"], about["object_id"]), *map(_before, earlier))
         delivery = self._store.insert("delivery", None, entry, refs=refs)
         if not earlier:
@@ -214,7 +246,7 @@ class Callbacks:
             return
         refs = tuple(ref for ref in delivery.refs if ref not in (mark, PASSED))
         self._store.update(delivery, {}, refs=refs)
-        if not any(str(ref).startswith(BEFORE) for ref in refs):
+        if not _waits(refs):
             self._queue(delivery)
 
 
@@ -226,6 +258,11 @@ PASSED = "passed"  # mark of one that the next one is to overtake
 def _open(table: str, id: int) -> str:
     """Mark of a delivery that has not ended."""
     return f"open:{table}:{id}"
+
+
+def _waits(refs: Collection[int | str]) -> bool:
+    """Whether a delivery waits for another one."""
+    return any(str(ref).startswith(BEFORE) for ref in refs)
 
 
 def _before(delivery_id: int) -> str:

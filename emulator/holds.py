@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from emulator.store import Job, Row
@@ -15,7 +15,9 @@ Key = tuple[str, int]  # an object's table and id
 Held = list[Key]  # what waits for one answer
 
 
-class _AllBut:
+class AllBut:
+    """The jobs of all objects but some."""
+
     def __init__(self, keys: Collection[Key]):
         self._keys = keys
 
@@ -35,7 +37,7 @@ class Holds:
         self._answering = threading.local()
 
     def begin(self) -> None:
-        self._answering.held = []
+        self._stack.append([])
 
     def add(self, job: Job) -> bool:
         """Hold a job's object if this thread answers a request; whether the job waits."""
@@ -46,25 +48,22 @@ class Holds:
         """Hold the jobs of an object that this thread's request makes, whoever makes them."""
         self._hold((row.table, row.id))
 
-    def others(self) -> Container[Job]:
-        """The jobs of all objects but those that this thread's request holds."""
-        return _AllBut(frozenset(self._current() or ()))
+    def own(self) -> frozenset[Key]:
+        """The objects that this thread's request holds."""
+        return frozenset(self._current() or ())
 
     def end(self) -> Held:
         """What this thread's request holds, for `release`."""
-        held: Held = self._answering.held
-        self._answering.held = None
-        return held
+        return self._stack.pop() or []
 
     @contextmanager
     def apart(self) -> Iterator[None]:
         """Within it this thread does work, and answers no request."""
-        held = self._current()
-        self._answering.held = None
+        self._stack.append(None)
         try:
             yield
         finally:
-            self._answering.held = held
+            self._stack.pop()
 
     def release(self, held: Held, *, grace: float) -> None:
         """Let objects go after so many seconds."""
@@ -97,4 +96,12 @@ class Holds:
                 self._held[key] = held, time.monotonic() + HOLD_SECONDS
 
     def _current(self) -> Held | None:
-        return getattr(self._answering, "held", None)
+        return self._stack[-1] if self._stack else None
+
+    @property
+    def _stack(self) -> list[Held | None]:
+        """What this thread answers: a callback's receiver may ask again in the same thread."""
+        if not hasattr(self._answering, "stack"):
+            self._answering.stack = []
+        found: list[Held | None] = self._answering.stack
+        return found

@@ -427,7 +427,8 @@ def tell_run(services: Services, row: Row) -> None:
     wrapped = services.assumed("prompts-callback") == "wrapped"
     body: Any = {"prompts": ended} if wrapped else ended
     after = [("prompt", prompt.id) for prompt in prompts]
-    services.callbacks.send(row, row["prompts_callback"], body, after=after)
+    ended_at = max((prompt["trained_at"] for prompt in prompts), default=None)
+    services.callbacks.send(row, row["prompts_callback"], body, after=after, at=ended_at)
     services.store.delete(row)
 
 

@@ -4,13 +4,13 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol
 
 from emulator.clock import Clock, VirtualClock
-from emulator.holds import Holds
+from emulator.holds import AllBut, Holds, Key
 from emulator.slots import Slots
 from emulator.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
 
@@ -38,7 +38,8 @@ class Runner(Protocol):
 
     `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
     `expect` of an object whose jobs, whoever makes them, wait for the answer too. `hasten`
-    completes the work of the request that this thread answers, before its answer.
+    completes the work of the request that this thread answers, before its answer, and tells of
+    which objects.
     """
 
     def start(self) -> None: ...
@@ -47,7 +48,7 @@ class Runner(Protocol):
     def expect(self, row: Row) -> None: ...
     def begin_answer(self) -> None: ...
     def end_answer(self) -> Callable[[], None]: ...
-    def hasten(self) -> None: ...
+    def hasten(self) -> Collection[Key]: ...
     def settle(self) -> int: ...
     def finish(self) -> int: ...
 
@@ -82,13 +83,14 @@ class ManualRunner:
         self._holds.release(self._holds.end(), grace=0)
         return lambda: None
 
-    def hasten(self) -> None:
-        others = self._holds.others()
+    def hasten(self) -> Collection[Key]:
+        own = self._holds.own()
         with self._lock:
-            while job := self._store.claim_job(FINISHED, None, skip=others):
+            while job := self._store.claim_job(FINISHED, None, skip=AllBut(own)):
                 self._clock.move_to(job.due)
                 with self._holds.apart():
                     self._run(job, job.due)
+        return own
 
     def settle(self) -> int:
         """Run what is due; returns the number of jobs.
@@ -188,11 +190,12 @@ class ThreadRunner:
 
         return release
 
-    def hasten(self) -> None:
-        others = self._holds.others()
-        while job := self._store.claim_job(self._finished, None, skip=others):
+    def hasten(self) -> Collection[Key]:
+        own = self._holds.own()
+        while job := self._store.claim_job(self._finished, None, skip=AllBut(own)):
             with self._holds.apart():
                 self._run(job, self._clock.now())
+        return own
 
     def settle(self) -> int:
         """Nothing: the threads see to it."""

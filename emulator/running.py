@@ -22,7 +22,8 @@ def serving(
 
     application: what is asked in the place of `app`, and asks it.
 
-    Answers that are being made are sent before it ends. Raises OSError when it cannot listen there.
+    Answers that are being made are sent before it ends, if that does not take long. Raises OSError
+    when it cannot listen there.
     """
     limit = app.services.config.max_body
     asked = application or app

@@ -131,7 +131,10 @@ class Services:
             return take(self.store, self.files, seed=self.config.seed, now=now)
 
     def restore(self, state: State) -> None:
-        """Forget everything, and go on from a state; a virtual clock is set to its time."""
+        """Forget everything, and go on from a state, with its seed; a virtual clock is set back.
+
+        Rules of faults stay, with their counts, and so does the journal.
+        """
         with self.store.transaction():
             self._forget()
             jobs = state.put(self.store, self.files)
@@ -140,6 +143,8 @@ class Services:
                 # Before others see the jobs, of which none may be due early.
                 self.store.on_rollback(partial(self.clock.set, self.clock.now()))
                 self.clock.set(state.now)
+            self.store.on_rollback(partial(self.reseed, self.config.seed))
+            self.reseed(state.seed)
             self.store.on_commit(partial(self._take_up, jobs))
 
     def _take_up(self, jobs: list[Job]) -> None:

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -26,6 +26,7 @@ from emulator.store import Query, Row
 MOST_REQUESTS = 100_000  # that are remembered of a play
 OUTPUT_BYTES, OUTPUT_LINES = 65_536, 60  # of what a command printed, the last
 GRACE_SECONDS = 2.0  # for a command to end when it is told to
+LOOK_SECONDS = 0.02
 MAKING = frozenset({*CREATES, "run_pack"})  # tunes and prompts
 SECRET = 8  # characters: a shorter key protects nothing, and its letters may be anywhere
 
@@ -82,6 +83,8 @@ class Stage:
             )
             self._running.add(process)
             try:
+                if self._closed.is_set():  # since it was asked
+                    return None, ""
                 code: int | None = process.wait(self.timeout)
             except subprocess.TimeoutExpired:
                 code = None
@@ -121,17 +124,22 @@ def _now() -> datetime:
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """End a command, and what it has begun."""
+    deadline = time.monotonic() + GRACE_SECONDS
     _signal(process, signal.SIGTERM)
+    while _signal(process, 0) and time.monotonic() < deadline:
+        time.sleep(LOOK_SECONDS)
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: "subprocess.Popen[bytes]", number: int) -> bool:
+    """Tell a command's group of processes; whether there is one left."""
+    process.poll()  # or it would be there until it is asked after
     try:
-        process.wait(GRACE_SECONDS)
-    except subprocess.TimeoutExpired:
-        _signal(process, signal.SIGKILL)
-        process.wait()
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # all of it has ended
         os.killpg(process.pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 def _tail(output: BinaryIO, keys: Sequence[str]) -> str:

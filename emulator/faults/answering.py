@@ -57,8 +57,9 @@ class Blow:
             hasten()
         if other:
             if other.rule.fault == RESET:
-                connection.reset()
-            response = spoilt(response, other)
+                connection.reset()  # and what is answered is not sent
+            else:
+                response = spoilt(response, other)
         response.headers[HEADER] = ", ".join(self.names)
         return response
 

@@ -61,7 +61,9 @@ KINDS: Mapping[str, Kind] = {
         ANSWER, "The connection is broken off without an answer.", work_done=True
     ),
     "callback-early": _kind(
-        ANSWER, "The work that a request asks for ends, and calls back, before the answer is sent."
+        ANSWER,
+        "What a request sets to work ends, and calls back, before the answer is sent; not what "
+        "waits for a tune, nor real training.",
     ),
     "training-fails": _kind(WORK, "A tune is never trained.", message="Training failed."),
     "slow-training": _kind(WORK, "Training takes `seconds` more.", "seconds"),
@@ -80,8 +82,6 @@ KINDS: Mapping[str, Kind] = {
         CALLBACK, "It is sent, and the connection closed before it can be answered."
     ),
 }
-TUNE_FAULTS = frozenset({"training-fails", "slow-training", "tune-expires"})
-PROMPT_FAULTS = frozenset({"prompt-fails", "slow-prompt"})
 
 
 def striking(strikes: str) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -52,9 +53,11 @@ def read_rule(given: Any, operations: Collection[str] | None) -> Rule:
     for name, strikes in (("operation", ANSWER), ("object", CALLBACK)):
         if rule[name] != "*" and kind.strikes != strikes:
             problems[name] = ["does not go with this fault"]
-    patterned = any(sign in rule["operation"] for sign in "*?[")
-    if not patterned and operations is not None and rule["operation"] not in operations:
+    pattern = rule["operation"]
+    if operations is not None and not any(fnmatchcase(name, pattern) for name in operations):
         problems["operation"] = ["is none of the contract's"]
+    if rule["operation"] == FILE and "key" in rule:
+        problems["key"] = ["is not sent with a file's address"]
     if settings.get("up_to") is not None and settings["up_to"] < settings.get("seconds", 0):
         problems["up_to"] = ["is less than seconds"]
     if problems:

@@ -87,11 +87,13 @@ class Faults:
 
     def reset(self) -> None:
         """Begin anew, with the rules of the start only."""
-        self.clear()
+        self.replace(self._first)
+
+    def replace(self, rules: Iterable[Rule]) -> None:
+        """Let these rules stand and no others: their chance is that of a new beginning."""
         with self._lock:
-            self._next = 1
-        for rule in self._first:
-            self.add(rule)
+            self._standing = {id: Standing(id, rule) for id, rule in enumerate(rules, 1)}
+            self._next = len(self._standing) + 1
 
     def add(self, rule: Rule) -> Standing:
         with self._lock:
@@ -103,10 +105,6 @@ class Faults:
         """Whether there was such a rule."""
         with self._lock:
             return self._standing.pop(id, None) is not None
-
-    def clear(self) -> None:
-        with self._lock:
-            self._standing.clear()
 
     def standing(self) -> list[Standing]:
         with self._lock:
@@ -120,8 +118,6 @@ class Faults:
         name: of the operation, or of whose callback it is.
         """
         found = None
-        if not self._standing:
-            return found
         with self._lock:
             for id, standing in self._standing.items():
                 if not _fits(standing.rule, faults, name, has_key):

@@ -109,9 +109,7 @@ class Astria:
         """
         if name not in scenarios():
             raise SetupError("scenario", [unknown_scenario(name)])
-        self._services.faults.clear()
-        for rule in scenarios()[name].rules:
-            self._services.faults.add(rule)
+        self._services.faults.replace(scenarios()[name].rules)
 
     def reset(self) -> None:
         """Forget everything; the clock stays."""

@@ -62,7 +62,10 @@ def mock_astria(function: Any = None, /, **settings: Any) -> Any:
 
 
 class Mock:
-    """One way to be set up; it can be entered again and again, each time with a new state."""
+    """One way to be set up; it can be entered again and again, each time with a new state.
+
+    By one thread or task at a time: those that run at the same time make one each, or decorate.
+    """
 
     def __init__(
         self,

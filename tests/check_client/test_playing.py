@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -200,3 +201,18 @@ def test_stage_that_is_closed_plays_no_more():
     closed = stage("print('here')")
     closed.close()
     assert closed.play(scenarios()["good-day"]).output == ""
+
+
+def test_what_a_command_leaves_behind_is_ended_though_it_will_not_listen(tmp_path):
+    kept = tmp_path / "pid"
+    script = (
+        "import signal, subprocess\n"
+        "deaf = 'import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); "
+        "time.sleep(60)'\n"
+        "child = subprocess.Popen([sys.executable, '-c', deaf], stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        f"open({str(kept)!r}, 'w').write(str(child.pid))\n"
+    )
+    assert played(script).exit == 0
+    status = Path(f"/proc/{kept.read_text()}/status")
+    assert not status.exists() or "Z (zombie)" in status.read_text()

@@ -1,11 +1,14 @@
 """Every fault of answers, as a client sees it on the wire."""
 
+import json
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
 import requests
+from listeners import listening
 
 HEADERS = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["https://a.example/1"]}
@@ -192,3 +195,33 @@ def test_nothing_of_a_fault_is_left_when_it_is_removed(wire):
     answer = wire.create()
     assert answer.status_code == 201
     assert "X-Astria-Emulator-Fault" not in answer.headers
+
+
+def test_early_callback_waits_for_no_call_that_waits_for_it(make_app, serve):
+    """A receiver that makes a prompt before it answers, as many do."""
+    wire = Wire(serve(make_app(clock="")))
+    wire.fault("callback-early", operation="create_*")
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if tune := body.get("tune"):
+                path = f"{wire.url}/tunes/{tune['id']}/prompts"
+                prompt = {"prompt": {"text": "ohwx woman", "callback": url}}
+                asked.append(requests.post(path, json=prompt, headers=HEADERS).status_code)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None: ...
+
+    with listening(Handler) as url:
+        begin = time.monotonic()
+        body = {"tune": {**TUNE, "callback": url}}
+        requests.post(f"{wire.url}/tunes", json=body, headers=HEADERS)
+        assert asked == [201]
+        assert time.monotonic() - begin < 4
+        requests.post(f"{wire.url}/_emulator/finish")
+    states = [row["state"] for row in requests.get(f"{wire.url}/_emulator/callbacks").json()]
+    assert states == ["delivered", "delivered"]

@@ -19,7 +19,7 @@ from emulator.faults.reading import (
 )
 from emulator.faults.rules import Faults, Rule
 
-OPERATIONS = ("create_tune", "get_tune", "list_tunes")
+OPERATIONS = ("create_tune", "get_tune", "list_tunes", "file")
 
 
 def strikes(rule: Rule, times: int = 6, *, name: str = "get_tune", seed: int = 0) -> list[bool]:
@@ -107,6 +107,8 @@ def test_latency_is_fixed_uniform_or_lognormal(settings, low, high):
         ({"fault": "latency", "seconds": 3, "up_to": 1}, {"up_to"}),
         ({"fault": "server-error", "operatoin": "get_tune"}, {"operatoin"}),
         ({"fault": "server-error", "operation": "get_tunes"}, {"operation"}),
+        ({"fault": "server-error", "operation": "creat_*"}, {"operation"}),
+        ({"fault": "server-error", "operation": "file", "key": "sd_a"}, {"key"}),
         ({"fault": "server-error", "seconds": 3}, {"seconds"}),
         ({"fault": "server-error", "object": "tune"}, {"object"}),
         ({"fault": "callback-dropped", "operation": "get_tune"}, {"operation"}),

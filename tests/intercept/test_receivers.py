@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -261,3 +262,44 @@ def test_calls_from_many_threads_are_delivered_once_each(astria: Astria, app: Fl
     ids = [body["tune"]["id"] for _, body in app.got]
     assert sorted(ids) == [tune.id for tune in astria.tunes]
     assert len(ids) == 20
+
+
+def test_early_callbacks_receiver_may_ask_the_service(astria: Astria):
+    """And nobody waits for a call that waits for this very answer."""
+    app = Flask("app")
+    got = []
+
+    @app.post("/hook")
+    def hook() -> str:
+        got.extend(request.json)
+        if tune := request.json.get("tune"):
+            prompt(tune["id"], HOOK)
+        return ""
+
+    astria.scenario("early-callbacks")
+    astria.deliver_to(app)
+    began = time.monotonic()
+    id = create()
+    assert got[0] == "tune"
+    astria.finish()
+    assert (got, astria.tunes[0].id) == (["tune", "prompt"], id)
+    assert time.monotonic() - began < 4
+
+
+def test_late_callback_has_come_when_its_time_has_passed_in_one_step(astria: Astria, app: Flask):
+    astria.deliver_to(app)
+    astria.fault("callback-delayed", seconds=60)
+    create()
+    astria.advance(hours=1)
+    assert len(app.got) == 1
+
+
+def test_reordered_callback_that_was_overtaken_moves_no_clock(astria: Astria, app: Flask):
+    astria.deliver_to(app)
+    astria.fault("callback-reordered", seconds=3600, nth=1)
+    before = astria.now
+    create()
+    create()
+    astria.finish()
+    assert len(app.got) == 2
+    assert (astria.now - before).total_seconds() < 60
