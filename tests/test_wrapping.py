@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import termios
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -156,6 +157,12 @@ while True:
 """
 
 
+def heed() -> None:
+    """Signals that these tests were told to ignore, as under nohup, count in what they run."""
+    for name in FORWARDED:
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("name", FORWARDED)
 def test_signal_is_passed_on(name):
     process = subprocess.Popen(
@@ -164,14 +171,18 @@ def test_signal_is_passed_on(name):
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,  # without a terminal
+        preexec_fn=heed,
     )
     assert process.stdout
+    watchdog = threading.Timer(DEADLINE_SECONDS, os.killpg, [process.pid, signal.SIGKILL])
+    watchdog.start()
     try:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(getattr(signal, name))
         assert process.stdout.read() == f"{name}\n"
         assert process.wait(DEADLINE_SECONDS) == 9
     finally:
+        watchdog.cancel()
         process.kill()
         process.stdout.close()
         process.wait()
@@ -205,6 +216,7 @@ def test_ctrl_c_reaches_the_command_once(terminal):
     typed, shown = terminal
 
     def take_terminal():
+        heed()
         os.setsid()
         fcntl.ioctl(shown, termios.TIOCSCTTY, 0)
 

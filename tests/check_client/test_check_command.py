@@ -77,8 +77,8 @@ def test_what_fails_on_the_good_day_is_not_graded_and_its_output_is_shown(tmp_pa
     ("command", "why"),
     [
         (python("pass"), "the command sent no request to ASTRIA_BASE_URL"),
-        (["--timeout", 0.1, *python("input()\nwhile True: pass")], "failed with 1"),
-        (["--timeout", 0.2, *python("while True: pass")], "did not end within 0.2 s"),
+        (["--timeout", 20, *python("input()\nwhile True: pass")], "failed with 1"),
+        (["--timeout", 0.2, *python("while True: pass")], "did not end within 0."),
         (["--", "no-such-command"], "no-such-command cannot be run: No such file or directory"),
     ],
 )
