@@ -113,7 +113,12 @@ def test_interrupted_check_ends_the_command_that_it_plays(number, scenario, tmp_
         "slow-training",
         *python(READ + hang),
     ]
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        stdout=subprocess.DEVNULL,
+        # These tests may have been told to ignore it, as in the background of a shell.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     plays = 1 if scenario == "good-day" else 2
     try:
         while len(pids := seen.read_text().split() if seen.exists() else []) < plays:
