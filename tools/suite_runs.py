@@ -47,6 +47,8 @@ def run_properties(
         "-rN",
     ]
     flags += ["--disable-plugin-autoload", *(f"-p{name}" for name in PLUGINS)]
+    # It collects garbage five times at the end of each run, of all that this process has.
+    flags += ["-pno:unraisableexception"]
     flags += ["--astria-target", url] if url else []
     flags += ["--astria-second-key", "sd_contracts_second"]
     flags += [f"--astria-patience={PATIENCE_SECONDS}", "--astria-no-shrink"]
