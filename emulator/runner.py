@@ -4,7 +4,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Protocol
@@ -85,25 +85,12 @@ class ManualRunner:
 
     def hasten(self) -> Collection[Key]:
         own = self._holds.own()
-        with self._lock:
-            while job := self._store.claim_job(FINISHED, None, skip=AllBut(own)):
-                self._clock.move_to(job.due)
-                with self._holds.apart():
-                    self._run(job, job.due)
+        self._work(FINISHED, AllBut(own), early=True)
         return own
 
     def settle(self) -> int:
-        """Run what is due; returns the number of jobs.
-
-        A job's time is when it was due, whenever the request comes.
-        """
-        done = 0
-        with self._lock:
-            while job := self._store.claim_job(TIMED, self._clock.now(), skip=self._holds):
-                with self._holds.apart():
-                    self._run(job, job.due)
-                done += 1
-        return done
+        """Run what is due; returns the number of jobs."""
+        return self._work(TIMED, self._holds)
 
     def finish(self) -> int:
         """Complete all work, moving the clock as far as the last job's due time.
@@ -111,9 +98,20 @@ class ManualRunner:
         Returns the number of jobs.
         """
         with self._lock:
-            done = self.settle()
-            while job := self._store.claim_job(FINISHED, None, skip=self._holds):
-                self._clock.move_to(job.due)
+            return self.settle() + self._work(FINISHED, self._holds, early=True)
+
+    def _work(self, lanes: Iterable[str], skip: Container[Job], *, early: bool = False) -> int:
+        """Run jobs, each at the time when it was due, whenever it is run; returns their number.
+
+        early: those too that are not due yet, to whose times the clock is moved.
+        """
+        done = 0
+        with self._lock:
+            while job := self._store.claim_job(
+                lanes, None if early else self._clock.now(), skip=skip
+            ):
+                if early:
+                    self._clock.move_to(job.due)
                 with self._holds.apart():
                     self._run(job, job.due)
                 done += 1

@@ -9,11 +9,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from emulator.faults.kinds import ANSWER, striking
+from emulator.faults.kinds import SPOILING
 from emulator.faults.reading import Scenario
 
-# Faults after which an answer does not tell what it would have told.
-SPOILING = striking(ANSWER) - {"latency", "callback-early"}
 # What a request that makes an object makes. A run of a pack may make many, and counts as none.
 CREATES = {
     "create_tune": "tune",

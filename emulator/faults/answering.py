@@ -9,13 +9,12 @@ from typing import Any
 from werkzeug.wrappers import Response
 
 from emulator.connections import Connection
-from emulator.faults.kinds import ANSWER, striking
+from emulator.faults.kinds import EARLY, LATENCY, SPOILING
 from emulator.faults.rules import Faults, Struck
 from emulator.spec import JSON
 
 HEADER = "X-Astria-Emulator-Fault"
-LATENCY, EARLY, RESET = "latency", "callback-early", "connection-reset"
-OTHERS = striking(ANSWER) - {LATENCY, EARLY}
+RESET = "connection-reset"
 PAGE = (
     "<html>\r\n<head><title>{0} {1}</title></head>\r\n<body>\r\n"
     "<center><h1>{0} {1}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -68,7 +67,7 @@ def blow(faults: Faults, operation: str, has_key: Callable[[str], bool]) -> Blow
     """What strikes a request of an operation; None for nothing."""
     if not faults:
         return None
-    parts = ({LATENCY}, {EARLY}, OTHERS)
+    parts = ({LATENCY}, {EARLY}, SPOILING)
     found = Blow(*(faults.strike(names, operation, has_key) for names in parts))
     return found if found.names else None
 

@@ -87,3 +87,8 @@ KINDS: Mapping[str, Kind] = {
 def striking(strikes: str) -> frozenset[str]:
     """The faults of one place."""
     return frozenset(name for name, kind in KINDS.items() if kind.strikes == strikes)
+
+
+LATENCY, EARLY = "latency", "callback-early"
+# Of the faults of answers those that change what is answered; the others only when.
+SPOILING = striking(ANSWER) - {LATENCY, EARLY}

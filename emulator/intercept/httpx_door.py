@@ -35,7 +35,7 @@ class Router:
             raise PassThrough("another's", request=request, origin=self)  # type: ignore[arg-type]
         patience = (request.extensions.get("timeout") or {}).get("read")
         headers = [
-            (name.decode("latin-1"), value.decode("latin-1")) for name, value in _raw(request)
+            (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
         ]
         asked = Asked(request.method, str(request.url), headers, request.content, patience)
         try:
@@ -90,10 +90,6 @@ def placed(find: "Find", mocker: type[Mocker], core: Any) -> Iterator[None]:
     finally:
         mocker.unregister(router)
         mocker.stop()
-
-
-def _raw(request: httpx.Request) -> Iterator[tuple[bytes, bytes]]:
-    yield from request.headers.raw
 
 
 def _has_stub(router: Any, request: httpx.Request) -> bool:

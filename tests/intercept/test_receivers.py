@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -162,23 +163,28 @@ def asks_on_another_thread(tune_id: int) -> None:
         pool.submit(prompt, tune_id, HOOK).result(timeout=10)
 
 
-@pytest.mark.parametrize("asks", [asks_here, asks_on_another_thread])
-def test_receiver_may_ask_the_service(astria: Astria, asks):
+def app_that(asks: Callable[[int], None]) -> Flask:
     """The application of the service's own examples: a tune's call makes prompts."""
     app = Flask("app")
-    got = []
+    app.got = []
 
     @app.post("/hook")
     def hook() -> str:
-        got.extend(request.json)
+        app.got.extend(request.json)
         if tune := request.json.get("tune"):
             asks(tune["id"])
         return ""
 
+    return app
+
+
+@pytest.mark.parametrize("asks", [asks_here, asks_on_another_thread])
+def test_receiver_may_ask_the_service(astria: Astria, asks):
+    app = app_that(asks)
     astria.deliver_to(app)
     create()
     astria.finish()
-    assert got == ["tune", "prompt"]
+    assert app.got == ["tune", "prompt"]
     assert astria.prompts[0].images
 
 
@@ -266,23 +272,14 @@ def test_calls_from_many_threads_are_delivered_once_each(astria: Astria, app: Fl
 
 def test_early_callbacks_receiver_may_ask_the_service(astria: Astria):
     """And nobody waits for a call that waits for this very answer."""
-    app = Flask("app")
-    got = []
-
-    @app.post("/hook")
-    def hook() -> str:
-        got.extend(request.json)
-        if tune := request.json.get("tune"):
-            prompt(tune["id"], HOOK)
-        return ""
-
+    app = app_that(asks_here)
     astria.scenario("early-callbacks")
     astria.deliver_to(app)
     began = time.monotonic()
     id = create()
-    assert got[0] == "tune"
+    assert app.got[0] == "tune"
     astria.finish()
-    assert (got, astria.tunes[0].id) == (["tune", "prompt"], id)
+    assert (app.got, astria.tunes[0].id) == (["tune", "prompt"], id)
     assert time.monotonic() - began < 4
 
 

@@ -8,13 +8,12 @@ Takes about 20 minutes for all of them; ends with the number of those that are n
 import contextlib
 import io
 import sys
-import threading
 import time
 
 import pytest
 
 from emulator import Config, create_app
-from emulator.server import Server
+from emulator.running import serving
 from tools.holdout.planted import PLANTED
 from tools.holdout.ways import Planted
 from tools.suite_runs import Outcomes, run_properties
@@ -29,15 +28,10 @@ def run(planted: Planted) -> Outcomes:
     with pytest.MonkeyPatch.context() as patch:
         app = create_app(Config(clock="2026-01-01T00:00:00Z", **LIMITS))
         planted.plant(patch, app)
-        server = Server(app, "127.0.0.1", 0, max_body=20 << 20, is_quick=app.is_quick)
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
-                return run_properties(f"http://127.0.0.1:{server.port}", only=ONLY, first=True)
+            with serving(app) as port, contextlib.redirect_stdout(io.StringIO()):
+                return run_properties(f"http://127.0.0.1:{port}", only=ONLY, first=True)
         finally:
-            server.stop()
-            thread.join()
             app.close()
 
 
