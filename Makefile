@@ -12,7 +12,7 @@ serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
 
 serve-real: $(VENV)/real  ## Serve with real training on the toy base; its key is sd_local
-	$(BIN)/python -m real_backend serve --backend-options toy=true --keys sd_local $(SERVE)
+	$(BIN)/python -m astria_real_backend serve --backend-options toy=true --keys sd_local $(SERVE)
 
 test: $(VENV)/tested-real  ## Run all tests, two runs at a time, and the contract suite against the emulator
 	$(BOTH) test-emulator test-real

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import STORES
 from flask.testing import FlaskClient
-from listeners import listening
 from werkzeug.test import TestResponse
 
-from emulator import Config, create_app
-from emulator.app import Emulator
-from emulator.running import serving
-from emulator.store import Store
+from astria_emulator import Config, create_app
+from astria_emulator.app import Emulator
+from astria_emulator.running import serving
+from astria_emulator.store import Store
+from databases import STORES
+from listeners import listening
 
 START = "2026-01-01T00:00:00Z"
 

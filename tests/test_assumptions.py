@@ -2,8 +2,8 @@
 
 import pytest
 
-from emulator.assumptions import ASSUMPTIONS, settle
-from emulator.errors import SetupError
+from astria_emulator.assumptions import ASSUMPTIONS, settle
+from astria_emulator.errors import SetupError
 
 SWITCHES = [row for row in ASSUMPTIONS if len(row.choices) > 1]
 FIXED = [row for row in ASSUMPTIONS if len(row.choices) == 1]

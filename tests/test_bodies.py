@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from emulator import bodies
-from emulator.bodies import read_multipart, read_urlencoded
-from emulator.errors import BadRequest, TooLarge
-from emulator.values import Upload
+from astria_emulator import bodies
+from astria_emulator.bodies import read_multipart, read_urlencoded
+from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.values import Upload
 
 LARGE = 1_000_000
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

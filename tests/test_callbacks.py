@@ -11,14 +11,14 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
-from listeners import listening
 
-from emulator import callbacks as callbacks_module
-from emulator.callbacks import Callbacks
-from emulator.clock import VirtualClock
-from emulator.faults.rules import Faults
-from emulator.outbox import ThreadOutbox
-from emulator.store import CALLBACKS, Query, Row, Store
+from astria_emulator import callbacks as callbacks_module
+from astria_emulator.callbacks import Callbacks
+from astria_emulator.clock import VirtualClock
+from astria_emulator.faults.rules import Faults
+from astria_emulator.outbox import ThreadOutbox
+from astria_emulator.store import CALLBACKS, Query, Row, Store
+from listeners import listening
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOON = 5.0  # seconds that a test waits for another thread at most

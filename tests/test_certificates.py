@@ -14,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 from cryptography import x509
 
-from emulator import Config
-from emulator.__main__ import main
-from emulator.certificates import authority, folder_of, names_of, path_of, server_context
-from emulator.errors import SetupError
+from astria_emulator import Config
+from astria_emulator.__main__ import main
+from astria_emulator.certificates import authority, folder_of, names_of, path_of, server_context
+from astria_emulator.errors import SetupError
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -121,7 +121,7 @@ def test_those_who_start_at_once_share_one_authority(make: Callable[..., Config]
 def test_servers_certificate_is_short_lived_and_for_serving(
     make: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emulator import certificates
+    from astria_emulator import certificates
 
     chains: list[bytes] = []
     real = certificates._server_chain
@@ -164,7 +164,7 @@ def test_ca_makes_the_authority_and_tells_how_to_trust_it(tmp_path: Path) -> Non
 
 def test_package_that_is_missing_is_told_with_its_extra(tmp_path: Path) -> None:
     code = "import sys; sys.modules['cryptography'] = None\n"
-    code += "from emulator.__main__ import run; sys.argv[1:] = ['ca']; run()"
+    code += "from astria_emulator.__main__ import run; sys.argv[1:] = ['ca']; run()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env={}
     )

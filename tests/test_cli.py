@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from emulator.app import Emulator
+from astria_emulator.app import Emulator
 
 SCRIPT = Path(os.environ.get("ASTRIA_CLI", ""))
 START = "2026-01-01T00:00:00Z"

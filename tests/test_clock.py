@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from emulator.clock import TICK, SystemClock, VirtualClock, read_time, wire_time
+from astria_emulator.clock import TICK, SystemClock, VirtualClock, read_time, wire_time
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))

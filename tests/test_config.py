@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from emulator.__main__ import read_config
-from emulator.config import PREFIX, Config
-from emulator.errors import SetupError
+from astria_emulator.__main__ import read_config
+from astria_emulator.config import PREFIX, Config
+from astria_emulator.errors import SetupError
 
 # Every field: the text of its variable, and the value that it is read as.
 READ: dict[str, tuple[str, Any]] = {
@@ -187,8 +187,8 @@ def test_keys_are_required_beyond_loopback(host: str, on_loopback: bool) -> None
 
 
 def test_keys_are_required_with_a_real_backend() -> None:
-    assert "--keys" in problems(backend="real_backend.backend:RealBackend")[0]
-    assert Config(backend="real_backend.backend:RealBackend", keys=("sd_a",)).needs_keys
+    assert "--keys" in problems(backend="astria_real_backend.backend:RealBackend")[0]
+    assert Config(backend="astria_real_backend.backend:RealBackend", keys=("sd_a",)).needs_keys
 
 
 def test_clock_starts_at_its_time_or_is_the_systems() -> None:

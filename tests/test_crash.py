@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from databases import postgres_database
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from databases import sqlite_store
 
-from emulator.files import File, MemoryFiles
-from emulator.folder_files import FolderFiles
-from emulator.memory_store import MemoryStore
-from emulator.store import Store
+from astria_emulator.files import File, MemoryFiles
+from astria_emulator.folder_files import FolderFiles
+from astria_emulator.memory_store import MemoryStore
+from astria_emulator.store import Store
+from databases import sqlite_store
 
 
 @pytest.fixture

@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from emulator import bodies, forms
-from emulator.accounts import authenticate
-from emulator.bodies import read_multipart, read_urlencoded
-from emulator.errors import BadRequest, TooLarge
-from emulator.forms import nest
-from emulator.spec import Spec, default_path
-from emulator.store import Query
-from emulator.values import Upload
+from astria_emulator import bodies, forms
+from astria_emulator.accounts import authenticate
+from astria_emulator.bodies import read_multipart, read_urlencoded
+from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.forms import nest
+from astria_emulator.spec import Spec, default_path
+from astria_emulator.store import Query
+from astria_emulator.values import Upload
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = [o for o in Spec.read(default_path()).operations if o.method in ("POST", "PATCH")]

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from emulator import holds as holds_module
-from emulator import runner as runner_module
-from emulator.clock import SystemClock
-from emulator.holds import Holds
-from emulator.memory_store import MemoryStore
-from emulator.runner import ThreadRunner
-from emulator.store import Job, Row
+from astria_emulator import holds as holds_module
+from astria_emulator import runner as runner_module
+from astria_emulator.clock import SystemClock
+from astria_emulator.holds import Holds
+from astria_emulator.memory_store import MemoryStore
+from astria_emulator.runner import ThreadRunner
+from astria_emulator.store import Job, Row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

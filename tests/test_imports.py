@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import emulator
+import astria_emulator
 
-ROOT = Path(emulator.__file__).parent
+ROOT = Path(astria_emulator.__file__).parent
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
     for path in sorted(ROOT.rglob("*.py"))
@@ -94,7 +94,7 @@ def own_modules(module: str) -> set[str]:
     """The modules of ours that a module needs to be imported."""
     found = set()
     for name in imports(SOURCES[module], inside_functions=False):
-        if name.startswith("emulator."):
+        if name.startswith("astria_emulator."):
             steps = name.split(".")[1:]
             ends = [".".join(steps[:end]) for end in range(len(steps), 0, -1)]
             found |= {
@@ -116,7 +116,7 @@ def test_package_is_imported_within_functions_only(package: str) -> None:
 
 
 def test_nothing_else_is_imported() -> None:
-    known = {*sys.stdlib_module_names, "emulator", *DOORS}
+    known = {*sys.stdlib_module_names, "astria_emulator", *DOORS}
     found = {
         module: strangers
         for module in SOURCES
@@ -188,32 +188,40 @@ def loaded_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import emulator", "from emulator import Config; Config()", "from emulator import Backend"],
+    [
+        "import astria_emulator",
+        "from astria_emulator import Config; Config()",
+        "from astria_emulator import Backend",
+    ],
 )
 def test_import_is_light(code: str) -> None:
     assert loaded_after(code) & set(HEAVY) == set()
 
 
 def test_application_starts_without_pillow() -> None:
-    loaded = loaded_after("from emulator import Config, create_app; create_app(Config()).close()")
+    loaded = loaded_after(
+        "from astria_emulator import Config, create_app; create_app(Config()).close()"
+    )
     assert "flask" in loaded
     assert loaded & {"PIL", "torch", "requests", "sqlalchemy", "hypothesis", "pytest"} == set()
 
 
 def test_public_names_are_what_they_say() -> None:
-    assert {name for name in emulator.__all__ if getattr(emulator, name).__name__ != name} == set()
+    assert {
+        name for name in astria_emulator.__all__ if getattr(astria_emulator, name).__name__ != name
+    } == set()
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
-        _ = emulator.nothing
+        _ = astria_emulator.nothing
 
 
 # -- the real backend ------------------------------------------------------------------------------
-REAL = ROOT.parent / "real_backend"
+REAL = ROOT.parents[1] / "real_backend" / "astria_real_backend"
 # What runs in the server's process. All else runs in those that train, and may load torch.
 SERVER_SIDE = {
     "__init__", "__main__", "backend", "catalog", "commands", "config", "places", "requests_of",
     "settings", "speeds", "workers.__init__", "workers.executor", "workers.local",
 }  # fmt: skip
-LOADED = {"click", "emulator", "real_backend", *sys.stdlib_module_names}
+LOADED = {"click", "astria_emulator", "astria_real_backend", *sys.stdlib_module_names}
 # Left to right: a module needs those before it only.
 REAL_ORDER = (
     ("config", "catalog", "settings", "speeds", "places", "faces"),
@@ -247,7 +255,7 @@ def test_modules_of_the_real_backend_need_those_before_them_only() -> None:
     assert known == set(places)
     for module in known:
         for name in real_imports(module, inside_functions=False):
-            _, _, own = name.partition("real_backend.")
+            _, _, own = name.partition("astria_real_backend.")
             needed = next((p for p in (own, own.rpartition(".")[0]) if p in places), None)
             if needed:
                 assert places[needed] < places[module], f"{module} needs {needed}"

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from emulator.backend import Artefact, Trained
-from emulator.errors import Unavailable
-from emulator.jobs import run
-from emulator.store import Query
+from astria_emulator.backend import Artefact, Trained
+from astria_emulator.errors import Unavailable
+from astria_emulator.jobs import run
+from astria_emulator.store import Query
 
 
 @pytest.fixture

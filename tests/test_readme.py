@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from emulator.assumptions import ASSUMPTIONS
-from emulator.config import Config
-from emulator.faults.kinds import KINDS
-from emulator.faults.reading import scenarios
-from emulator.spec import Spec, default_path
+from astria_emulator.assumptions import ASSUMPTIONS
+from astria_emulator.config import Config
+from astria_emulator.faults.kinds import KINDS
+from astria_emulator.faults.reading import scenarios
+from astria_emulator.spec import Spec, default_path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -66,7 +66,7 @@ def test_readme_names_targets_of_the_makefile():
 
 def test_readme_maps_every_module():
     named = set(re.findall(r"\b(\w+\.py)\b", README.read_text()))
-    modules = {path.name for path in (ROOT / "emulator").glob("*.py")}
+    modules = {path.name for path in (ROOT / "emulator" / "astria_emulator").glob("*.py")}
     assert modules - named == {"__init__.py"}
 
 

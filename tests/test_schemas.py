@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from emulator.errors import Message
-from emulator.schemas import Compiler, flat_messages
-from emulator.spec import Spec, default_path
-from emulator.values import Upload as UploadedFile
+from astria_emulator.errors import Message
+from astria_emulator.schemas import Compiler, flat_messages
+from astria_emulator.spec import Spec, default_path
+from astria_emulator.values import Upload as UploadedFile
 
 SPEC = Spec.read(default_path())
 COMPILER = Compiler(SPEC)

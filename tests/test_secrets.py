@@ -17,8 +17,8 @@ import pytest
 import requests
 from PIL import Image
 
-from emulator.config import PREFIX
-from emulator.handlers import tunes
+from astria_emulator.config import PREFIX
+from astria_emulator.handlers import tunes
 
 WORD = "hush"
 KEY = f"sd_{WORD}_key"
@@ -28,8 +28,8 @@ SECONDS = 30
 BACKEND = f"""
 import io
 import logging
-from emulator import BackendError
-from emulator.mock import MockBackend
+from astria_emulator import BackendError
+from astria_emulator.mock import MockBackend
 
 class Fails(MockBackend):
     def __init__(self, config):
@@ -221,7 +221,7 @@ def test_standard_error_of_a_server_holds_no_secret(places: Path, receiver: Any)
     with (places / "log").open("w") as log:
         flags = ["serve", "--backend", "failing_backend:Fails"]
         server = subprocess.Popen(
-            [sys.executable, "-m", "emulator", *flags],
+            [sys.executable, "-m", "astria_emulator", *flags],
             env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
     watchdog = threading.Timer(SECONDS, server.kill)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import START, Api
 
-from emulator import Config, SetupError, create_app
-from emulator.app import Emulator
-from emulator.clock import read_time
+from astria_emulator import Config, SetupError, create_app
+from astria_emulator.app import Emulator
+from astria_emulator.clock import read_time
+from conftest import START, Api
 
 WRITTEN = """
 - key: sd_local            # whose objects these are

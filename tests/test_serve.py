@@ -22,11 +22,11 @@ import requests
 from click.testing import CliRunner
 from PIL import Image
 
-from emulator.__main__ import main, read_config
-from emulator.assumptions import ASSUMPTIONS
-from emulator.config import PREFIX, Config
-from emulator.server import Server
-from emulator.spec import Spec, default_path
+from astria_emulator.__main__ import main, read_config
+from astria_emulator.assumptions import ASSUMPTIONS
+from astria_emulator.config import PREFIX, Config
+from astria_emulator.server import Server
+from astria_emulator.spec import Spec, default_path
 
 DEADLINE_SECONDS = 30
 KEY = {"Authorization": "Bearer sd_test"}
@@ -65,7 +65,7 @@ VALUES: dict[str, tuple[str, Any]] = {
 
 
 def command(*arguments: Any) -> list[str]:
-    return [sys.executable, "-m", "emulator", *map(str, arguments)]
+    return [sys.executable, "-m", "astria_emulator", *map(str, arguments)]
 
 
 def environment(settings: dict[str, str]) -> dict[str, str]:
@@ -292,7 +292,9 @@ def test_serve_says_that_the_port_is_in_use_and_exits_with_1():
 
 def test_serve_says_that_the_host_is_unknown():
     flags = ["serve", "--port", "0", "--host", "nowhere.test", "--keys", "sd_a"]
-    ended = run_where({"nowhere.test": []}, f"import emulator.__main__ as cli; cli.main({flags})")
+    ended = run_where(
+        {"nowhere.test": []}, f"import astria_emulator.__main__ as cli; cli.main({flags})"
+    )
     assert ended.returncode == 1
     assert "cannot listen on nowhere.test:0" in ended.stderr
     assert "Traceback" not in ended.stderr
@@ -319,7 +321,7 @@ def test_server_listens_when_a_name_has_two_addresses():
     """As `localhost` often has; here both are IPv4, which every machine can listen on."""
     ended = run_where(
         {"localhost": ["127.0.0.1", "127.0.0.2"]},
-        "from emulator.server import Server\n"
+        "from astria_emulator.server import Server\n"
         "server = Server(print, 'localhost', 0, max_body=1000)\n"
         "server.stop()\n"
         "server.run()\n"

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from databases import postgres_database, postgres_store
 from sqlalchemy import text, update
 
-from emulator.errors import Unavailable
-from emulator.sql import store as sql_store
-from emulator.sql.tables import JOBS
-from emulator.store import WORK, Job, Query, Row, Store
+from astria_emulator.errors import Unavailable
+from astria_emulator.sql import store as sql_store
+from astria_emulator.sql.tables import JOBS
+from astria_emulator.store import WORK, Job, Query, Row, Store
+from databases import postgres_database, postgres_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

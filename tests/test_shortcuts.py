@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from emulator import shortcuts
-from emulator.fields import Items, Scalar, types_of
-from emulator.schemas import Compiler
-from emulator.spec import JSON, Node, Spec, default_path
+from astria_emulator import shortcuts
+from astria_emulator.fields import Items, Scalar, types_of
+from astria_emulator.schemas import Compiler
+from astria_emulator.spec import JSON, Node, Spec, default_path
 
 SPEC = Spec.read(default_path())
 COMPILER = Compiler(SPEC)

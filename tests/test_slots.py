@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from emulator.clock import SystemClock
-from emulator.memory_store import MemoryStore
-from emulator.slots import Slots
-from emulator.store import Job, Row
+from astria_emulator.clock import SystemClock
+from astria_emulator.memory_store import MemoryStore
+from astria_emulator.slots import Slots
+from astria_emulator.store import Job, Row
 
 SOON = 5.0  # seconds that a test waits for another thread at most
 

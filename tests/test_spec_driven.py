@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from emulator.errors import SetupError
-from emulator.spec import default_path
+from astria_emulator.errors import SetupError
+from astria_emulator.spec import default_path
 
 Document = dict[str, Any]
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from emulator import archive
-from emulator.files import File, Files, MemoryFiles
-from emulator.folder_files import FolderFiles
-from emulator.memory_store import MemoryStore
-from emulator.state import State, take
-from emulator.store import CALLBACKS, WORK, Query, Row, Store
+from astria_emulator import archive
+from astria_emulator.files import File, Files, MemoryFiles
+from astria_emulator.folder_files import FolderFiles
+from astria_emulator.memory_store import MemoryStore
+from astria_emulator.state import State, take
+from astria_emulator.store import CALLBACKS, WORK, Query, Row, Store
 
 NOW = datetime(2026, 1, 1, 0, 0, 1, 500_250, tzinfo=UTC)
 KEY = "k" * 28

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
-from databases import STORES
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -21,7 +20,8 @@ from hypothesis.stateful import (
     rule,
 )
 
-from emulator.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
+from astria_emulator.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
+from databases import STORES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TABLES = st.sampled_from(["tune", "like"])

@@ -18,11 +18,11 @@ import pytest
 import requests
 from PIL import Image
 
-from emulator import Config
-from emulator.app import Emulator
-from emulator.certificates import path_of, server_context
-from emulator.server import Server
-from emulator.tls_server import TlsServer, _pass_on
+from astria_emulator import Config
+from astria_emulator.app import Emulator
+from astria_emulator.certificates import path_of, server_context
+from astria_emulator.server import Server
+from astria_emulator.tls_server import TlsServer, _pass_on
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
@@ -216,7 +216,7 @@ INSIDE = """
 set -e
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
-"$2" -m emulator serve --tls --port 443 --tls-dir "$1/tls" --ready-file "$1/ready" &
+"$2" -m astria_emulator serve --tls --port 443 --tls-dir "$1/tls" --ready-file "$1/ready" &
 for try in $(seq 100); do [ -e "$1/ready" ] && break; sleep 0.1; done
 shift 2
 "$@"

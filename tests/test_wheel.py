@@ -18,7 +18,7 @@ from PIL import Image
 ROOT = Path(__file__).parent.parent
 KEY = {"Authorization": "Bearer sd_test"}
 DEADLINE_SECONDS = 120
-PACKAGES = ("contracts", "emulator", "real_backend/")
+PACKAGES = ("contracts", "emulator", "real_backend")
 # What pip says when it cannot get the build backend.
 OUT_OF_REACH = ("No matching distribution found for hatchling", "Could not find a version")
 
@@ -64,7 +64,16 @@ def server(target: Path, tmp_path: Path) -> Iterator[str]:
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "emulator", "serve", "--port", "0", "--prompt-seconds", "0"],
+            [
+                sys.executable,
+                "-m",
+                "astria_emulator",
+                "serve",
+                "--port",
+                "0",
+                "--prompt-seconds",
+                "0",
+            ],
             cwd=tmp_path / "elsewhere",
             env={**kept, "PYTHONPATH": str(target)},
             stdout=subprocess.PIPE,
@@ -89,31 +98,30 @@ def test_wheel_holds_the_packages_and_all_their_data(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     packages = {
-        path.relative_to(ROOT).as_posix()
+        path.relative_to(ROOT / package).as_posix()
         for package in PACKAGES
         for path in (ROOT / package).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     kinds = {Path(name).suffix for name in packages}
     assert kinds >= {".yaml", ".otf", ".mp4", ".html", ".js", ".css", ".json", ".jinja", ".ini"}
-    assert {name for name in names if name.startswith(PACKAGES)} == packages | {
-        "emulator/openapi.yaml"
+    assert {name for name in names if ".dist-info/" not in name} == packages | {
+        "astria_emulator/openapi.yaml"
     }
 
 
 def test_wheel_holds_the_licences_and_nothing_else_beside_the_packages(wheel):
     with zipfile.ZipFile(wheel) as archive:
-        beside = [name for name in archive.namelist() if not name.startswith(PACKAGES)]
-        contract = archive.read("emulator/openapi.yaml")
-    assert all(name.partition("/")[0].endswith(".dist-info") for name in beside)
-    assert {name.partition("/")[2] for name in beside} == {
+        licences = [name for name in archive.namelist() if ".dist-info/" in name]
+        contract = archive.read("astria_emulator/openapi.yaml")
+    assert {name.partition("/")[2] for name in licences} == {
         "METADATA",
         "RECORD",
         "WHEEL",
         "entry_points.txt",
         "licenses/LICENSE",
-        "licenses/emulator/docs/LICENSE-swagger-ui.txt",
-        "licenses/emulator/drawing/fonts/OFL.txt",
+        "licenses/emulator/astria_emulator/docs/LICENSE-swagger-ui.txt",
+        "licenses/emulator/astria_emulator/drawing/fonts/OFL.txt",
     }
     assert contract == (ROOT / "openapi.yaml").read_bytes()
 
@@ -148,7 +156,15 @@ def test_installed_wheel_serves_its_contract_and_its_documentation(server):
 
 def test_installed_suite_tests_the_installed_emulator(target, tmp_path):
     kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
-    command = [sys.executable, "-m", "contracts", "-k", "accounts", "--report", tmp_path / "report"]
+    command = [
+        sys.executable,
+        "-m",
+        "astria_contracts",
+        "-k",
+        "accounts",
+        "--report",
+        tmp_path / "report",
+    ]
     ended = subprocess.run(
         command,
         cwd=tmp_path,
@@ -164,11 +180,11 @@ def test_installed_suite_tests_the_installed_emulator(target, tmp_path):
 def test_installed_wheel_runs_its_own_modules(target, tmp_path):
     kept = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
     where = subprocess.run(
-        [sys.executable, "-c", "import emulator.app; print(emulator.app.__file__)"],
+        [sys.executable, "-c", "import astria_emulator.app; print(astria_emulator.app.__file__)"],
         cwd=tmp_path,
         env={**kept, "PYTHONPATH": str(target)},
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
     )
-    assert where.stdout.strip() == str(target / "emulator" / "app.py")
+    assert where.stdout.strip() == str(target / "astria_emulator" / "app.py")

@@ -16,8 +16,8 @@ import pytest
 import requests
 from click.testing import CliRunner
 
-from emulator.__main__ import main
-from emulator.wrapping import FORWARDED
+from astria_emulator.__main__ import main
+from astria_emulator.wrapping import FORWARDED
 
 DEADLINE_SECONDS = 30
 PREFIX = "ASTRIA_EMULATOR_"
@@ -31,7 +31,7 @@ LISTED = (
 
 
 def command(*arguments):
-    return [sys.executable, "-m", "emulator", *map(str, arguments)]
+    return [sys.executable, "-m", "astria_emulator", *map(str, arguments)]
 
 
 def environment(**settings):
@@ -247,7 +247,7 @@ def read_until(end, word):
 
 # -- env -------------------------------------------------------------------------------------------
 def test_env_is_what_a_shell_evaluates():
-    shell = f'eval "$({sys.executable} -m emulator env --port 9 --keys "{{key}}")"; env'
+    shell = f'eval "$({sys.executable} -m astria_emulator env --port 9 --keys "{{key}}")"; env'
     for key in ("sd_local", "it's $HOME; echo oops"):
         ended = subprocess.run(
             ["/bin/sh", "-c", shell.replace("{key}", key.replace("$", "\\$"))],

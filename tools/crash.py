@@ -42,7 +42,15 @@ class Server:
 
     def __init__(self, port: int, settings: list[str]):
         self.url = f"http://127.0.0.1:{port}"
-        self._command = [sys.executable, "-m", "emulator", "serve", "--port", str(port), *settings]
+        self._command = [
+            sys.executable,
+            "-m",
+            "astria_emulator",
+            "serve",
+            "--port",
+            str(port),
+            *settings,
+        ]
         self.start()
 
     def start(self) -> None:

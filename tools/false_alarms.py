@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from emulator import Config, create_app
-from emulator.server import Server
+from astria_emulator import Config, create_app
+from astria_emulator.server import Server
 
 START = "2026-01-01T00:00:00Z"
 MIB = 1024 * 1024
@@ -26,7 +26,7 @@ MIB = 1024 * 1024
 def run(*flags: str) -> int:
     """Run the suite, and show the end of what it says."""
     begin = time.monotonic()
-    command = [sys.executable, "-m", "contracts", *flags]
+    command = [sys.executable, "-m", "astria_contracts", *flags]
     ended = subprocess.run(command, capture_output=True, text=True)
     lines = (ended.stdout.strip() or ended.stderr).splitlines()
     first = next((at for at, line in enumerate(lines) if line.startswith("FAILED")), len(lines) - 1)
@@ -38,7 +38,7 @@ def run(*flags: str) -> int:
 @contextmanager
 def late_emulator(seconds: float) -> Iterator[str]:
     """The emulator with its answers held back."""
-    logging.getLogger("emulator").setLevel(logging.ERROR)
+    logging.getLogger("astria_emulator").setLevel(logging.ERROR)
     limits = {"max_file_mb": 4, "max_body_mb": 20}
     app = create_app(Config(clock=START, train_seconds=30, prompt_seconds=10, **limits))
     answer = app.wsgi_app

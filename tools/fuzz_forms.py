@@ -13,16 +13,16 @@ from typing import Any
 
 import atheris
 
-with atheris.instrument_imports(include=["emulator", "werkzeug.sansio.multipart"]):
-    from emulator.bodies import read_multipart, read_urlencoded
-    from emulator.calls import Call, parse_json
-    from emulator.errors import ApiError
-    from emulator.forms import compile_coercion, nest
-    from emulator.handlers import all_handlers
-    from emulator.operations import bind
-    from emulator.pictures import size_of
-    from emulator.schemas import Compiler
-    from emulator.spec import JSON, Spec, default_path
+with atheris.instrument_imports(include=["astria_emulator", "werkzeug.sansio.multipart"]):
+    from astria_emulator.bodies import read_multipart, read_urlencoded
+    from astria_emulator.calls import Call, parse_json
+    from astria_emulator.errors import ApiError
+    from astria_emulator.forms import compile_coercion, nest
+    from astria_emulator.handlers import all_handlers
+    from astria_emulator.operations import bind
+    from astria_emulator.pictures import size_of
+    from astria_emulator.schemas import Compiler
+    from astria_emulator.spec import JSON, Spec, default_path
 
 COMPILER = Compiler(Spec.read(default_path()))
 OPERATIONS = {o.operation.id: o for o in bind(COMPILER.spec.operations, all_handlers(), COMPILER)}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-import contracts
+import astria_contracts
 
-FOLDER = Path(contracts.__file__).parent
-PLUGINS = ("hypothesispytest", "schemathesis", "contracts.plugin")
+FOLDER = Path(astria_contracts.__file__).parent
+PLUGINS = ("hypothesispytest", "schemathesis", "astria_contracts.plugin")
 # A callback that is missing, and an object that never ends, are not waited for longer than this.
 PATIENCE_SECONDS = 1
 ENDED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.NO_TESTS_COLLECTED)

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import STORES
 from PIL import Image
 
-from emulator import Config, create_app, services
-from emulator.app import Emulator
-from emulator.folder_files import FolderFiles
-from emulator.sql import database
-from emulator.store import Store
+from astria_emulator import Config, create_app, services
+from astria_emulator.app import Emulator
+from astria_emulator.folder_files import FolderFiles
+from astria_emulator.sql import database
+from astria_emulator.store import Store
+from databases import STORES
 
 START = "2026-01-01T00:00:00Z"
 

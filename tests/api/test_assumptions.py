@@ -2,10 +2,10 @@
 
 import pytest
 
-from emulator import BackendError, Config
-from emulator.assumptions import ASSUMPTIONS
-from emulator.errors import SetupError
-from emulator.mock import MockBackend
+from astria_emulator import BackendError, Config
+from astria_emulator.assumptions import ASSUMPTIONS
+from astria_emulator.errors import SetupError
+from astria_emulator.mock import MockBackend
 
 IMAGE = "https://example.com/1.jpg"
 

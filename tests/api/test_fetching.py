@@ -8,10 +8,10 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from listeners import listening
 
-from emulator import fetching
-from emulator.drawing import clip
+from astria_emulator import fetching
+from astria_emulator.drawing import clip
+from listeners import listening
 
 ALWAYS = {"assume": ("fetching=always",)}
 SOON = 5.0  # seconds that a test waits for another thread at most

@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import pytest
 
-from emulator import BackendError
-from emulator.mock import MockBackend
+from astria_emulator import BackendError
+from astria_emulator.mock import MockBackend
 
 REASON = "The pictures show nobody."
 DAY = timedelta(days=1)
@@ -343,7 +343,7 @@ def test_prompt_deleted_in_flight_leaves_no_pictures(slow):
 
 
 def test_log_and_header_tell_which_backend_serves_a_branch(api, caplog):
-    caplog.set_level("INFO", logger="emulator")
+    caplog.set_level("INFO", logger="astria_emulator")
     tune = {"title": "Jane", "name": "cat", "branch": "flux1", "image_urls": ["http://x/1"]}
     made = api.call("POST", "/tunes", json={"tune": tune})
     prompt = api.call("POST", "/tunes/666678/prompts", json={"prompt": {"text": "a boat"}})

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from emulator.__main__ import main
-from emulator.check_client.command import chosen, config_of
-from emulator.check_client.grading import judge
-from emulator.check_client.plays import Play
-from emulator.check_client.report import Check, abridged, write
-from emulator.check_client.terminal import closing, line
-from emulator.config import Config
-from emulator.faults.reading import scenarios
+from astria_emulator.__main__ import main
+from astria_emulator.check_client.command import chosen, config_of
+from astria_emulator.check_client.grading import judge
+from astria_emulator.check_client.plays import Play
+from astria_emulator.check_client.report import Check, abridged, write
+from astria_emulator.check_client.terminal import closing, line
+from astria_emulator.config import Config
+from astria_emulator.faults.reading import scenarios
 from tests.check_client.made_up import ID, OTHER, call, get, play, post, tune
 from tests.check_client.test_playing import runs
 
@@ -107,7 +107,7 @@ def test_interrupted_check_ends_the_command_that_it_plays(number, scenario, tmp_
     )
     command = [
         "-m",
-        "emulator",
+        "astria_emulator",
         "check-client",
         "--scenario",
         "slow-training",
@@ -214,7 +214,7 @@ def test_line_of_the_table():
 def examined(folder, example, *scenarios):
     """How a check of an example ended, its report, and the names of the findings by scenario."""
     picked = [part for name in scenarios for part in ("--scenario", name)]
-    command = ["--", sys.executable, "-m", f"emulator.examples.{example}"]
+    command = ["--", sys.executable, "-m", f"astria_emulator.examples.{example}"]
     ended = check("--jobs", 2, "--report", folder, *picked, *command)
     report = json.loads((folder / "report.json").read_text())
     found = {

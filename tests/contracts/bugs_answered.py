@@ -24,7 +24,7 @@ from planting import (
     with_environ,
 )
 
-from emulator.faults.rules import Struck
+from astria_emulator.faults.rules import Struck
 
 ANY = "GET POST PATCH PUT DELETE"
 FILE, CHANGED = r"/[0-9a-z]{28}", r"/tunes/\d+|(/tunes/\d+)?/prompts/\d+"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
-from emulator import (
+from astria_emulator import (
     callbacks,
     drawing,
     jobs,
@@ -20,12 +20,12 @@ from emulator import (
     prompt_creation,
     tune_creation,
 )
-from emulator.app import Emulator
-from emulator.callbacks import Callbacks
-from emulator.errors import NotFound
-from emulator.handlers import likes, prompts, tunes
-from emulator.handlers import themes as theme_handlers
-from emulator.marks import title_mark
+from astria_emulator.app import Emulator
+from astria_emulator.callbacks import Callbacks
+from astria_emulator.errors import NotFound
+from astria_emulator.handlers import likes, prompts, tunes
+from astria_emulator.handlers import themes as theme_handlers
+from astria_emulator.marks import title_mark
 
 Real = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import pytest
 
-from emulator.app import Emulator
+from astria_emulator.app import Emulator
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]
 Environ = dict[str, Any]

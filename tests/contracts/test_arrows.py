@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-import contracts
+import astria_contracts
 
-ROOT = Path(contracts.__file__).parent
+ROOT = Path(astria_contracts.__file__).parent
 SOURCES = {path.stem: ast.parse(path.read_text()) for path in sorted(ROOT.glob("*.py"))}
 OTHERS = {
     *("click", "hypothesis", "jinja2", "jsonschema_rs"),
@@ -26,14 +26,14 @@ def imported(module: str, *, at_once: bool = False) -> set[str]:
 
 
 def own(module: str) -> set[str]:
-    found = {name.removeprefix("contracts.") for name in imported(module, at_once=True)}
+    found = {name.removeprefix("astria_contracts.") for name in imported(module, at_once=True)}
     return (found & SOURCES.keys()) - {module}
 
 
 @pytest.mark.parametrize("module", SOURCES)
 def test_module_imports_nothing_of_the_emulator_and_no_strangers(module):
     packages = {name.partition(".")[0] for name in imported(module)}
-    assert packages <= {*sys.stdlib_module_names, "contracts", *OTHERS}
+    assert packages <= {*sys.stdlib_module_names, "astria_contracts", *OTHERS}
 
 
 def test_imports_do_not_go_round_in_a_circle():
@@ -49,7 +49,7 @@ def test_properties_need_nothing_of_how_they_are_reported():
 
 def test_plugin_is_light_until_the_suite_is_run():
     """Every pytest of an environment loads it."""
-    script = "import contracts.plugin, sys; print(*sys.modules)"
+    script = "import astria_contracts.plugin, sys; print(*sys.modules)"
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, capture_output=True, check=True, text=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}

@@ -6,7 +6,7 @@ import threading
 import pytest
 import requests
 
-from contracts.listener import listening
+from astria_contracts.listener import listening
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts.document import JSON, URLENCODED, Document
-from contracts.meter import UNASKED, Meter, Part
+from astria_contracts.document import JSON, URLENCODED, Document
+from astria_contracts.meter import UNASKED, Meter, Part
 
 ANSWER = {"content": {JSON: {"schema": {}}}}
 CALLBACK = {"post": {"requestBody": {"content": {JSON: {"schema": {}}}}}}

@@ -12,9 +12,9 @@ from bugs_shown import SHOWN
 from bugs_within import WITHIN
 from planting import Bug
 
-from contracts.document import Document, read_document
-from emulator.app import Emulator
-from emulator.errors import TooLarge
+from astria_contracts.document import Document, read_document
+from astria_emulator.app import Emulator
+from astria_emulator.errors import TooLarge
 from tools.suite_runs import FOLDER, run_properties
 
 BUGS = (*SHOWN, *ANSWERED, *ASKED, *WITHIN)
@@ -62,7 +62,7 @@ def test_planted_bug_is_found(
 
 def test_history_on_a_clock_that_goes_is_found_to_differ(monkeypatch: pytest.MonkeyPatch):
     on_a_real_clock = ["--train-seconds", "0", "--log-level", "error"]
-    monkeypatch.setattr("contracts.target.EMULATOR", on_a_real_clock)
+    monkeypatch.setattr("astria_contracts.target.EMULATOR", on_a_real_clock)
     name = node("determinism::same_history_gives_the_same_answers")
     assert run_properties("", name).red == {name}
 
@@ -85,7 +85,7 @@ def test_refusal_of_a_large_body_in_other_words_is_found(
 def test_contract_that_wants_more_than_is_documented_is_found(
     schema: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
-    from contracts import test_witnesses
+    from astria_contracts import test_witnesses
 
     raw = copy.deepcopy(dict(read_document().raw))
     raw["components"]["schemas"][schema]["required"].append("a_field_of_our_own")

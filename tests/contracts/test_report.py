@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner
 from planting import between, said, shown
 
-from contracts.__main__ import main
-from contracts.compare import FORM, NoReport, comparison, read_report
-from contracts.page import render
-from contracts.terminal import lines, plain
-from emulator.app import Emulator
+from astria_contracts.__main__ import main
+from astria_contracts.compare import FORM, NoReport, comparison, read_report
+from astria_contracts.page import render
+from astria_contracts.terminal import lines, plain
+from astria_emulator.app import Emulator
 from tools.suite_runs import run_properties
 
 LIKES, VALUES = "test_likes.py", "test_values.py::test_tune_reads_back"

@@ -4,9 +4,16 @@ from collections import Counter
 
 import pytest
 
-from contracts.document import JSON, MULTIPART, URLENCODED, Document, Operation, read_document
-from contracts.encoding import File
-from contracts.sides import ANY_KEY, BLANK, ITEM, MISSING, Sides, is_of, types_of, values_at
+from astria_contracts.document import (
+    JSON,
+    MULTIPART,
+    URLENCODED,
+    Document,
+    Operation,
+    read_document,
+)
+from astria_contracts.encoding import File
+from astria_contracts.sides import ANY_KEY, BLANK, ITEM, MISSING, Sides, is_of, types_of, values_at
 
 DOCUMENT = read_document()
 NO_PATHS = {"info": {"version": "1"}, "security": [], "paths": {}, "components": {}}

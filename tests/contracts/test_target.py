@@ -8,12 +8,12 @@ from types import SimpleNamespace
 
 import pytest
 import requests
-from listeners import listening
 
-from contracts import target as module
-from contracts.document import read_document
-from contracts.options import SECOND_KEY, Options
-from contracts.target import Answer, Target, TargetError, describe, opened
+from astria_contracts import target as module
+from astria_contracts.document import read_document
+from astria_contracts.options import SECOND_KEY, Options
+from astria_contracts.target import Answer, Target, TargetError, describe, opened
+from listeners import listening
 
 DOCUMENT = read_document()
 FULL = {
@@ -387,8 +387,7 @@ def test_titles_of_two_runs_at_one_server_differ(server):
 
 
 def test_emulator_is_started_whatever_the_current_folder_holds(tmp_path, monkeypatch):
-    (tmp_path / "emulator").mkdir()
-    (tmp_path / "emulator" / "__init__.py").write_text("raise SystemExit('another one')")
+    (tmp_path / "click.py").write_text("raise SystemExit('another one')")
     monkeypatch.chdir(tmp_path)
     with opened(Options(), DOCUMENT) as target:
         assert target.info["name"] == "astria-emulator"

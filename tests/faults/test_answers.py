@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+
 from listeners import listening
 
 HEADERS = {"Authorization": "Bearer sd_test"}

@@ -4,8 +4,8 @@ import threading
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from listeners import listening
 
+from listeners import listening
 from tests.faults.test_work import fault
 
 

@@ -5,11 +5,11 @@ from fnmatch import filter as matching
 
 import pytest
 
-from emulator.config import Config
-from emulator.errors import Invalid, SetupError
-from emulator.faults.answering import blow
-from emulator.faults.kinds import KINDS
-from emulator.faults.reading import (
+from astria_emulator.config import Config
+from astria_emulator.errors import Invalid, SetupError
+from astria_emulator.faults.answering import blow
+from astria_emulator.faults.kinds import KINDS
+from astria_emulator.faults.reading import (
     control_contract,
     first_rules,
     operations_of,
@@ -17,7 +17,7 @@ from emulator.faults.reading import (
     scenarios,
     written,
 )
-from emulator.faults.rules import Faults, Rule
+from astria_emulator.faults.rules import Faults, Rule
 
 OPERATIONS = ("create_tune", "get_tune", "list_tunes", "file")
 

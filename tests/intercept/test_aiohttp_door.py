@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from emulator import Astria
-from emulator.intercept.exchange import LATE, PATIENCE
+from astria_emulator import Astria
+from astria_emulator.intercept.exchange import LATE, PATIENCE
 from intercept.clients import HEADERS, TUNE, URL
 
 

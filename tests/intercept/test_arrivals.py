@@ -8,8 +8,8 @@ import pytest
 CODE = """
 import sys, warnings
 warnings.simplefilter("error")
-from emulator import mock_astria
-from emulator.intercept.arrivals import Watcher
+from astria_emulator import mock_astria
+from astria_emulator.intercept.arrivals import Watcher
 
 HEADERS, URL = {"Authorization": "Bearer sd_test"}, "https://api.astria.ai/tunes"
 for at in range(2):  # the second time it is there before
@@ -49,7 +49,8 @@ def test_library_that_is_imported_within_a_mock_is_intercepted(library, ask):
 
 
 def test_what_is_not_used_is_not_imported():
-    code = "from emulator import mock_astria\nwith mock_astria(): import sys; print(*sys.modules)"
+    entered = "with mock_astria(): import sys; print(*sys.modules)"
+    code = f"from astria_emulator import mock_astria\n{entered}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     libraries = {"requests", "responses", "httpx", "respx", "httpx2", "aiohttp", "pytest", "PIL"}
     assert set(done.stdout.split()) & libraries == set()

@@ -7,7 +7,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from emulator import Astria
+from astria_emulator import Astria
 from intercept.clients import HEADERS, PICTURE, TUNE, URL, WOMAN, Client
 
 
@@ -136,7 +136,7 @@ def test_answer_can_be_streamed(astria: Astria):
 
 
 def test_session_that_was_made_before_is_intercepted():
-    from emulator import mock_astria
+    from astria_emulator import mock_astria
 
     with requests.Session() as session:
         session.headers.update(HEADERS)

@@ -11,7 +11,7 @@ import requests
 import responses
 import respx
 
-from emulator import Astria, mock_astria
+from astria_emulator import Astria, mock_astria
 from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"

@@ -10,8 +10,8 @@ import httpx
 import pytest
 import requests
 
-from emulator import Astria, mock_astria
-from emulator.intercept import patches
+from astria_emulator import Astria, mock_astria
+from astria_emulator.intercept import patches
 from intercept.clients import HEADERS, TUNE, URL
 
 

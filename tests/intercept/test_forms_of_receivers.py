@@ -12,7 +12,7 @@ import pytest
 import requests
 import respx
 
-from emulator import Astria, mock_astria
+from astria_emulator import Astria, mock_astria
 from intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook"

@@ -12,8 +12,8 @@ import pytest
 import requests
 import urllib3
 
-from emulator import mock_astria
-from emulator.intercept.guard import Refused, guarded
+from astria_emulator import mock_astria
+from astria_emulator.intercept.guard import Refused, guarded
 from intercept.clients import HEADERS, TUNE, URL
 
 HOST = "api.astria.ai"

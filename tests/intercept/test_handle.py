@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import requests
 
-from emulator import Astria, SetupError, mock_astria
+from astria_emulator import Astria, SetupError, mock_astria
 from intercept.clients import HEADERS, TUNE, URL
 
 

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import respx
 
-from emulator import Astria, mock_astria
+from astria_emulator import Astria, mock_astria
 from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"

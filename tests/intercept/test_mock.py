@@ -14,8 +14,8 @@ import responses
 from requests.adapters import HTTPAdapter
 from respx.mocks import Mocker
 
-from emulator import Astria, SetupError, mock_astria
-from emulator.services import Services
+from astria_emulator import Astria, SetupError, mock_astria
+from astria_emulator.services import Services
 from intercept.clients import HEADERS, TUNE, URL
 
 
@@ -147,7 +147,7 @@ def test_setting_that_is_wrong_is_told(settings, error):
 
 
 def test_nothing_to_intercept_with_is_told(monkeypatch):
-    from emulator.intercept import patches
+    from astria_emulator.intercept import patches
 
     monkeypatch.setattr(patches, "_is_there", lambda *packages: False)
     with pytest.raises(SetupError, match="pip install"), mock_astria():

@@ -12,7 +12,7 @@ import pytest
 import requests
 from flask import Flask, request
 
-from emulator import Astria, mock_astria
+from astria_emulator import Astria, mock_astria
 from intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook?user=1&user=2&t=%7Bx%7D"

@@ -10,7 +10,7 @@ from requests.adapters import HTTPAdapter
 from responses import registries
 from urllib3.util import Retry, Timeout
 
-from emulator import Astria, mock_astria
+from astria_emulator import Astria, mock_astria
 from intercept.clients import HEADERS, URL
 
 OTHER = "https://other.example/"
@@ -203,7 +203,7 @@ def test_retries_that_are_spent_end_as_on_the_wire(astria: Astria):
 
 
 def test_what_was_sent_is_not_kept(astria: Astria):
-    from emulator.intercept.requests_door import _door
+    from astria_emulator.intercept.requests_door import _door
 
     for _ in range(3):
         get(f"{URL}/tunes")

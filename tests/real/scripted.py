@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emulator import Config
-from real_backend.backend import RealBackend
-from real_backend.config import NAMES
-from real_backend.workers.executor import Done, Event, Lost, Progress, Stopped, Task
+from astria_emulator import Config
+from astria_real_backend.backend import RealBackend
+from astria_real_backend.config import NAMES
+from astria_real_backend.workers.executor import Done, Event, Lost, Progress, Stopped, Task
 
 REPORT = {
     "images": [], "seconds": {"training": 2.0, "loading": 1.0}, "seconds_per_step": 0.5, "steps": 4,

@@ -12,11 +12,11 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
 from training import StableDiffusion15, config_of
 
-from real_backend import checkpoint, export
-from real_backend.adapters import make_trainable, put_on
-from real_backend.branches.sd15 import load
-from real_backend.config import Adapter, BaseFiles
-from real_backend.tuning import Outcome, Unusable
+from astria_real_backend import checkpoint, export
+from astria_real_backend.adapters import make_trainable, put_on
+from astria_real_backend.branches.sd15 import load
+from astria_real_backend.config import Adapter, BaseFiles
+from astria_real_backend.tuning import Outcome, Unusable
 
 
 @pytest.mark.parametrize("method", ["lora", "pti", "checkpoint"])
@@ -151,7 +151,7 @@ def test_parameter_is_in_the_report(run: Callable[..., Outcome], name: str, expe
 
 
 def test_without_a_usable_picture_the_reasons_are_told(run: Callable[..., Outcome]) -> None:
-    from real_backend.photos import Source
+    from astria_real_backend.photos import Source
 
     with pytest.raises(Unusable, match=r"None of the 1 pictures can be used \(picture 1: "):
         run("lora", sources=[Source("a.png", b"nothing"), Source("a.txt", b"a cat")])
@@ -163,7 +163,7 @@ def test_face_crops_are_added_and_captioned(run: Callable[..., Outcome], toy: Ba
     import skimage.data
     from PIL import Image
 
-    from real_backend.photos import Source
+    from astria_real_backend.photos import Source
 
     out = BytesIO()
     Image.fromarray(skimage.data.astronaut()).save(out, "PNG")

@@ -11,9 +11,9 @@ import requests
 from PIL import Image
 from scripted import CURRENT, ScriptedExecutor, fake_model, is_lost, succeeds
 
-from emulator import Config, create_app
-from emulator.errors import Unavailable
-from real_backend.workers.executor import Done, Event, Failed, Progress, Task
+from astria_emulator import Config, create_app
+from astria_emulator.errors import Unavailable
+from astria_real_backend.workers.executor import Done, Event, Failed, Progress, Task
 
 KEY = "sd_test"
 LOOKS = 10_000  # at what another thread does, before a test fails

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from emulator.errors import SetupError
-from emulator.seed import load_catalogue
-from real_backend.catalog import DEFAULTS, TOY_FOLDER, Base, Catalogue, hub_cache
-from real_backend.commands import models
+from astria_emulator.errors import SetupError
+from astria_emulator.seed import load_catalogue
+from astria_real_backend.catalog import DEFAULTS, TOY_FOLDER, Base, Catalogue, hub_cache
+from astria_real_backend.commands import models
 
 COMPONENTS = {
     "_class_name": "StableDiffusionPipeline",
@@ -427,8 +427,8 @@ def test_fetch_without_the_package_is_told(
 
 def test_catalogue_is_read_without_the_heavy_packages() -> None:
     script = (
-        "from real_backend.catalog import Catalogue; list(Catalogue.read(toy=True).rows())\n"
-        "import real_backend.commands, sys; print(*sys.modules)"
+        "from astria_real_backend.catalog import Catalogue; list(Catalogue.read(toy=True).rows())\n"
+        "import astria_real_backend.commands, sys; print(*sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True,
@@ -505,7 +505,7 @@ def test_single_file_needs_a_folder_with_its_configuration(tmp_path: Path) -> No
 
 
 def test_command_is_one_of_the_emulators(monkeypatch: pytest.MonkeyPatch) -> None:
-    from emulator.__main__ import main
+    from astria_emulator.__main__ import main
 
     shown = CliRunner().invoke(main, ["--help"])
     assert "models" in shown.output

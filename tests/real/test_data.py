@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from real_backend.branches.sd15 import StableDiffusion15
-from real_backend.data import Example, Examples, face_weights, make_examples
-from real_backend.photos import Photo
+from astria_real_backend.branches.sd15 import StableDiffusion15
+from astria_real_backend.data import Example, Examples, face_weights, make_examples
+from astria_real_backend.photos import Photo
 
 
 def example(height: int = 8, *captions: str) -> Example:

@@ -11,7 +11,7 @@ from PIL import Image
 np = pytest.importorskip("numpy", reason="needs astria-emulator[real]")
 data = pytest.importorskip("skimage.data", reason="needs astria-emulator[real]")
 
-from real_backend.faces import (  # noqa: E402
+from astria_real_backend.faces import (  # noqa: E402
     FEWEST_HITS,
     Box,
     close_up,

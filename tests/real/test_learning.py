@@ -9,14 +9,14 @@ import pytest
 import torch
 from training import STEPS, SUBJECTS, config_of, pictures_of
 
-from real_backend.adapters import make_trainable, put_on
-from real_backend.branches.sd15 import StableDiffusion15, read_words
-from real_backend.classes import class_examples
-from real_backend.config import Adapter, BaseFiles, SampleConfig
-from real_backend.data import Examples, make_examples
-from real_backend.sample import sample
-from real_backend.train import watched_loss
-from real_backend.tuning import Outcome, Shelf, prepared
+from astria_real_backend.adapters import make_trainable, put_on
+from astria_real_backend.branches.sd15 import StableDiffusion15, read_words
+from astria_real_backend.classes import class_examples
+from astria_real_backend.config import Adapter, BaseFiles, SampleConfig
+from astria_real_backend.data import Examples, make_examples
+from astria_real_backend.sample import sample
+from astria_real_backend.train import watched_loss
+from astria_real_backend.tuning import Outcome, Shelf, prepared
 
 CLEAR = 0.95  # of another subject's loss
 NEAR = 70  # of 255, in each colour: how far a pixel may be from the subject's

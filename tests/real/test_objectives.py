@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from real_backend.objectives import Epsilon
+from astria_real_backend.objectives import Epsilon
 
 ALPHAS = torch.linspace(0.999, 0.005, 1000)
 

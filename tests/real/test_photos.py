@@ -14,8 +14,8 @@ from PIL import Image, ImageDraw
 
 np = pytest.importorskip("numpy", reason="needs astria-emulator[real]")
 
-from real_backend.faces import Box  # noqa: E402
-from real_backend.photos import (  # noqa: E402
+from astria_real_backend.faces import Box  # noqa: E402
+from astria_real_backend.photos import (  # noqa: E402
     LONGEST_CAPTION,
     Fate,
     Options,
@@ -172,7 +172,7 @@ def test_file_that_cannot_be_used_is_dropped_with_the_reason(name: str) -> None:
 
 
 def test_size_that_pillow_reads_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("real_backend.photos.size_of", lambda data: (64, 64))
+    monkeypatch.setattr("astria_real_backend.photos.size_of", lambda data: (64, 64))
     assert fate_of(picture(1001, 1000)).reason.startswith("1001 x 1000 pixels are 1.001 mega")
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from emulator import SetupError
-from real_backend.places import STALE_SECONDS, Places
-from real_backend.settings import Settings, read_settings
-from real_backend.speeds import Speeds
+from astria_emulator import SetupError
+from astria_real_backend.places import STALE_SECONDS, Places
+from astria_real_backend.settings import Settings, read_settings
+from astria_real_backend.speeds import Speeds
 
 
 def files(folder: Path) -> set[str]:

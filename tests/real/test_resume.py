@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from real_backend import checkpoint
-from real_backend.train import Stopped
-from real_backend.tuning import Outcome
+from astria_real_backend import checkpoint
+from astria_real_backend.train import Stopped
+from astria_real_backend.tuning import Outcome
 
 STEPS, BREAK = 8, 5  # checkpoints are kept every 3 steps
 

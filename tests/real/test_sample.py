@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from training import Shelf
 
-from real_backend.config import BaseFiles, SampleConfig
-from real_backend.sample import sample
-from real_backend.schedulers import SCHEDULERS
-from real_backend.train import Stopped
+from astria_real_backend.config import BaseFiles, SampleConfig
+from astria_real_backend.sample import sample
+from astria_real_backend.schedulers import SCHEDULERS
+from astria_real_backend.train import Stopped
 
 Draw = Callable[..., list[bytes]]
 
@@ -72,7 +72,7 @@ def test_scheduler_draws(draw: Draw, name: str) -> None:
 
 
 def test_schedulers_are_those_of_the_contract() -> None:
-    from emulator.spec import Spec, default_path
+    from astria_emulator.spec import Spec, default_path
 
     fields = Spec.read(default_path()).schema("PromptFields")["properties"]
     assert {*fields["scheduler"]["enum"]} - {None} == {*SCHEDULERS}

@@ -17,14 +17,14 @@ from PIL import Image
 from safetensors.torch import load
 from training import SUBJECTS, pictures_of
 
-from emulator.config import PREFIX
+from astria_emulator.config import PREFIX
 
 KEY = "sd_local"
 SECONDS = 120
 
 
 class Server:
-    """`python -m real_backend serve` on the toy base and a folder."""
+    """`python -m astria_real_backend serve` on the toy base and a folder."""
 
     def __init__(self, folder: Path, *options: str):
         self._ready = folder / "ready"
@@ -32,7 +32,14 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         chosen = ",".join(["toy=true", "devices=cpu", "threads=1", *options])
         flags = ["--port", "0", "--keys", KEY, "--data", str(folder / "data")]
-        command = [sys.executable, "-m", "real_backend", "serve", "--backend-options", chosen]
+        command = [
+            sys.executable,
+            "-m",
+            "astria_real_backend",
+            "serve",
+            "--backend-options",
+            chosen,
+        ]
         self.log = folder / "log"
         with self.log.open("a") as log:
             self.process = subprocess.Popen(

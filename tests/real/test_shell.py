@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 from training import pictures_of
 
-from real_backend.__main__ import main
+from astria_real_backend.__main__ import main
 
 
 @pytest.fixture

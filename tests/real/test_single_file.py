@@ -13,9 +13,9 @@ diffusers = pytest.importorskip("diffusers", reason="needs astria-emulator[real]
 from safetensors import safe_open  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
-from real_backend.single_file import save_single_file, to_single_file  # noqa: E402
-from real_backend.tiny.draw import WORDS  # noqa: E402
-from real_backend.tiny.shape import make_pipeline, make_tokenizer  # noqa: E402
+from astria_real_backend.single_file import save_single_file, to_single_file  # noqa: E402
+from astria_real_backend.tiny.draw import WORDS  # noqa: E402
+from astria_real_backend.tiny.shape import make_pipeline, make_tokenizer  # noqa: E402
 
 PARTS = ("unet", "vae", "text_encoder")
 UNET, VAE = "model.diffusion_model.", "first_stage_model."

@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 from training import BaseFiles, StableDiffusion15
 
-from real_backend.catalog import TOY_FOLDER
-from real_backend.requests_of import catalog
-from real_backend.tiny import draw
-from real_backend.tiny.make import main
+from astria_real_backend.catalog import TOY_FOLDER
+from astria_real_backend.requests_of import catalog
+from astria_real_backend.tiny import draw
+from astria_real_backend.tiny.make import main
 
 LARGEST = 8_000_000  # bytes of all weights
 

@@ -15,14 +15,14 @@ import pytest
 from safetensors.torch import load_file
 from training import config_of, pictures_of
 
-from real_backend import checkpoint
-from real_backend.config import NAMES, BaseFiles, SampleConfig, as_plain
-from real_backend.train import Stopped
-from real_backend.workers import work as work_module
-from real_backend.workers.executor import Done, Event, Failed, Lost, Progress, Task
-from real_backend.workers.executor import Stopped as WasStopped
-from real_backend.workers.local import Child, LocalExecutor
-from real_backend.workers.work import Work
+from astria_real_backend import checkpoint
+from astria_real_backend.config import NAMES, BaseFiles, SampleConfig, as_plain
+from astria_real_backend.train import Stopped
+from astria_real_backend.workers import work as work_module
+from astria_real_backend.workers.executor import Done, Event, Failed, Lost, Progress, Task
+from astria_real_backend.workers.executor import Stopped as WasStopped
+from astria_real_backend.workers.local import Child, LocalExecutor
+from astria_real_backend.workers.work import Work
 
 PATIENCE = 60  # polls of a second
 
@@ -160,7 +160,7 @@ def test_killed_child_is_replaced_and_the_next_try_equals_a_straight_one(
 def test_child_that_does_not_stop_when_asked_is_ended(
     monkeypatch: pytest.MonkeyPatch, child: Child, task: Callable[..., Task]
 ) -> None:
-    monkeypatch.setattr("real_backend.workers.local.GRACE_SECONDS", -1.0)
+    monkeypatch.setattr("astria_real_backend.workers.local.GRACE_SECONDS", -1.0)
     child.start(task("a", steps=1000))
     pid = child.pid
 
@@ -191,7 +191,7 @@ def test_child_goes_with_its_parent(tmp_path: Path) -> None:
     """Even when that is killed: nothing holds a GPU for nobody."""
     script = textwrap.dedent("""
         import os, sys
-        from real_backend.workers.local import LocalExecutor
+        from astria_real_backend.workers.local import LocalExecutor
         executor = LocalExecutor(("cpu",), threads=1)
         executor.warm()
         print(executor.claim().pid, flush=True)
@@ -214,7 +214,7 @@ def test_child_goes_with_its_parent(tmp_path: Path) -> None:
 def test_server_side_loads_no_torch() -> None:
     script = textwrap.dedent("""
         import sys
-        from emulator import Config, create_app
+        from astria_emulator import Config, create_app
         options = ("toy=true", "devices=cpu")
         app = create_app(Config(backend="real", backend_options=options, keys=("sd_a",)))
         app.close()
@@ -255,7 +255,7 @@ def test_trouble_is_told_and_can_be_tried_again(
 
 
 def test_spoilt_base_is_read_again(toy: BaseFiles) -> None:
-    from real_backend.tuning import Shelf
+    from astria_real_backend.tuning import Shelf
 
     shelf = Shelf()
     branch = shelf.take(toy, "cpu", 2)

@@ -15,14 +15,14 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of packages, as they are imported
     import torch
 
-    from real_backend.branches.sd15 import StableDiffusion15, be_quiet
+    from astria_real_backend.branches.sd15 import StableDiffusion15, be_quiet
 
-from real_backend.catalog import TOY, TOY_FOLDER
-from real_backend.config import BaseFiles, TrainConfig, preset
-from real_backend.photos import Source
-from real_backend.requests_of import files_of
-from real_backend.tiny import draw
-from real_backend.tuning import Outcome, Shelf, tune
+from astria_real_backend.catalog import TOY, TOY_FOLDER
+from astria_real_backend.config import BaseFiles, TrainConfig, preset
+from astria_real_backend.photos import Source
+from astria_real_backend.requests_of import files_of
+from astria_real_backend.tiny import draw
+from astria_real_backend.tuning import Outcome, Shelf, tune
 
 THREADS = 1
 SEED = 42

@@ -14,7 +14,7 @@ import httpx
 import requests
 import responses
 
-from emulator import mock_astria
+from astria_emulator import mock_astria
 from tools.bench.servers import machine
 
 URL, HEADERS = "https://api.astria.ai", {"Authorization": "Bearer sd_test"}
@@ -23,7 +23,7 @@ CALLED_BACK = {"tune": {**TUNE["tune"], "callback": "https://app.example/hook"}}
 ROUNDS, EACH = 9, 100
 START = (
     "import time; begin = time.perf_counter()\n"
-    "from emulator import mock_astria\n"
+    "from astria_emulator import mock_astria\n"
     "with mock_astria(): print(time.perf_counter() - begin)"
 )
 

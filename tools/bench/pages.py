@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from emulator import Config, create_app
-from emulator.app import Emulator
-from emulator.store import FIRST_ID, Store
+from astria_emulator import Config, create_app
+from astria_emulator.app import Emulator
+from astria_emulator.store import FIRST_ID, Store
 from tools.bench.servers import KEY, TUNE, machine, new_database
 
 SMALL, LARGE = 1_000, 1_000_000

@@ -45,7 +45,7 @@ class Peer:
 
 
 def emulator(stack: ExitStack, *, data: bool = False, database: bool = False) -> list[str]:
-    command = [sys.executable, "-m", "emulator", "serve", "--log-level", "error"]
+    command = [sys.executable, "-m", "astria_emulator", "serve", "--log-level", "error"]
     if data:
         command += ["--data", stack.enter_context(tempfile.TemporaryDirectory())]
     if database:

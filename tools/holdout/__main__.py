@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from emulator import Config, create_app
-from emulator.running import serving
+from astria_emulator import Config, create_app
+from astria_emulator.running import serving
 from tools.holdout.planted import PLANTED
 from tools.holdout.ways import Planted
 from tools.suite_runs import Outcomes, run_properties

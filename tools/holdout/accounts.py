@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from emulator import accounts, prompt_creation, tune_creation
-from emulator import app as front
-from emulator.errors import Forbidden, NotFound, Unauthorized
-from emulator.handlers import packs, prompts, tunes
-from emulator.marks import title_mark
-from emulator.prompt_text import tokens
-from emulator.store import Query
-from emulator.values import Made
+from astria_emulator import accounts, prompt_creation, tune_creation
+from astria_emulator import app as front
+from astria_emulator.errors import Forbidden, NotFound, Unauthorized
+from astria_emulator.handlers import packs, prompts, tunes
+from astria_emulator.marks import title_mark
+from astria_emulator.prompt_text import tokens
+from astria_emulator.store import Query
+from astria_emulator.values import Made
 from tools.holdout.ways import (
     anyones,
     around,

@@ -4,13 +4,13 @@ import itertools
 from dataclasses import replace
 from io import BytesIO
 
-from emulator import jobs, lifecycle, media, prompt_creation, removal, tune_creation
-from emulator.access import own
-from emulator.backend import Artefact
-from emulator.errors import NotFound
-from emulator.handlers import prompts, tunes
-from emulator.mock import MockBackend
-from emulator.store import Query
+from astria_emulator import jobs, lifecycle, media, prompt_creation, removal, tune_creation
+from astria_emulator.access import own
+from astria_emulator.backend import Artefact
+from astria_emulator.errors import NotFound
+from astria_emulator.handlers import prompts, tunes
+from astria_emulator.mock import MockBackend
+from astria_emulator.store import Query
 from tools.holdout.ways import (
     around,
     both,

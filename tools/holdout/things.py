@@ -1,9 +1,9 @@
 """Bugs in what objects hold and do: values, LoRAs, packs, likes, copies, themes, inspection."""
 
-from emulator import pack_runs, prompt_creation, prompt_text, tune_creation
-from emulator.errors import ApiError, NotFound
-from emulator.handlers import likes, prompts, themes
-from emulator.pack_runs import DONE, PackRun
+from astria_emulator import pack_runs, prompt_creation, prompt_text, tune_creation
+from astria_emulator.errors import ApiError, NotFound
+from astria_emulator.handlers import likes, prompts, themes
+from astria_emulator.pack_runs import DONE, PackRun
 from tools.holdout.ways import (
     around,
     both,

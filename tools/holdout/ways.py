@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 from flask import Response
 
-from emulator import answers, jobs, tune_creation
-from emulator.accounts import authenticate
-from emulator.app import Emulator
-from emulator.errors import ApiError, Invalid, NotFound
-from emulator.operations import BoundOperation
-from emulator.services import Caller, Services
-from emulator.store import Query, Row
-from emulator.web import error_response
+from astria_emulator import answers, jobs, tune_creation
+from astria_emulator.accounts import authenticate
+from astria_emulator.app import Emulator
+from astria_emulator.errors import ApiError, Invalid, NotFound
+from astria_emulator.operations import BoundOperation
+from astria_emulator.services import Caller, Services
+from astria_emulator.store import Query, Row
+from astria_emulator.web import error_response
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]
 Act = Callable[..., Any]

@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
-from emulator import app as front
-from emulator import jobs, outbound, removal, tune_creation, wire
-from emulator.callbacks import Callbacks
-from emulator.handlers import prompts
-from emulator.marks import title_mark
-from emulator.mock import MockBackend
-from emulator.store import FIRST_ID, Query
-from emulator.values import Made
+from astria_emulator import app as front
+from astria_emulator import jobs, outbound, removal, tune_creation, wire
+from astria_emulator.callbacks import Callbacks
+from astria_emulator.handlers import prompts
+from astria_emulator.marks import title_mark
+from astria_emulator.mock import MockBackend
+from astria_emulator.store import FIRST_ID, Query
+from astria_emulator.values import Made
 from tools.holdout.ways import (
     around,
     both,

@@ -1,0 +1,43 @@
+"""Fixtures of the suite. All live as long as the run: a test leaves nothing that another minds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from astria_contracts.api import Api
+from astria_contracts.listener import Listener, listening
+from astria_contracts.plugin import recorder_of
+from astria_contracts.target import Target
+from astria_contracts.world import World
+
+
+@pytest.fixture(scope="session")
+def target(request: pytest.FixtureRequest) -> Target:
+    """The server that is tested."""
+    return recorder_of(request.config).target
+
+
+@pytest.fixture(scope="session")
+def api(target: Target) -> Api:
+    """A client of the first account."""
+    return Api(target, target.keys["first"])
+
+
+@pytest.fixture(scope="session")
+def other(target: Target) -> Api:
+    """A client of the second account; for tests that need "second key"."""
+    return Api(target, target.keys["second"])
+
+
+@pytest.fixture(scope="session")
+def world(api: Api) -> World:
+    """Objects that tests only read, made when they are first asked for."""
+    return World(api)
+
+
+@pytest.fixture(scope="session")
+def listener(target: Target) -> Iterator[Listener]:
+    """Receives callbacks; for tests that need "callbacks"."""
+    asked = target.options
+    with listening(asked.listener_url, patience=asked.patience) as found:
+        yield found

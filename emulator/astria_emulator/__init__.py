@@ -1,0 +1,49 @@
+"""A local emulator of Astria's fine-tuning API.
+
+Importing it is light: names are loaded when they are first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from astria_emulator.app import create_app as create_app
+    from astria_emulator.backend import Artefact as Artefact
+    from astria_emulator.backend import Backend as Backend
+    from astria_emulator.backend import GenerateJob as GenerateJob
+    from astria_emulator.backend import Trained as Trained
+    from astria_emulator.backend import TrainJob as TrainJob
+    from astria_emulator.backend import Tuned as Tuned
+    from astria_emulator.config import Config as Config
+    from astria_emulator.errors import BackendError as BackendError
+    from astria_emulator.errors import Cancelled as Cancelled
+    from astria_emulator.errors import Closing as Closing
+    from astria_emulator.errors import SetupError as SetupError
+    from astria_emulator.errors import WorkLost as WorkLost
+    from astria_emulator.intercept import Astria as Astria
+    from astria_emulator.intercept import mock_astria as mock_astria
+
+_HOMES = {
+    "Astria": "intercept",
+    "create_app": "app",
+    "mock_astria": "intercept",
+    "Config": "config",
+    "Artefact": "backend",
+    "Backend": "backend",
+    "GenerateJob": "backend",
+    "TrainJob": "backend",
+    "Trained": "backend",
+    "Tuned": "backend",
+    "BackendError": "errors",
+    "Cancelled": "errors",
+    "Closing": "errors",
+    "SetupError": "errors",
+    "WorkLost": "errors",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'astria_emulator' has no attribute {name!r}")
+    return getattr(import_module(f"astria_emulator.{_HOMES[name]}"), name)

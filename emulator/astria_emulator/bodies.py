@@ -1,0 +1,98 @@
+"""Read a form's parts in the order they were sent: Rack's rules depend on it.
+
+The only door to the multipart parser.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+
+from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.values import Upload, media_type
+
+MAX_PARTS = 10_000
+CHUNK = 1 << 18  # bytes read at a time
+
+
+def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
+    """Raises BadRequest."""
+    try:
+        return parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS
+        )
+    except UnicodeDecodeError:
+        raise BadRequest("the form is not valid UTF-8 text") from None
+    except ValueError:
+        raise BadRequest(f"the form has more than {MAX_PARTS} fields") from None
+
+
+def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tuple[str, Any]]:
+    """Fields as text and files as uploads, each of at most so many bytes.
+
+    A file input that was left empty in a browser is passed over.
+
+    Raises BadRequest, and TooLarge when a part or the stream is longer than it may be.
+    """
+    found: list[tuple[str, Any]] = []
+    part: Field | File | None = None
+    pieces: list[bytes] = []
+    size = 0
+    try:
+        decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
+        for event in _events(decoder, stream, len(boundary) + 16):
+            if isinstance(event, Field | File):
+                part, pieces, size = event, [], 0
+            elif isinstance(event, Data):
+                pieces.append(event.data)
+                size += len(event.data)
+                if size > max_part:
+                    raise TooLarge
+                if not event.more_data and part is not None:
+                    found += _finished(part, b"".join(pieces))
+    except RequestEntityTooLarge:
+        raise TooLarge from None
+    except (ValueError, LookupError) as error:
+        raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
+    return found
+
+
+def _events(decoder: MultipartDecoder, stream: IO[bytes], tail: int) -> Iterator[Any]:
+    for data in _chunks(stream, tail):
+        decoder.receive_data(data)
+        while not isinstance(event := decoder.next_event(), NeedData):
+            yield event
+            if isinstance(event, Epilogue):
+                return
+    raise ValueError("it ends too early")
+
+
+def _chunks(stream: IO[bytes], tail: int) -> Iterator[bytes | None]:
+    """The stream in pieces, then None.
+
+    The last piece has at least `tail` bytes: where the closing delimiter is cut in two, the
+    decoder adds a byte to the last part (werkzeug 3.1.9, pallets/werkzeug#3285).
+    """
+    kept = b""
+    while data := stream.read(CHUNK):
+        kept += data
+        yield kept[:-tail]
+        kept = kept[-tail:]
+    yield kept
+    yield None
+
+
+def _finished(part: Field | File, data: bytes) -> Iterator[tuple[str, Any]]:
+    if not part.name:
+        raise BadRequest("a part of the form has no name")
+    if isinstance(part, File):
+        if part.filename or data:
+            kind = media_type(part.headers.get("Content-Type", ""))
+            yield part.name, Upload(part.filename, kind, data)
+        return
+    try:
+        yield part.name, data.decode()
+    except UnicodeDecodeError:
+        raise BadRequest(f"form field {part.name[:80]!r} is not valid UTF-8 text") from None

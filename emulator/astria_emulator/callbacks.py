@@ -1,0 +1,270 @@
+"""What is sent to whom, once, and the log of it.
+
+A delivery is a row, and sending it a job: to claim the job is to record the attempt, before
+anything is sent. A job that is claimed a second time was interrupted: whether it was sent is
+unknown, and it is not sent again. A tune's call ends before those of its prompts begin.
+"""
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from astria_emulator import outbound
+from astria_emulator.clock import Clock
+from astria_emulator.errors import Conflict
+from astria_emulator.faults.kinds import CALLBACK, striking
+from astria_emulator.faults.rules import Faults, Struck
+from astria_emulator.outbox import TIMEOUT_SECONDS, Outbox
+from astria_emulator.store import CALLBACKS, Job, Query, Row, Store
+
+log = logging.getLogger(__name__)
+
+Key = tuple[str, int]  # a table and an id
+
+LOG_SIZE = 1000  # deliveries that are remembered
+KEPT_BYTES = 100_000  # of a body; a longer one is kept until it has been sent
+LOOK_SECONDS = 0.05
+LANE = (CALLBACKS,)
+FAULTS = striking(CALLBACK)
+
+
+class Callbacks:
+    """Records callbacks, and has them sent in order."""
+
+    def __init__(self, store: Store, clock: Clock, outbox: Outbox, faults: Faults):
+        self._store, self._clock, self._outbox = store, clock, outbox
+        self._faults = faults
+        self._ended = threading.Condition()
+        self.notice: Callable[[Job], None] = lambda job: None  # whom to tell of other work
+
+    def send(
+        self,
+        row: Row,
+        url: str,
+        body: Any,
+        *,
+        after: Collection[Key] = (),
+        at: datetime | None = None,
+    ) -> Row:
+        """Send a row's callback once the calls for the objects in `after` have ended.
+
+        at: when it became due; by default when the row was changed last.
+
+        Within a transaction it is recorded with it, and sent when that has succeeded.
+        """
+        about = {"object": row.table, "object_id": row.id, "url": url, "body": body}
+        about["at"] = at or row.get("updated_at") or self._clock.now()
+        with self._store.transaction():
+            earlier = [
+                call.id
+                for key in dict.fromkeys(after)
+                for call in self._store.find("delivery", Query(None, ref=_open(*key)))
+            ]
+            if struck := self._faults.strike_row(FAULTS, row):
+                return self._send_struck({**about, "fault": struck.rule.fault}, earlier, struck)
+            return self._overtake(self._record(about, earlier))
+
+    def _send_struck(
+        self, about: Mapping[str, Any], earlier: Collection[int], struck: Struck
+    ) -> Row:
+        fault = struck.rule.fault
+        if fault == "callback-dropped":
+            entry = {**about, "state": "dropped", "error": "by a fault"}
+            return self._store.insert("delivery", None, entry)
+        held = self._store.find("delivery", Query(None, ref=PASSED))
+        if fault == "callback-delayed" or (fault == "callback-reordered" and not held):
+            delivery = self._record(about, [*earlier, HELD])
+            if fault == "callback-reordered":
+                self._store.update(delivery, {}, refs=(*delivery.refs, PASSED))
+            due = about["at"] + timedelta(seconds=struck["seconds"])
+            self.notice(self._store.add_job("release_callback", delivery, due))
+            return delivery
+        delivery = self._overtake(self._record(about, earlier))
+        if fault == "callback-doubled":
+            self._record({**about, "redelivery_of": delivery.id}, [delivery.id])
+        return delivery
+
+    def _overtake(self, delivery: Row) -> Row:
+        """Let a delivery that a fault holds until the next one wait for this one instead."""
+        for held in self._store.find("delivery", Query(None, ref=PASSED)):
+            refs = tuple(ref for ref in held.refs if ref not in (PASSED, _before(HELD)))
+            self._store.update(held, {}, refs=(*refs, _before(delivery.id)))
+            self._store.cancel_jobs(held)  # that would release it
+            self._let_go(delivery, held.id)
+        return delivery
+
+    def release(self, delivery_id: int) -> None:
+        """Send what a fault has held."""
+        with self._store.transaction():
+            if delivery := self._store.get("delivery", delivery_id):
+                self._let_go(delivery, HELD)
+
+    def send_again(self, delivery: Row) -> Row:
+        """Send what a delivery holds once more, as a delivery of its own.
+
+        Raises Conflict.
+        """
+        if delivery["body"] is None:
+            raise Conflict("its body was too long to be kept")
+        about = {key: delivery[key] for key in ("object", "object_id", "url", "body")}
+        about["at"] = self._clock.now()
+        with self._store.transaction():
+            return self._record({**about, "redelivery_of": delivery.id}, ())
+
+    def send_now(self, delivery: Row) -> Row:
+        """Send one that was kept; any other once more, as a delivery of its own."""
+        if delivery["state"] == "recorded" and not delivery.refs:
+            return self._store.update(delivery, self._post(delivery))
+        return self.send_again(delivery)
+
+    def resume(self, *, most: int | None = None) -> None:
+        """Take up what other processes, or this one before it was stopped, have left.
+
+        most: how many calls; by default as many as are made at a time.
+        """
+        if self._store.next_due(LANE) is not None:
+            for _ in range(self._outbox.senders if most is None else most):
+                self._call()
+
+    def wait(self, seconds: float, *, of: Collection[Key] | None = None) -> bool:
+        """Wait until no call is open; tells whether that is so.
+
+        of: some objects, of whose calls those count that wait for no other. By default all calls.
+        """
+        self._outbox.flush()
+        deadline = time.monotonic() + seconds
+        with self._ended:
+            while self._is_open(of):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                self._ended.wait(min(left, LOOK_SECONDS))
+        return True
+
+    def _is_open(self, of: Collection[Key] | None) -> bool:
+        if of is None:
+            return self._store.has_jobs(CALLBACKS)
+        calls = (
+            call
+            for key in of
+            for call in self._store.find("delivery", Query(None, ref=_open(*key)))
+        )
+        return any(not _waits(call.refs) for call in calls)
+
+    def close(self) -> None:
+        """Let open calls end; those that do not are left to a store that lasts."""
+        if not self._store.is_shared:
+            self.wait(TIMEOUT_SECONDS)
+        self._outbox.close()
+
+    def _record(self, about: Mapping[str, Any], earlier: Collection[int]) -> Row:
+        entry = {**about, "state": "recorded"}
+        refs = (_open(about["object"], about["object_id"]), *map(_before, earlier))
+        delivery = self._store.insert("delivery", None, entry, refs=refs)
+        if not earlier:
+            self._queue(delivery)
+        return delivery
+
+    def _queue(self, delivery: Row) -> None:
+        self._store.add_job("send_callback", delivery, self._clock.now())
+        self._store.on_commit(self._call)
+
+    def _call(self) -> None:
+        self._outbox.submit(self._send_next)
+
+    def _send_next(self) -> None:
+        try:
+            if job := self._store.claim_job(LANE, None):
+                try:
+                    self._send(job)
+                finally:
+                    self._store.let_go(job)
+        except Exception:
+            log.exception("a callback")
+        finally:
+            with self._ended:
+                self._ended.notify_all()
+
+    def _send(self, job: Job) -> None:
+        delivery = self._store.get("delivery", job.target)
+        if delivery and delivery.uid == job.target_uid:  # another one may have its id by now
+            self._end(job, delivery, self._attempt(job, delivery))
+        else:
+            self._store.end_job(job)
+
+    def _attempt(self, job: Job, delivery: Row) -> Mapping[str, Any]:
+        """Send a delivery; what has become of it."""
+        kind, id = delivery["object"], delivery["object_id"]
+        if job.attempt > 1:
+            log.warning("callback %s %d: interrupted, and not sent again", kind, id)
+            return {"state": "unknown", "error": "interrupted: it may have been sent"}
+        if kind != "run" and self._store.get(kind, id) is None:
+            return {"state": "dropped", "error": "the object was deleted"}
+        return self._post(delivery)
+
+    def _post(self, delivery: Row) -> Mapping[str, Any]:
+        kind, id = delivery["object"], delivery["object_id"]
+        try:
+            raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
+            hang_up = delivery.get("fault") == "callback-timed-out"
+            sent = self._outbox.post(delivery["url"], raw, hang_up=hang_up)
+        except Exception:
+            log.exception("callback %s %d", kind, id)
+            return {"state": "failed", "error": "unexpected error"}
+        if sent is None:
+            return {"state": "recorded"}
+        level = logging.WARNING if sent.error else logging.INFO
+        place, outcome = outbound.place_of(delivery["url"]), sent.error or sent.status
+        log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
+        state = "failed" if sent.error else "delivered"
+        seconds = round(sent.seconds, 3)
+        result = {"state": state, "status": sent.status, "error": sent.error, "seconds": seconds}
+        return result if len(raw) <= KEPT_BYTES else {**result, "body": None}
+
+    def _end(self, job: Job, delivery: Row, result: Mapping[str, Any]) -> None:
+        """Note a result, let those go that waited for it, and cut the log."""
+        store = self._store
+        with store.transaction():
+            store.end_job(job)
+            if store.current(delivery) is None:  # those that waited for it are gone as well
+                return
+            store.update(delivery, result, refs=())
+            for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
+                self._let_go(later, delivery.id)
+            [newest] = store.find("delivery", Query(None, limit=1)) or [delivery]
+            for old in store.find("delivery", Query(None, before_id=newest.id - LOG_SIZE + 1)):
+                if not old.refs:  # it has ended
+                    store.delete(old)
+
+    def _let_go(self, delivery: Row, earlier: int) -> None:
+        """Let a delivery wait no longer for an earlier one, if it does."""
+        if (mark := _before(earlier)) not in delivery.refs:
+            return
+        refs = tuple(ref for ref in delivery.refs if ref not in (mark, PASSED))
+        self._store.update(delivery, {}, refs=refs)
+        if not _waits(refs):
+            self._queue(delivery)
+
+
+BEFORE = "before:"
+HELD = 0  # the number of no delivery: what waits for it waits for `release`
+PASSED = "passed"  # mark of one that the next one is to overtake
+
+
+def _open(table: str, id: int) -> str:
+    """Mark of a delivery that has not ended."""
+    return f"open:{table}:{id}"
+
+
+def _waits(refs: Collection[int | str]) -> bool:
+    """Whether a delivery waits for another one."""
+    return any(str(ref).startswith(BEFORE) for ref in refs)
+
+
+def _before(delivery_id: int) -> str:
+    """Mark of a delivery that waits for another one."""
+    return f"{BEFORE}{delivery_id}"

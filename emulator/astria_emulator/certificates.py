@@ -1,0 +1,225 @@
+"""A certificate authority of this machine's own, so that https://api.astria.ai can be served here.
+
+It is made once and kept, for others to trust. It can vouch for nothing but Astria's names, this
+machine's, and those that it was made for. The server's own certificate is made at each start.
+Needs the extra `tls`.
+"""
+
+import os
+import ssl
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from shutil import rmtree
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    EllipticCurvePublicKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from astria_emulator.config import ASTRIA_HOSTS, Config
+from astria_emulator.errors import SetupError
+
+LOCAL = ("localhost", "*.localhost", "127.0.0.1", "::1")
+USUAL = ("astria.ai", "localhost", "127.0.0.0/8", "::1/128")  # what any authority may vouch for
+CERTIFICATE, KEY = "ca.pem", "ca.key"
+AUTHORITY_DAYS = 3650
+SERVER_DAYS = 397  # the longest that browsers accept
+BACKDATED = timedelta(hours=1)  # clocks differ
+USAGES = (
+    *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
+    *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),
+)
+
+
+class Authority(NamedTuple):
+    certificate: x509.Certificate
+    key: EllipticCurvePrivateKey
+
+
+def folder_of(config: Config) -> Path:
+    """Where the authority is kept."""
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(config.tls_dir or Path(home) / "astria-emulator" / "tls")
+
+
+def path_of(config: Config) -> Path:
+    """The certificate that programs are to trust."""
+    return folder_of(config) / CERTIFICATE
+
+
+def names_of(config: Config) -> tuple[str, ...]:
+    """The names and addresses that the server's certificate is for."""
+    public = urlsplit(config.public_url).hostname or ""
+    own = [name for name in (config.host, public) if name and not _is_any(name)]
+    return tuple(dict.fromkeys((*ASTRIA_HOSTS, *LOCAL, *own)))
+
+
+def server_context(config: Config, *, now: datetime | None = None) -> ssl.SSLContext:
+    """What an HTTPS server needs.
+
+    Raises SetupError.
+    """
+    now = now or datetime.now(UTC)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    chain = _server_chain(authority(config, now=now), names_of(config), now)
+    with tempfile.TemporaryDirectory() as folder:  # ssl reads files only
+        path = Path(folder) / "server.pem"
+        _write(path, chain, 0o600)
+        context.load_cert_chain(path)
+    return context
+
+
+def authority(config: Config, *, now: datetime | None = None) -> Authority:
+    """The authority that is kept, made where there is none.
+
+    Raises SetupError.
+    """
+    folder, names, now = folder_of(config), names_of(config), now or datetime.now(UTC)
+    try:
+        if not (folder / CERTIFICATE).exists():
+            _make_authority(folder, names, now)
+        certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
+        key = load_pem_private_key((folder / KEY).read_bytes(), None)
+    except (OSError, ValueError) as error:
+        raise SetupError("--tls-dir", [f"{folder}: {error}"]) from None
+    if not isinstance(key, EllipticCurvePrivateKey):
+        raise SetupError("--tls-dir", [f"{folder / KEY}: not a key of ours"])
+    problems = [f"cannot vouch for {name}" for name in names if not _vouches(certificate, name)]
+    problems += ["has expired"] if certificate.not_valid_after_utc < now else []
+    if problems:
+        cure = f"remove {folder}, start again, and trust the new one"
+        raise SetupError(f"the certificate authority in {folder}", [*problems, cure])
+    return Authority(certificate, key)
+
+
+def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
+    """Make it in one step: of two processes that try at once, one makes it for both."""
+    key = generate_private_key(SECP256R1())
+    title = _name("astria-emulator, for this machine only")
+    usage = {name: name in ("key_cert_sign", "crl_sign") for name in USAGES}
+    subtrees = x509.NameConstraints(_permitted(names), None)
+    identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    made = (
+        _builder(title, title, key.public_key(), now, AUTHORITY_DAYS)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(subtrees, critical=True)
+        .add_extension(identifier, critical=False)
+        .sign(key, SHA256())
+    )
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tls-"))
+    try:
+        _write(draft / KEY, _private_pem(key), 0o600)
+        _write(draft / CERTIFICATE, made.public_bytes(Encoding.PEM), 0o644)
+        draft.rename(folder)
+    except OSError:
+        rmtree(draft, ignore_errors=True)
+        if not (folder / CERTIFICATE).exists():
+            raise
+
+
+def _server_chain(by: Authority, names: Iterable[str], now: datetime) -> bytes:
+    """A new key and its certificate for some names, in PEM."""
+    key = generate_private_key(SECP256R1())
+    issuer = by.key.public_key()
+    made = (
+        _builder(_name(ASTRIA_HOSTS[0]), by.certificate.subject, key.public_key(), now, SERVER_DAYS)
+        .add_extension(x509.SubjectAlternativeName(map(_general, names)), critical=False)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
+        .sign(by.key, SHA256())
+    )
+    certificates = [found.public_bytes(Encoding.PEM) for found in (made, by.certificate)]
+    return b"".join([_private_pem(key), *certificates])
+
+
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: EllipticCurvePublicKey,
+    now: datetime,
+    days: int,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - BACKDATED)
+        .not_valid_after(now - BACKDATED + timedelta(days=days))
+    )
+
+
+# -- names -----------------------------------------------------------------------------------------
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+
+
+def _general(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ip_address(name)) if _is_network(name) else x509.DNSName(name)
+
+
+def _permitted(names: Iterable[str]) -> list[x509.GeneralName]:
+    """What an authority may vouch for: the usual, and the names that it is made for."""
+    more = [name for name in names if not _covered(name, USUAL)]
+    return [_subtree(name) for name in (*USUAL, *more)]
+
+
+def _subtree(name: str) -> x509.GeneralName:
+    return x509.IPAddress(ip_network(name)) if _is_network(name) else x509.DNSName(name)
+
+
+def _vouches(certificate: x509.Certificate, name: str) -> bool:
+    found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    return _covered(name, [str(general.value) for general in found.permitted_subtrees or ()])
+
+
+def _covered(name: str, subtrees: Iterable[str]) -> bool:
+    if _is_network(name):
+        networks = [ip_network(tree) for tree in subtrees if _is_network(tree)]
+        return any(ip_address(name) in network for network in networks)
+    return any(f".{name}".endswith(f".{tree}") for tree in subtrees)
+
+
+def _is_network(name: str) -> bool:
+    """An address is one, too."""
+    try:
+        ip_network(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_any(host: str) -> bool:
+    return _is_network(host) and ip_network(host).is_unspecified
+
+
+# -- files -----------------------------------------------------------------------------------------
+def _private_pem(key: EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+        file.write(content)

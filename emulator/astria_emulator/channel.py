@@ -1,0 +1,142 @@
+"""How a request is read from a connection: within bounds of time and size.
+
+What waitress itself refuses, or trips over, is answered in the API's form.
+"""
+
+import json
+import socket
+import struct
+import time
+from typing import Any
+
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.parser import HTTPRequestParser
+from waitress.task import ErrorTask, WSGITask
+from waitress.utilities import BadRequest, Error, ServerNotImplemented
+
+from astria_emulator.connections import CONNECTION
+from astria_emulator.errors import TooLarge
+
+HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
+REQUEST_SECONDS = 300.0  # for all of a request
+HEADER_BYTES = 65536
+CHUNK_LINE_BYTES = 1024
+UNCOUNTED = 1_000_000  # bytes of a body that always may come
+BODIES_AT_ONCE = 5  # of the largest size: what all bodies that come may take on disk
+
+
+class TooSlow(Error):  # type: ignore[misc]
+    code, reason = 408, "Request Timeout"
+
+
+class TooMany(Error):  # type: ignore[misc]
+    code, reason = 429, "Too Many Requests"
+
+
+class Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Reads a request within bounds of time and size, and refuses what waitress trips over."""
+
+    completed: bool
+    error: Error | None
+
+    def __init__(self, adj: Any):
+        super().__init__(adj)
+        self._begun = time.monotonic()
+        self.refusal: Error | None = None  # what the next bytes are to be answered with
+
+    def received(self, data: bytes) -> int:
+        """Take bytes; return how many were used."""
+        try:
+            used: int = super().received(data)
+        except ValueError:  # as of `GET http://[`, and of a length with 5,000 digits
+            self._refuse(BadRequest("The request cannot be read"))
+            return len(data)
+        if isinstance(self.error, ServerNotImplemented):
+            self.error = BadRequest("The transfer encoding is not known: chunked is")
+        if not self.completed and (error := self.refusal or self._excess()):
+            self._refuse(error)
+            return len(data)
+        if self.completed:  # nothing is to come: waitress would wait for it
+            self.expect_continue = False
+        return used
+
+    def _refuse(self, error: Error) -> None:
+        self.error, self.completed, self.expect_continue = error, True, False
+
+    def _excess(self) -> Error | None:
+        seconds = time.monotonic() - self._begun
+        if seconds > (REQUEST_SECONDS if self.headers_finished else HEAD_SECONDS):
+            return TooSlow("")
+        if self.chunked and self.body_rcv is not None:
+            # Waitress copies both as often as bytes come.
+            if len(self.body_rcv.control_line) > CHUNK_LINE_BYTES:
+                return BadRequest("A chunk's first line is too long")
+            if len(self.body_rcv.trailer) > HEADER_BYTES:
+                return BadRequest("What follows the last chunk is too long")
+        return None
+
+
+class JsonErrorTask(ErrorTask):  # type: ignore[misc]
+    """What waitress itself refuses - too large, unreadable - in the API's form."""
+
+    def execute(self) -> None:
+        error = self.request.error
+        told = {"status": error.code, "error": error.reason}
+        if error.code == 400:
+            told["error"] = error.body
+        if error.code == 413:
+            told = TooLarge().body
+        body = json.dumps(told, separators=(",", ":"))
+        self.status = f"{error.code} {error.reason}"
+        self.content_length = len(body)
+        self.response_headers.append(("Content-Type", "application/json"))
+        self.response_headers.append(("Connection", "close"))
+        self.close_on_finish = True
+        self.write(body.encode())
+
+
+class Task(WSGITask):  # type: ignore[misc]
+    """Answers a request; the application is lent its connection."""
+
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[CONNECTION] = self.channel
+        return environ
+
+
+class Channel(HTTPChannel):  # type: ignore[misc]
+    """A connection; what its bodies take counts with those of all others."""
+
+    parser_class = Parser
+    task_class = Task
+    error_task_class = JsonErrorTask
+    is_broken = False
+
+    def wait(self, seconds: float) -> None:
+        """Let so much time pass; not in the thread that serves all connections."""
+        time.sleep(seconds)
+
+    def reset(self) -> None:
+        """Break off with RST, as of the next byte that would be sent."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.is_broken = True
+
+    def write_soon(self, data: Any) -> int:
+        if self.is_broken:
+            raise ClientDisconnected
+        written: int = super().write_soon(data)
+        return written
+
+    def received(self, data: bytes) -> bool:
+        if self.request is not None and self.request.body_bytes_received > UNCOUNTED:
+            held = sum(channel.held for channel in [*self.server.active_channels.values()])
+            if held > BODIES_AT_ONCE * self.adj.max_request_body_size:
+                self.request.refusal = TooMany("")
+        taken: bool = super().received(data)
+        return taken
+
+    @property
+    def held(self) -> int:
+        """Bytes of bodies that have come and are not answered."""
+        parsers = (*self.requests, self.request)
+        return sum(parser.body_bytes_received for parser in parsers if parser is not None)

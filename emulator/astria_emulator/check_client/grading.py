@@ -1,0 +1,109 @@
+"""Findings of a play, and the grade of a client."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from astria_emulator.check_client.hearing import (
+    callback_refused,
+    doubled_callback_effect,
+    lost_callback,
+)
+from astria_emulator.check_client.plays import Finding, Play
+from astria_emulator.check_client.repeating import (
+    did_less,
+    doubled,
+    ignored_retry_after,
+    lost_work,
+    polled_past_the_limit,
+    retried_a_422,
+)
+
+LEAST_POLL_SECONDS = 0.2
+# The share of scenarios with findings, at most, for each letter; F is worse.
+GRADES: Mapping[str, float] = {"A": 0.0, "B": 0.1, "C": 0.25, "D": 0.5, "E": 0.75}
+HOW = (
+    "A: no scenario has a finding; B: at most one in ten has; C: one in four; D: half; "
+    "E: three in four; F: more."
+)
+# What is wrong with it, and what would do.
+ADVICE: Mapping[str, str] = {
+    "retried-a-422": "What was refused as wrong is wrong the next time as well: read the messages, "
+    "and stop.",
+    "doubled-a-tune": "When an answer is lost, look for the tune by its title before it is made "
+    "again; or let Astria make your account's requests repeat-safe.",
+    "doubled-a-prompt": "When an answer is lost, look in the list of the tune's prompts before it "
+    "is made again; or let Astria make your account's requests repeat-safe.",
+    "lost-work": "After 429, 5xx or no answer, try again with growing waits, or end with an error.",
+    "did-less": "Look in the end whether everything that was wanted is there.",
+    "lost-callback": "Callbacks are sent once, and may be lost: read what has not called back, "
+    "with growing waits.",
+    "callback-refused": "Answer each callback at once with 200, whatever is in it, and do the "
+    "work afterwards.",
+    "doubled-callback-effect": "A callback may come twice: remember which objects were dealt with.",
+    "ignored-retry-after": "Wait as long as the header Retry-After says.",
+    "polled-past-the-limit": "Astria answers 429 to those who poll too often, and does not say "
+    "how often that is: wait for the callback, and poll with growing waits.",
+    "gave-up": "All that went wrong here passes: try again.",
+    "never-noticed": "Nobody got what was asked for: read user_error, trained_at, expires_at and "
+    "the statuses of answers, and end with an error.",
+    "waited-for-ever": "Give up at some time, with an error. (A client that does so, but only "
+    "after more than --timeout seconds, looks the same.)",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A play, and what was found: passed, failed, or unmet where no fault has struck."""
+
+    play: Play
+    findings: Sequence[Finding]
+
+    @property
+    def word(self) -> str:
+        if self.findings:
+            return "failed"
+        return "passed" if self.play.struck or not self.play.scenario.rules else "unmet"
+
+
+def judge(
+    play: Play, good: Play | None, *, least_poll_seconds: float = LEAST_POLL_SECONDS
+) -> Verdict:
+    """What is wrong with a play.
+
+    good: the play of the good day; None if this is it.
+    """
+    return Verdict(play, tuple(_findings(play, good, least_poll_seconds)))
+
+
+def _findings(play: Play, good: Play | None, least_poll_seconds: float) -> Iterator[Finding]:
+    yield from ended_wrongly(play, good)
+    yield from retried_a_422(play, good)
+    yield from doubled(play, good)
+    yield from lost_work(play, good)
+    yield from did_less(play, good)
+    yield from lost_callback(play, good)
+    yield from callback_refused(play, good)
+    yield from doubled_callback_effect(play, good)
+    yield from ignored_retry_after(play, good)
+    yield from polled_past_the_limit(play, good, least_poll_seconds)
+
+
+def ended_wrongly(play: Play, good: Play | None) -> Iterator[Finding]:
+    """The command's end is not the one that the scenario asks for."""
+    ends = play.scenario.ends
+    if play.exit is None:
+        says = f"The command had to be ended after {play.seconds:.0f} s."
+        yield Finding("waited-for-ever", play.name, says)
+    elif play.exit != 0 and ends == "well":
+        says = f"The command failed with {play.exit}, though everything could be had in the end."
+        yield Finding("gave-up", play.name, says)
+    elif play.exit == 0 and ends == "badly" and play.struck:
+        says = "The command ended with 0, though it did not get what it asked for."
+        yield Finding("never-noticed", play.name, says)
+
+
+def grade(verdicts: Sequence[Verdict]) -> str:
+    """A letter, by the share of scenarios with findings among those that struck at all."""
+    met = [verdict for verdict in verdicts if verdict.word != "unmet"]
+    share = sum(verdict.word == "failed" for verdict in met) / max(1, len(met))
+    return next((letter for letter, most in GRADES.items() if share <= most), "F")

@@ -1,0 +1,130 @@
+"""What commands that bring up a server have in common: flags, log, where it is, what to say."""
+
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from astria_emulator.config import PREFIX, Config
+from astria_emulator.errors import SetupError, trace_of
+
+LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
+
+
+def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command one flag for every field of Config."""
+    for setting in reversed(fields(Config)):
+        flag = f"--{setting.name.replace('_', '-')}"
+        switch: dict[str, Any] = (
+            {"is_flag": True, "flag_value": "true"} if isinstance(setting.default, bool) else {}
+        )
+        many: dict[str, Any] = {"multiple": True} if isinstance(setting.default, tuple) else {}
+        shown = f"{setting.metadata['help']} [{PREFIX}{setting.name.upper()}]"
+        if setting.default not in ("", (), False):
+            shown += f" Default: {setting.default}."
+        command = click.option(
+            flag, setting.name, type=str, default=None, help=shown, **switch, **many
+        )(command)
+    return command
+
+
+class Lines(logging.Formatter):
+    """A line for each event; an exception is told without its text."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
+        return trace_of(ei[1]) if ei[1] else ""
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=level, handlers=[handler])
+    # What waitress says of its queue is of no use to a reader of this log.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+    # At debug level Pillow tells what a photograph says of itself: who, when and where.
+    logging.getLogger("PIL").setLevel(logging.INFO)
+
+
+def read_config(flags: dict[str, Any]) -> Config:
+    """Flags win over variables.
+
+    Raises SetupError.
+    """
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in os.environ.items()
+        if name.startswith(PREFIX)
+    }
+    values |= {
+        name: ",".join(v) if isinstance(v, tuple) else v
+        for name, v in flags.items()
+        if v not in (None, ())
+    }
+    return Config.from_strings(values)
+
+
+def with_token(config: Config) -> Config:
+    """The same with a control token, made up and told where one is needed and none was given."""
+    if config.on_loopback or config.control_token:
+        return config
+    config = replace(config, control_token=secrets.token_urlsafe(16))
+    click.echo(f"Control token of /_emulator/: {config.control_token}", err=True)
+    return config
+
+
+def cannot_listen(config: Config, error: OSError) -> click.ClickException:
+    """What to say when a server's address is not to be had."""
+    hint = LOW_PORT if isinstance(error, PermissionError) and config.port < 1024 else ""
+    return click.ClickException(
+        f"cannot listen on {config.host}:{config.port}: {error.strerror}{hint}"
+    )
+
+
+def url_of(config: Config, port: int) -> str:
+    """Where a server says that it is."""
+    scheme = "https" if config.tls else "http"
+    return config.public_url or local_url(config.host, port, scheme)
+
+
+def certificates() -> Any:
+    """The module that makes them.
+
+    Raises SetupError where what it needs is not installed.
+    """
+    try:
+        from astria_emulator import certificates
+    except ImportError:
+        needs = "needs a package: pip install 'astria-emulator[tls]'"
+        raise SetupError("--tls", [needs]) from None
+    return certificates
+
+
+def local_url(host: str, port: int, scheme: str = "http") -> str:
+    """How this machine reaches the server; every address is reached on loopback."""
+    reachable = "127.0.0.1" if ip_is_any(host) else f"[{host}]" if ":" in host else host
+    return f"{scheme}://{reachable}:{port}"
+
+
+def ip_is_any(host: str) -> bool:
+    return host in ("", "0.0.0.0", "::")  # noqa: S104 - it is read here, not bound
+
+
+def write_ready_file(path: Path, url: str) -> None:
+    """In one step, so that a reader never sees half of it.
+
+    Raises click.ClickException.
+    """
+    draft = path.with_name(path.name + ".part")
+    try:
+        draft.write_text(url + "\n")
+        draft.replace(path)
+    except OSError as error:
+        reason = f"{path}: {error.strerror}"
+        raise click.ClickException(f"cannot write the ready file {reason}") from None

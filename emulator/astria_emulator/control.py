@@ -1,0 +1,240 @@
+"""What is under /_emulator/: health, reset, snapshots, clock, settings, callbacks, jobs, faults.
+
+A function's name is its operationId in control.yaml.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from importlib import metadata
+from typing import Any
+
+from astria_emulator.accounts import account_of, is_key
+from astria_emulator.clock import VirtualClock
+from astria_emulator.config import LAST_YEAR
+from astria_emulator.errors import Conflict, Invalid, NotFound, SetupError
+from astria_emulator.faults.reading import (
+    operations_of,
+    read_rule,
+    scenarios,
+    unknown_scenario,
+    written,
+)
+from astria_emulator.faults.rules import Standing
+from astria_emulator.services import Caller, Services
+from astria_emulator.snapshots import Snapshot, check_name
+from astria_emulator.store import Query
+
+CALLBACK_SECONDS = 15.0
+Given = Mapping[str, Any]
+
+
+def health(services: Services, caller: Caller) -> Given:
+    return {"status": "ok"}
+
+
+def info(services: Services, caller: Caller) -> Given:
+    config = services.config
+    schema = services.contract.spec.schema("Branch")
+    return {
+        "name": "astria-emulator",
+        "version": version(),
+        "contract": services.contract.spec.document["info"]["version"],
+        "capabilities": {
+            "clock": "virtual" if isinstance(services.clock, VirtualClock) else "system",
+            "seed": config.seed,
+            "idempotency_switch": True,
+            "finish": True,
+            "faults": True,
+            "real_training": services.backend is not services.mock,
+            "callback_hosts": list(config.callback_hosts),
+            "fetch_hosts": list(config.fetch_hosts),
+            "backends": {branch: services.backend_for(branch).name for branch in schema["enum"]},
+        },
+        "settings": read_settings(services, caller),
+        "assumptions": config.assumed,
+    }
+
+
+def reset(services: Services, caller: Caller) -> Given:
+    try:
+        services.reset()
+    except SetupError as error:  # of seed data, which may name what was there at the start
+        raise Conflict(str(error)) from None
+    return {"status": "ok"}
+
+
+def list_snapshots(services: Services, caller: Caller) -> list[Given]:
+    return [found.shown for found in services.snapshots.all()]
+
+
+def take_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    check_name(name)
+    snapshot = Snapshot(name, services.clock.now(), services.state())
+    services.snapshots.keep(snapshot)
+    return snapshot.shown
+
+
+def restore_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    snapshot = services.snapshots.get(name)
+    services.restore(snapshot.state)
+    return snapshot.shown
+
+
+def remove_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+    services.snapshots.remove(name)
+    return {"status": "ok"}
+
+
+def read_clock(services: Services, caller: Caller) -> Given:
+    return {"now": services.clock.now(), "virtual": isinstance(services.clock, VirtualClock)}
+
+
+def advance_clock(services: Services, caller: Caller, *, body: Given) -> Given:
+    if not isinstance(services.clock, VirtualClock):
+        raise Conflict(
+            "the clock is the system's; start with --clock TIME for one that can be moved"
+        )
+    span = timedelta(**body)
+    if services.clock.now().year + span.days // 365 > LAST_YEAR:
+        raise Invalid({"days": [f"leads beyond the year {LAST_YEAR}"]})
+    services.clock.advance(span)
+    services.runner.settle()
+    return read_clock(services, caller)
+
+
+def finish(services: Services, caller: Caller) -> Given:
+    jobs = services.runner.finish()
+    return {"jobs": jobs, "callbacks_ended": services.callbacks.wait(CALLBACK_SECONDS)}
+
+
+def read_seed(services: Services, caller: Caller) -> Given:
+    return {"seed": services.config.seed}
+
+
+def change_seed(services: Services, caller: Caller, *, body: Given) -> Given:
+    services.reseed(body["seed"])
+    return read_seed(services, caller)
+
+
+def read_settings(services: Services, caller: Caller) -> Given:
+    return {"idempotency": services.idempotency}
+
+
+def change_settings(services: Services, caller: Caller, *, body: Given) -> Given:
+    key = body.get("key")
+    if not key:
+        services.idempotency = body["idempotency"]
+        return read_settings(services, caller)
+    if not is_key(services, key):
+        raise Invalid({"key": ["is not an account's key"]})
+    services.store.update(account_of(services, key), {"idempotency": body["idempotency"]})
+    return {"idempotency": body["idempotency"]}
+
+
+def list_callbacks(services: Services, caller: Caller) -> list[Given]:
+    return [dict(row) for row in services.store.find("delivery", Query(None))]
+
+
+def redeliver(services: Services, caller: Caller, *, id: int) -> Given:
+    delivery = services.store.get("delivery", id)
+    if delivery is None:
+        raise NotFound
+    return dict(services.callbacks.send_again(delivery))
+
+
+def list_jobs(services: Services, caller: Caller) -> list[Given]:
+    return [asdict(job) for job in services.store.jobs()]
+
+
+def read_tune(services: Services, caller: Caller, *, id: int) -> Given:
+    row = services.store.get("tune", id)
+    if row is None:
+        raise NotFound
+    names = ("state", "branch", "backend", "failure")
+    known = {name: row.get(name) for name in names}
+    return {"id": row.id, **known, "training": row.get("training") or {}}
+
+
+def list_requests(services: Services, caller: Caller, *, query: Given) -> list[Given]:
+    asked = query.get("operation")
+    entries = [e for e in reversed(services.journal.entries()) if asked in (None, e.operation)]
+    return [asdict(entry) for entry in entries[: query["limit"]]]
+
+
+def list_faults(services: Services, caller: Caller) -> list[Given]:
+    return [_standing(found) for found in services.faults.standing()]
+
+
+def add_fault(services: Services, caller: Caller, *, body: Given) -> Given:
+    known = operations_of(services.contract.spec)
+    return _standing(services.faults.add(read_rule(body, known)))
+
+
+def remove_fault(services: Services, caller: Caller, *, id: int) -> Given:
+    if not services.faults.remove(id):
+        raise NotFound
+    return {"status": "ok"}
+
+
+def clear_faults(services: Services, caller: Caller) -> Given:
+    services.faults.replace(())
+    return {"status": "ok"}
+
+
+def list_scenarios(services: Services, caller: Caller) -> list[Given]:
+    shown: list[Given] = []
+    for found in scenarios().values():
+        shown.append({**asdict(found), "rules": [written(rule) for rule in found.rules]})
+    return shown
+
+
+def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Given]:
+    if name not in scenarios():
+        raise NotFound(unknown_scenario(name))
+    services.faults.replace(scenarios()[name].rules)
+    return list_faults(services, caller)
+
+
+def _standing(found: Standing) -> Given:
+    counts = {"met": found.met, "struck": found.struck}
+    return {"id": found.id, "rule": written(found.rule), **counts}
+
+
+def version() -> str:
+    try:
+        return metadata.version("astria-emulator")
+    except metadata.PackageNotFoundError:
+        return "0+unknown"
+
+
+HANDLERS = {
+    handler.__name__: handler
+    for handler in (
+        health,
+        info,
+        reset,
+        list_snapshots,
+        take_snapshot,
+        restore_snapshot,
+        remove_snapshot,
+        read_clock,
+        advance_clock,
+        finish,
+        read_seed,
+        change_seed,
+        read_settings,
+        change_settings,
+        list_callbacks,
+        redeliver,
+        list_jobs,
+        read_tune,
+        list_requests,
+        list_faults,
+        add_fault,
+        remove_fault,
+        clear_faults,
+        list_scenarios,
+        play_scenario,
+    )
+}

@@ -1,0 +1,34 @@
+"""The models that the official command line offers.
+
+No version of the command line is reported: one above its own makes it replace its file.
+"""
+
+from typing import Any
+
+from astria_emulator.services import Caller, Services
+
+CACHE_SECONDS = 86400
+
+
+def list_models(services: Services, caller: Caller) -> dict[str, Any]:
+    catalogue = services.catalogue
+    schema = services.contract.spec.schema("PromptFields")["properties"]["video_model"]
+    return {
+        "models": catalogue.models,
+        "default": catalogue.default_model,
+        "default_video_model": catalogue.default_video_model,
+        "video_models": {name: _video_model(services, name) for name in schema["enum"] if name},
+        "cache_ttl": CACHE_SECONDS,
+    }
+
+
+def _video_model(services: Services, name: str) -> dict[str, Any]:
+    model = services.catalogue.video_model(name)
+    return {
+        "title": name.replace("_", " ").capitalize(),
+        "durations": list(model.durations or ()),
+        "supports_image_references": model.references,
+        "supports_audio_reference": model.audio_reference,
+        "generates_audio": model.audio or "audio" in name,
+        "requires_input_video": model.motion,
+    }

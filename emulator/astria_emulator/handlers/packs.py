@@ -1,0 +1,117 @@
+"""Packs: collections of prompt templates.
+
+A template is a prompt with the pack's `pack_id`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from astria_emulator import wire
+from astria_emulator.access import visible
+from astria_emulator.errors import Invalid, NotFound
+from astria_emulator.fetching import with_files
+from astria_emulator.marks import slug_mark, slug_of
+from astria_emulator.pack_runs import PackRun, templates_of
+from astria_emulator.services import Caller, Services
+from astria_emulator.store import Query, Row
+from astria_emulator.tune_creation import needs_files
+
+Given = Mapping[str, Any]
+
+
+def list_packs(services: Services, caller: Caller, *, query: Given) -> list[dict[str, Any]]:
+    return _page(services, caller, caller.account, query)
+
+
+def list_gallery_packs(services: Services, caller: Caller, *, query: Given) -> list[dict[str, Any]]:
+    return _page(services, caller, None, query)
+
+
+def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str, Any]:
+    given = body["pack"]
+    if given.get("base_tune_id"):
+        try:
+            visible(services, caller, "tune", given["base_tune_id"])
+        except NotFound:
+            raise Invalid({"base_tune_id": ["must exist"]}) from None
+    with services.store.transaction():
+        now = services.clock.now()
+        fixed = {
+            "subtitle": None,
+            "model_type": None,
+            "base_tune_id": None,
+            **given,
+            "token": "ohwx",
+            "multiplier": 10,
+            "multiplier_api": 10,
+            "public_at": None,
+            "use_multi": False,
+            "classes": [],
+            "created_at": now,
+            "updated_at": now,
+            "origin": caller.origin,
+            "workspace_id": caller.own_workspace,
+        }
+        row = services.store.insert("pack", caller.account, fixed)
+        slug = slug_of(given["title"], "pack")
+        taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
+        slug = f"{slug}-{row.id}" if taken else slug
+        row = services.store.update(row, {"slug": slug}, refs=(slug_mark(slug),))
+    return wire.pack(services, row, [], caller.origin)
+
+
+def get_pack(
+    services: Services, caller: Caller, *, id_or_slug: str, query: Given
+) -> dict[str, Any]:
+    row = _find(services, caller, id_or_slug)
+    shown = wire.pack(services, row, templates_of(services, row), caller.origin)
+    for field in ("debug_images", "comments"):
+        if f"prompt.{field}" in query.get("expand", ()):
+            shown["template_prompts"] = [
+                {**template, field: []} for template in shown["template_prompts"]
+            ]
+    return shown
+
+
+def run_pack(services: Services, caller: Caller, *, id_or_slug: str, body: Given) -> Any:
+    """Train a tune and make the pack's prompts with it, or make them with tunes that exist."""
+    pack = _find(services, caller, id_or_slug)
+    kind = {name: pack.get(name) for name in ("base_tune_id", "model_type")}
+    tune = {**body["tune"], **kind}
+    given = with_files(services, caller, body["tune"], needed=needs_files(services, caller, tune))
+    with services.store.transaction():
+        return PackRun(services, caller, pack, given).begin()
+
+
+def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:
+    """An own or public pack by its id or slug.
+
+    Raises NotFound.
+    """
+    if id_or_slug.isdecimal() and len(id_or_slug) < 19:
+        return visible(services, caller, "pack", int(id_or_slug))
+    row = _by_slug(services, caller, id_or_slug)
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _by_slug(services: Services, caller: Caller, slug: str) -> Row | None:
+    for owner in (caller.account, None):
+        if found := services.store.find("pack", Query(owner, ref=slug_mark(slug), limit=1)):
+            return found[0]
+    return None
+
+
+def _page(
+    services: Services, caller: Caller, owner: int | None, query: Given
+) -> list[dict[str, Any]]:
+    def fits(row: Row) -> bool:
+        return (
+            (owner is None or caller.workspace in ("all", row["workspace_id"]))
+            and (not query.get("public") or row["public_at"] is not None)
+            and (not query.get("listed") or row.get("unlisted_at") is None)
+        )
+
+    rows = services.store.find("pack", Query(owner, test=fits).page(query))
+    return [wire.pack(services, row, templates_of(services, row), caller.origin) for row in rows]

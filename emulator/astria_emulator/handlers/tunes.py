@@ -1,0 +1,76 @@
+"""Tunes: models made from a few pictures of one subject."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from astria_emulator.access import own, visible
+from astria_emulator.fetching import with_files
+from astria_emulator.jobs import release_waiting
+from astria_emulator.marks import title_mark
+from astria_emulator.prompt_creation import brief
+from astria_emulator.removal import remove_tune
+from astria_emulator.services import Caller, Services
+from astria_emulator.store import Query, Row
+from astria_emulator.tune_creation import make_tune, needs_files
+from astria_emulator.values import Empty, Made
+
+
+def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:
+    given = body["tune"]
+    needed = needs_files(services, caller, given)
+    return make_tune(services, caller, with_files(services, caller, given, needed=needed))
+
+
+def list_tunes(services: Services, caller: Caller, *, query: Mapping[str, Any]) -> list[Row]:
+    return _page(services, caller, caller.account, query)
+
+
+def list_gallery_tunes(
+    services: Services, caller: Caller, *, query: Mapping[str, Any]
+) -> list[Row]:
+    return _page(services, caller, None, query)
+
+
+def get_tune(services: Services, caller: Caller, *, id: int) -> Row:
+    return visible(services, caller, "tune", id)
+
+
+def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[str, Any]) -> Row:
+    row = own(services, caller, "tune", id)
+    with services.store.transaction():
+        title = body["tune"].get("title", row["title"])
+        row = services.store.update(
+            row,
+            {**body["tune"], "updated_at": services.clock.now()},
+            refs=(title_mark(title), *row.refs[1:]),
+        )
+        for prompt in services.store.find("prompt", Query(caller.account, ref=row.id)):
+            tunes = [brief(row) if tune["id"] == row.id else tune for tune in prompt["tunes"]]
+            home = brief(row) if prompt["tune"]["id"] == row.id else prompt["tune"]
+            services.store.update(prompt, {"tune": home, "tunes": tunes})
+    return row
+
+
+def delete_tune(services: Services, caller: Caller, *, id: int) -> Empty:
+    row = own(services, caller, "tune", id)
+    with services.store.transaction():
+        remove_tune(services, row)
+        release_waiting(services, row, services.clock.now())
+    return Empty(int(services.assumed("delete-status")))
+
+
+def _page(
+    services: Services, caller: Caller, owner: int | None, query: Mapping[str, Any]
+) -> list[Row]:
+    title, names = query.get("title", "").lower(), query.get("name")
+    kinds = {key: query[key] for key in ("model_type", "branch") if key in query}
+
+    def fits(row: Row) -> bool:
+        return (
+            (owner is None or caller.workspace in ("all", row.get("workspace_id")))
+            and title in row["title"].lower()
+            and (not names or row["name"] in names)
+            and all(row[key] == value for key, value in kinds.items())
+        )
+
+    return services.store.find("tune", Query(owner, test=fits).page(query))

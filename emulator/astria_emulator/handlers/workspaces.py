@@ -1,0 +1,36 @@
+"""Workspaces: places within an account."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from astria_emulator.access import own
+from astria_emulator.marks import slug_of
+from astria_emulator.services import Caller, Services
+from astria_emulator.store import Query, Row
+
+
+def list_workspaces(services: Services, caller: Caller) -> list[Row]:
+    return services.store.find("workspace", Query(caller.account))
+
+
+def create_workspace(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Row:
+    given = body["workspace"]
+    now = services.clock.now()
+    blank = {"favicon_url": None, "landing_page_html": None, "brief": None}
+    slug = slug_of(given["title"], "workspace")
+    return services.store.insert(
+        "workspace",
+        caller.account,
+        {**blank, **given, "slug": slug, "created_at": now, "updated_at": now},
+    )
+
+
+def get_workspace(services: Services, caller: Caller, *, id: int) -> Row:
+    return own(services, caller, "workspace", id)
+
+
+def update_workspace(
+    services: Services, caller: Caller, *, id: int, body: Mapping[str, Any]
+) -> Row:
+    row = own(services, caller, "workspace", id)
+    return services.store.update(row, {**body["workspace"], "updated_at": services.clock.now()})

@@ -1,0 +1,197 @@
+"""What a test holds while calls are intercepted."""
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from astria_emulator.app import Emulator
+from astria_emulator.clock import VirtualClock
+from astria_emulator.connections import IS_LOCAL
+from astria_emulator.errors import Invalid, NotFound, SetupError
+from astria_emulator.faults.reading import operations_of, read_rule, scenarios, unknown_scenario
+from astria_emulator.intercept.exchange import SENT_PATIENCE, Answered, Asked, exchange, relay
+from astria_emulator.intercept.outbox import LocalOutbox
+from astria_emulator.intercept.receivers import receiver_of
+from astria_emulator.intercept.views import Callback, Prompt, Tune
+from astria_emulator.journal import Entry
+from astria_emulator.store import Query, Row
+
+ROUNDS = 200  # of work and callbacks, each made by the one before
+
+
+class Astria:
+    """The emulator behind intercepted calls: its state, its clock and its bad days."""
+
+    def __init__(self, app: Emulator, outbox: LocalOutbox, *, base_url: str):
+        self._app, self._outbox = app, outbox
+        self._services = app.services  # still there to look at when the mock has been left
+        self._base = urlsplit(base_url)
+        self._running = ExitStack()
+        self._is_left = False
+        self._url = ""
+
+    # -- what there is -----------------------------------------------------------------------------
+    @property
+    def tunes(self) -> list[Tune]:
+        """Every account's tunes, oldest first."""
+        return [Tune.of(self._services, row) for row in self._rows("tune")]
+
+    @property
+    def prompts(self) -> list[Prompt]:
+        """Every account's prompts, oldest first."""
+        return [Prompt.of(self._services, row) for row in self._rows("prompt")]
+
+    @property
+    def callbacks(self) -> list[Callback]:
+        """The callbacks, oldest first."""
+        found = self._services.store.find("delivery", Query(None))
+        return [self._callback(row) for row in reversed(found)]
+
+    @property
+    def requests(self) -> list[Entry]:
+        """The requests, oldest first: what was sent, answered, and wrong with it."""
+        return self._services.journal.entries()
+
+    @property
+    def now(self) -> datetime:
+        """The time on the emulator's clock."""
+        return self._services.clock.now()
+
+    @property
+    def url(self) -> str:
+        """The base address of a real server over the same state, for clients of any kind."""
+        self._check_whether_left()
+        if not self._url:
+            from astria_emulator.running import serving
+
+            port = self._running.enter_context(serving(self._app, application=self))
+            self._url = f"http://127.0.0.1:{port}"
+        return self._url
+
+    # -- what happens ------------------------------------------------------------------------------
+    def finish(self) -> None:
+        """Complete all training and all prompts, and deliver their callbacks."""
+        self._until_settled(self._services.runner.finish)
+
+    def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> datetime:
+        """Move the clock, and do what becomes due; returns the time."""
+        span = timedelta(days=days, hours=hours, seconds=seconds)
+        self._clock.advance(span)
+        self._until_settled(self._services.runner.settle)
+        return self.now
+
+    def deliver_to(self, receiver: Any) -> None:
+        """Deliver callbacks from now on; None keeps them.
+
+        receiver: a WSGI or ASGI application, or the base of an address: http://localhost:3000.
+        """
+        self._outbox.receiver = None if receiver is None else receiver_of(receiver)
+
+    def fault(self, fault: str, **rule: Any) -> None:
+        """Let something go wrong: `fault("gateway-timeout", operation="create_tune", nth=1)`.
+
+        Raises SetupError with all that is wrong with the rule.
+        """
+        if isinstance(rule.get("nth"), int):
+            rule["nth"] = [rule["nth"]]
+        try:
+            read = read_rule({"fault": fault, **rule}, operations_of(self._app.compiler.spec))
+        except Invalid as error:
+            raise SetupError(f"fault {fault!r}", [error.explanation]) from None
+        self._services.faults.add(read)
+
+    def scenario(self, name: str) -> None:
+        """Let the rules of a named scenario stand, and no others.
+
+        Raises SetupError.
+        """
+        if name not in scenarios():
+            raise SetupError("scenario", [unknown_scenario(name)])
+        self._services.faults.replace(scenarios()[name].rules)
+
+    def reset(self) -> None:
+        """Forget everything; the clock stays."""
+        self._services.reset()
+
+    # -- for the doors -----------------------------------------------------------------------------
+    def serves(self, url: str) -> bool:
+        """Whether an address is the service's, by http or https."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            return False
+        own = {self._base.port} if self._base.port else {None, 80, 443}
+        return parts.hostname == self._base.hostname and port in own
+
+    @property
+    def host(self) -> str:
+        return self._base.hostname or ""
+
+    def exchange(self, asked: Asked) -> Answered:
+        """Answer an intercepted request.
+
+        Raises Lost.
+        """
+        return exchange(self, asked, clock=self._clock)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        """The application; what is due is done, and calls back, before it answers."""
+        self._check_whether_left()
+        self._until_settled(self._services.runner.settle)
+        more: dict[str, Any] = {IS_LOCAL: True}
+        if environ.get("HTTP_HOST") == self._base.netloc:  # whatever way it has come
+            more["wsgi.url_scheme"] = self._base.scheme
+        if SENT_PATIENCE in environ:
+            return relay(self._app, {**environ, **more}, start_response, clock=self._clock)
+        return self._app({**environ, **more}, start_response)
+
+    def close(self) -> None:
+        """Stop the server; callbacks that were not delivered are not."""
+        self._is_left = True
+        self._running.close()
+        self._outbox.receiver = None
+
+    # ----------------------------------------------------------------------------------------------
+    def _check_whether_left(self) -> None:
+        """The application may have another mock's state by then."""
+        if self._is_left:
+            raise RuntimeError("this mock_astria has been left, and answers no more")
+
+    @property
+    def _clock(self) -> VirtualClock:
+        clock = self._services.clock
+        assert isinstance(clock, VirtualClock)  # noqa: S101 - mock_astria sees to it
+        return clock
+
+    def _until_settled(self, work: Callable[[], int]) -> None:
+        """Work and call back in turn: a receiver may have asked for more."""
+        for _ in range(ROUNDS):
+            if not work() + self._outbox.flush():
+                return
+        raise RuntimeError("there is no end: each callback makes work that calls back")
+
+    def _rows(self, table: str) -> list[Row]:
+        store = self._services.store
+        owners = [user.id for user in store.find("user", Query(None))]
+        rows = [row for owner in owners for row in store.find(table, Query(owner))]
+        return sorted(rows, key=lambda row: row.id)
+
+    def _callback(self, row: Row) -> Callback:
+        names = ("at", "object", "object_id", "url", "body", "state", "status", "error", "fault")
+        shown: dict[str, Any] = {name: row.get(name) for name in names}
+        return Callback(row.id, **shown, _deliver=self._deliver)
+
+    def _deliver(self, id: int, receiver: Any) -> Callback:
+        row = self._services.store.get("delivery", id)
+        if row is None:
+            raise NotFound
+        chosen = None if receiver is None else receiver_of(receiver)
+        if chosen is None and self._outbox.receiver is None:
+            raise TypeError("whom to? deliver(app), or deliver_to(app) before")
+        with self._outbox.to(chosen):
+            sent = self._services.callbacks.send_now(row)
+            self._outbox.flush()
+        return self._callback(self._services.store.current(sent) or sent)

@@ -1,0 +1,96 @@
+"""What a test looks at: objects as they are now, by name."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any
+
+from astria_emulator import wire
+from astria_emulator.services import Services
+from astria_emulator.store import Row
+
+
+@dataclass(frozen=True)
+class Tune:
+    """A tune. `state`: queued, training, trained, failed or expired.
+
+    `fields` are all of it, as the API names them; `failure` says why training failed.
+    """
+
+    id: int
+    title: str
+    name: str
+    branch: str
+    model_type: str | None
+    state: str
+    created_at: datetime
+    trained_at: datetime | None
+    expires_at: datetime | None
+    callback: str | None
+    images: Sequence[str]
+    failure: str | None
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, services: Services, row: Row) -> "Tune":
+        shown = wire.tune(services, row)
+        return cls(**_named(cls, shown), images=shown["orig_images"], fields=shown)
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt. `state`: waiting, queued, generating, finished or failed.
+
+    `images` are addresses; `fields` are all of it, as the API names them.
+    """
+
+    id: int
+    tune_id: int
+    text: str
+    num_images: int
+    state: str
+    created_at: datetime
+    trained_at: datetime | None
+    callback: str | None
+    images: Sequence[str]
+    user_error: str | None
+    fields: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, services: Services, row: Row) -> "Prompt":
+        shown = wire.prompt(services, row)
+        return cls(**_named(cls, shown), images=shown["images"], fields=shown)
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback. `state`: recorded, delivered, failed, dropped or unknown.
+
+    object: tune, prompt or run, and `object_id` its id. `status`: what the receiver answered.
+    `fault`: what struck it.
+    """
+
+    id: int
+    at: datetime
+    object: str
+    object_id: int
+    url: str
+    body: Any
+    state: str
+    status: int | None
+    error: str | None
+    fault: str | None
+    _deliver: Callable[[int, Any], "Callback"] = field(repr=False, compare=False)
+
+    def deliver(self, receiver: Any = None) -> "Callback":
+        """Send it now, or again, to a WSGI or ASGI application or the base of an address.
+
+        Without one it goes where all do. Returns what became of it.
+        """
+        return self._deliver(self.id, receiver)
+
+
+def _named(view: type[Tune | Prompt], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The view's own fields of an object."""
+    own = {one.name for one in fields(view)} - {"images", "fields"}
+    return {name: shown.get(name) for name in own}

@@ -1,0 +1,269 @@
+"""When work happens: on threads as time passes, or only when asked."""
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Collection, Container, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Protocol
+
+from astria_emulator.clock import Clock, VirtualClock
+from astria_emulator.holds import AllBut, Holds, Key
+from astria_emulator.slots import Slots
+from astria_emulator.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
+
+log = logging.getLogger(__name__)
+
+Run = Callable[[Job, datetime], None]
+# Without slots, what was meant for them is work as any other.
+SLOTTED = (GENERATION, TRAINING)
+# What `finish` completes. Expiry is not work: it is due when its time has come.
+FINISHED = (WORK, *SLOTTED)
+TIMED = (*FINISHED, EXPIRY)
+WORKERS = 4
+# A released job begins this much later: `close()` of an answer may come just before its last bytes.
+GRACE_SECONDS = 0.01
+FINISH_SECONDS = 60.0
+REAL_FINISH_SECONDS = 100.0  # real work takes longer, and clients wait for no answer for ever
+LOOK_SECONDS = 0.005
+BATCH_SECONDS = 0.003  # what is due within so little is taken up together, by one thread if it can
+IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
+SHARED_IDLE_SECONDS = 0.2  # nor is a job that another process has made
+
+
+class Runner(Protocol):
+    """Takes up jobs.
+
+    `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
+    `expect` of an object whose jobs, whoever makes them, wait for the answer too. `hasten`
+    completes the work of the request that this thread answers, before its answer, and tells of
+    which objects.
+    """
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+    def notice(self, job: Job) -> None: ...
+    def expect(self, row: Row) -> None: ...
+    def begin_answer(self) -> None: ...
+    def end_answer(self) -> Callable[[], None]: ...
+    def hasten(self) -> Collection[Key]: ...
+    def settle(self) -> int: ...
+    def finish(self) -> int: ...
+
+
+class ManualRunner:
+    """Runs due jobs in the order (due, id) before each answer, in the request's own thread.
+
+    For the virtual clock.
+    """
+
+    def __init__(self, store: Store, clock: VirtualClock, run: Run):
+        self._store, self._clock, self._run = store, clock, run
+        self._lock = threading.RLock()
+        self._holds = Holds()
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
+
+    def notice(self, job: Job) -> None:
+        self._holds.add(job)
+
+    def expect(self, row: Row) -> None:
+        self._holds.expect(row)
+
+    def begin_answer(self) -> None:
+        self.settle()
+        self._holds.begin()
+
+    def end_answer(self) -> Callable[[], None]:
+        """The next request finds the work of this one due, whether or not its answer is closed."""
+        self._clock.tick()
+        self._holds.release(self._holds.end(), grace=0)
+        return lambda: None
+
+    def hasten(self) -> Collection[Key]:
+        own = self._holds.own()
+        self._work(FINISHED, AllBut(own), early=True)
+        return own
+
+    def settle(self) -> int:
+        """Run what is due; returns the number of jobs."""
+        return self._work(TIMED, self._holds)
+
+    def finish(self) -> int:
+        """Complete all work, moving the clock as far as the last job's due time.
+
+        Returns the number of jobs.
+        """
+        with self._lock:
+            return self.settle() + self._work(FINISHED, self._holds, early=True)
+
+    def _work(self, lanes: Iterable[str], skip: Container[Job], *, early: bool = False) -> int:
+        """Run jobs, each at the time when it was due, whenever it is run; returns their number.
+
+        early: those too that are not due yet, to whose times the clock is moved.
+        """
+        done = 0
+        with self._lock:
+            while job := self._store.claim_job(
+                lanes, None if early else self._clock.now(), skip=skip
+            ):
+                if early:
+                    self._clock.move_to(job.due)
+                with self._holds.apart():
+                    self._run(job, job.due)
+                done += 1
+        return done
+
+
+class ThreadRunner:
+    """Runs jobs on a few threads as real time passes.
+
+    A job made in a request waits until its answer has been sent. One thread waits for the next job
+    to be due; it is woken only for what is due sooner. Another one works, or as many as it takes
+    to catch up. `_changed` guards the three fields below it: the store is never asked under it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        run: Run,
+        *,
+        slots: int = 0,
+        interrupt: Callable[[], None] = lambda: None,
+    ):
+        self._store, self._clock, self._run = store, clock, run
+        self._holds = Holds()
+        self._changed = threading.Condition()
+        self._next = 0.0  # monotonic time of the next look
+        self._running = 0
+        self._stopping = False
+        self._idle = SHARED_IDLE_SECONDS if store.is_shared else IDLE_SECONDS
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
+        self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
+        self._finished = (WORK,) if slots else FINISHED
+        self._timed = (*self._finished, EXPIRY)
+        self._slots = Slots(
+            store, clock, lambda job: run(job, clock.now()),
+            count=slots, skip=self._holds, interrupt=interrupt, idle=self._idle,
+        )  # fmt: skip
+
+    def start(self) -> None:
+        self._thread.start()
+        self._slots.start()
+
+    def stop(self) -> None:
+        """Let running jobs end, but for those on slots; waiting ones stay."""
+        self._stopping = True
+        self._slots.stop()
+        self._look_at(0.0)
+        if self._thread.is_alive():
+            self._thread.join()
+        self._pool.shutdown(wait=True)
+
+    def notice(self, job: Job) -> None:
+        if job.lane not in self._timed:
+            self._slots.wake()
+        elif not self._holds.add(job):
+            left = (job.due - self._clock.now()).total_seconds()
+            self._look_at(time.monotonic() + left)
+
+    def expect(self, row: Row) -> None:
+        self._holds.expect(row)
+
+    def begin_answer(self) -> None:
+        self._holds.begin()
+
+    def end_answer(self) -> Callable[[], None]:
+        """Returns what lets the request's jobs go, once its answer has been sent."""
+        held = self._holds.end()
+
+        def release() -> None:
+            self._holds.release(held, grace=GRACE_SECONDS)
+            if held:
+                self._look_at(time.monotonic() + GRACE_SECONDS)
+
+        return release
+
+    def hasten(self) -> Collection[Key]:
+        own = self._holds.own()
+        while job := self._store.claim_job(self._finished, None, skip=AllBut(own)):
+            with self._holds.apart():
+                self._run(job, self._clock.now())
+        return own
+
+    def settle(self) -> int:
+        """Nothing: the threads see to it."""
+        return 0
+
+    def finish(self) -> int:
+        """Complete all work now, whenever it is due; returns the number of jobs done here."""
+        done = 0
+        deadline = time.monotonic() + (REAL_FINISH_SECONDS if self._slots.count else FINISH_SECONDS)
+        while (left := deadline - time.monotonic()) > 0:
+            if job := self._store.claim_job(self._finished, None, skip=self._holds):
+                with self._holds.apart():
+                    self._run(job, self._clock.now())
+                done += 1
+            elif any(self._store.has_jobs(lane) for lane in FINISHED):
+                # Held, or run by another thread, which may be one that also finishes work.
+                time.sleep(max(0.0, min(self._holds.lapse(), left, LOOK_SECONDS)))
+            else:
+                break
+        return done
+
+    def _loop(self) -> None:
+        while not self._stopping:
+            with self._changed:
+                self._next = math.inf
+            try:
+                wait = self._look()
+            except Exception:  # a database that cannot be reached may come back
+                log.exception("looking for work")
+                wait = IDLE_SECONDS
+            with self._changed:
+                self._next = min(self._next, time.monotonic() + wait)
+                while (left := self._next - time.monotonic()) > 0:
+                    self._changed.wait(left)
+
+    def _look(self) -> float:
+        """Set a thread to work if anything is due; returns seconds until the next look."""
+        if self._running >= WORKERS:
+            return self._idle  # one that finds no more work tells
+        if job := self._claim():
+            with self._changed:
+                self._running += 1
+            self._pool.submit(self._work, job)
+            return BATCH_SECONDS  # most often it does the others as well by then
+        due = self._store.next_due(self._timed, skip=self._holds)
+        wait = (due - self._clock.now()).total_seconds() if due else self._idle
+        return max(BATCH_SECONDS, min(wait, self._holds.lapse(), self._idle))
+
+    def _claim(self) -> Job | None:
+        return self._store.claim_job(self._timed, self._clock.now(), skip=self._holds)
+
+    def _work(self, job: Job | None) -> None:
+        """Do a job, and then what else is due."""
+        while job:
+            try:
+                self._run(job, self._clock.now())
+            except Exception:
+                log.exception("%s of %s %d", job.kind, job.table, job.target)
+            try:
+                job = None if self._stopping else self._claim()
+            except Exception:
+                log.exception("looking for work")
+                job = None
+        with self._changed:
+            self._running -= 1
+        self._look_at(0.0)
+
+    def _look_at(self, moment: float) -> None:
+        """See to it that there is a look at some monotonic time, or before."""
+        with self._changed:
+            if moment < self._next:
+                self._next = moment
+                self._changed.notify()

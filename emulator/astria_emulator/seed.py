@@ -1,0 +1,149 @@
+"""Read `seed.yaml`: the gallery, the bundled packs and the models; plant them in an empty store."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from astria_emulator.documents import load_yaml
+from astria_emulator.files import Files
+from astria_emulator.marks import slug_mark, template_mark
+from astria_emulator.sizes import picture_size
+from astria_emulator.store import Store
+
+PLANTED = datetime(
+    2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC
+)  # older than anything that is created
+
+
+@dataclass(frozen=True)
+class VideoModel:
+    """What a video model takes. `durations` None means any."""
+
+    durations: Sequence[int] | None = None
+    text: bool = False
+    references: bool = False
+    audio_reference: bool = False
+    audio: bool = False
+    motion: bool = False
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The seed file's content."""
+
+    tunes: Sequence[Mapping[str, Any]]
+    packs: Sequence[Mapping[str, Any]]
+    default_base: Mapping[str, int]
+    models: Mapping[str, Mapping[str, Any]]
+    default_model: str
+    default_video_model: str
+    video_models: Sequence[Mapping[str, Any]]
+
+    def video_model(self, name: str) -> VideoModel:
+        """The row that a model's name begins with; an unlisted model takes anything."""
+        for row in self.video_models:
+            if name.startswith(row["prefix"]):
+                abilities = {
+                    key: value for key, value in row.items() if key not in ("prefix", "durations")
+                }
+                return VideoModel(durations=_durations(row.get("durations")), **abilities)
+        return VideoModel(text=True, references=True)
+
+    def plant(self, store: Store, files: Files) -> None:
+        """Put the gallery into a store, but for what is there already."""
+        times = {
+            "created_at": PLANTED,
+            "updated_at": PLANTED,
+            "started_training_at": PLANTED,
+            "trained_at": PLANTED,
+        }
+        for tune in sorted(self.tunes, key=lambda row: row["id"]):
+            fixed = {
+                **times,
+                "eta": PLANTED,
+                "expires_at": None,
+                "state": "trained",
+                "origin": None,
+                "image_keys": [],
+                "is_api": False,
+                "callback": None,
+                "base_tune_id": None,
+                "model_type": None,
+                "steps": None,
+                "auto_extend": True,
+                "home_base_id": tune["id"],
+            }
+            if store.get("tune", tune["id"]) is None:
+                store.insert("tune", None, {**fixed, **tune}, id=tune["id"])
+        for pack in sorted(self.packs, key=lambda row: row["id"]):
+            if store.get("pack", pack["id"]) is None:
+                self._plant_pack(pack, times, store, files)
+
+    def _plant_pack(
+        self, pack: Mapping[str, Any], times: Mapping[str, Any], store: Store, files: Files
+    ) -> None:
+        shown = {key: value for key, value in pack.items() if key != "templates"}
+        classes = list(dict.fromkeys(template["class_name"] for template in pack["templates"]))
+        fixed = {
+            "origin": None,
+            "multiplier": 10,
+            "multiplier_api": 10,
+            "public_at": PLANTED,
+            "classes": classes,
+        }
+        row = {**times, **fixed, **shown, "use_multi": pack["multi"]}
+        store.insert("pack", None, row, id=pack["id"], refs=(slug_mark(pack["slug"]),))
+        branch = next(tune["branch"] for tune in self.tunes if tune["id"] == pack["base_tune_id"])
+        for template in sorted(pack["templates"], key=lambda row: row["id"]):
+            attributes = {
+                "num_images": 2,
+                "ar": "1:1",
+                "super_resolution": False,
+                "controlnet_txt2img": False,
+                **template,
+            }
+            width, height = picture_size(attributes, branch)
+            recipe = {
+                "width": width,
+                "height": height,
+                "text": template["text"],
+                "seed": template["id"],
+                "subject": template["class_name"],
+                "tune": f"pack {pack['id']} {pack['title']}",
+                "index": 0,
+            }
+            key = files.put(f"template/{template['id']}", "image/jpeg", {"picture": recipe})
+            finished: dict[str, Any] = {
+                "origin": None,
+                "state": "finished",
+                "image_keys": [key],
+                "files": {},
+                "pack_id": pack["id"],
+            }
+            home = {
+                "tune_id": pack["base_tune_id"],
+                "home_tune_id": pack["base_tune_id"],
+                "branch": branch,
+            }
+            store.insert(
+                "prompt",
+                None,
+                {**times, **finished, **home, **attributes},
+                id=template["id"],
+                refs=(template_mark(pack["id"]),),
+            )
+
+
+def _durations(row: Mapping[str, Any] | None) -> Sequence[int] | None:
+    if row is None:
+        return None
+    return tuple(row["only"]) if "only" in row else tuple(range(row["from"], row["to"] + 1))
+
+
+@lru_cache
+def load_catalogue() -> Catalogue:
+    """Read once: each mock of a test plants it anew."""
+    return Catalogue(**load_yaml(Path(__file__).with_name("seed.yaml")))

@@ -1,0 +1,193 @@
+"""Serve an application over HTTP with waitress, and stop without losing an answer.
+
+Waitress was chosen by measurement: one process, port 0, both size limits, and a client that stalls
+holds no thread. Its threads answer what may take long; what is quick, the thread that has read it.
+"""
+
+import signal
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from waitress import wasyncore
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+
+from astria_emulator.channel import HEADER_BYTES, Channel
+from astria_emulator.tls_server import TlsServer
+
+THREADS = 16  # two draw pictures at a time, and may keep others waiting
+CONNECTIONS = 300
+FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
+FILES_EACH_TLS = 5  # and the two sockets of what is in front
+DRAIN_SECONDS = 10.0
+IDLE_SECONDS = 60  # without a byte either way
+IDLE_SECONDS_WHEN_FULL = 5
+IN_MEMORY = 131_072  # bytes of a body; longer ones are in files until they have come
+
+
+class Server:
+    """An HTTP server on one address; `port` is the real one when 0 was asked for.
+
+    Raises OSError when it cannot listen there.
+    """
+
+    def __init__(
+        self,
+        app: Callable[..., Any],
+        host: str,
+        port: int,
+        *,
+        max_body: int,
+        is_quick: Callable[[Any], bool] = lambda request: False,
+        tls: ssl.SSLContext | None = None,
+    ):
+        # A name may have several addresses; waitress would make a server of another kind of them.
+        address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        own = str(address[0][4][0])
+        limit = connection_limit(FILES_EACH_TLS if tls else FILES_EACH)
+        self._server: Any = create_server(
+            app,
+            host="127.0.0.1" if tls else own,
+            port=0 if tls else port,
+            url_scheme="https" if tls else "http",
+            threads=THREADS,
+            connection_limit=limit,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=5,
+            inbuf_overflow=IN_MEMORY,
+            # A long answer is put aside: a client that does not read it holds no thread.
+            outbuf_high_watermark=max_body,
+            asyncore_use_poll=True,
+            max_request_body_size=max_body,
+            max_request_header_size=HEADER_BYTES,
+            clear_untrusted_proxy_headers=False,  # nothing here reads them
+            ident=None,
+        )
+        self._server.channel_class = Channel
+        self._server.maintenance = self.close_stalled
+        # To hand a request over to another thread may take as long as to answer it.
+        self._is_quick = is_quick
+        self._quick: list[HTTPChannel] = []
+        self._stalled: list[HTTPChannel] = []
+        self._loop_thread = 0
+        self._hand_over, self._wake = self._server.add_task, self._server.pull_trigger
+        self._server.add_task = self._take
+        self._server.pull_trigger = self._wake_from_elsewhere
+        self.port: int = self._server.effective_port
+        self._tls = None
+        if tls:
+            try:
+                self._tls = TlsServer(own, port, tls, behind=self.port, connections=limit)
+            except OSError:
+                self._server.close()
+                raise
+            self.port = self._tls.port
+        self._stopping = False
+        self._told = threading.Event()
+
+    def stop(self) -> None:
+        """Take no new connections, and return from `run` when all answers are out.
+
+        Safe in a signal handler, and in another thread.
+        """
+        if not self._stopping:
+            self._stopping = True
+            self._wake()
+            self._told.set()
+
+    def run(self) -> None:
+        """Serve until `stop`.
+
+        Waitress' own loop drops queued requests when it is interrupted; this one empties the queue
+        first.
+        """
+        sockets = self._server._map
+        self._loop_thread = threading.get_ident()
+        while not self._stopping:
+            self._turn(1.0)
+        if self._tls:
+            self._tls.stop()
+        self._server.accepting = False
+        self._server.del_channel()
+        self._server.socket.close()
+        deadline = time.monotonic() + DRAIN_SECONDS
+        while self._is_busy() and time.monotonic() < deadline:
+            self._turn(0.05)
+        self._server.task_dispatcher.shutdown()
+        self._told.wait()  # `stop` is done with the trigger that is closed now
+        wasyncore.close_all(sockets)
+        if self._tls:
+            self._tls.close()
+
+    def _turn(self, timeout: float) -> None:
+        """Read and write what can be, close what has stalled, and answer what is quick."""
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)
+        while self._stalled:
+            self._stalled.pop().handle_close()
+        while self._quick:
+            channel = self._quick.pop(0)
+            # With answers before it that are not taken it may wait, for this thread to send them.
+            if channel.total_outbufs_len or len(channel.requests) > 1:
+                self._hand_over(channel)
+            else:
+                channel.service()
+
+    def _take(self, channel: HTTPChannel) -> None:
+        """A request has been read: answer it in this thread if nothing makes it wait."""
+        request = channel.requests[0]
+        here = threading.get_ident() == self._loop_thread
+        if here and not request.error and self._is_quick(request):
+            self._quick.append(channel)
+        else:
+            self._hand_over(channel)
+
+    def _wake_from_elsewhere(self) -> None:
+        if threading.get_ident() != self._loop_thread:
+            self._wake()
+
+    def close_stalled(self, now: float) -> None:
+        """Close connections that are idle, also those that do not take their answer."""
+        is_full = self._server.in_connection_overflow
+        latest = now - (IDLE_SECONDS_WHEN_FULL if is_full else IDLE_SECONDS)
+        for channel in [*self._server.active_channels.values()]:
+            if channel.last_activity < latest:
+                if channel.total_outbufs_len:
+                    # To be told to close it would have to take some more. To close it here would
+                    # leave its number to a new connection, and what is told of it as well.
+                    self._stalled.append(channel)
+                    self._wake()
+                elif not channel.requests:
+                    channel.will_close = True
+
+    def _is_busy(self) -> bool:
+        channels = self._server.active_channels.values()
+        return any(
+            channel.requests or channel.request or channel.total_outbufs_len for channel in channels
+        )
+
+
+def connection_limit(files_each: int) -> int:
+    """Connections that this process may have files for."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return CONNECTIONS
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return min(CONNECTIONS, files // files_each) if files > 0 else CONNECTIONS
+
+
+def stop_on_signals(server: Server) -> None:
+    """The first signal drains; a second one ends the process at once."""
+
+    def stop(number: int, _: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)

@@ -1,0 +1,228 @@
+"""The databases that a store can be kept in: how they are opened, and who may write.
+
+One writer at a time, in all processes together: what it reads stays so until it has ended. One
+that does not answer raises Unavailable.
+"""
+
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import StaticPool
+
+from astria_emulator.errors import SetupError, Unavailable
+from astria_emulator.sql.tables import JOBS, prepare
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "astria.sqlite3"
+LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
+CONNECTIONS = 8
+# Every statement has its index. Without statistics, as of a new database, PostgreSQL would sort all
+# of a long queue to find its first job.
+PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
+BUSY_SECONDS = 2.0  # a predecessor may be ending
+
+Record = dict[str, Any]
+
+
+class Session:
+    """Runs statements on a connection. Each is compiled once: that is most of what it costs."""
+
+    def __init__(self, cursor: Any, dialect: Dialect):
+        self._cursor, self._dialect = cursor, dialect
+
+    def rows(self, statement: ClauseElement, params: Record | None = None) -> list[Any]:
+        """What a statement finds, as tuples."""
+        sql, fixed = _compiled(statement, self._dialect)
+        return list(self._cursor.execute(sql, fixed | (params or {})).fetchall())
+
+    def run(self, statement: ClauseElement, *records: Record) -> int:
+        """Run a statement for each record; tells how many rows it has changed."""
+        sql, fixed = _compiled(statement, self._dialect)
+        if len(records) > 1:
+            self._cursor.executemany(sql, [fixed | record for record in records])
+        else:
+            self._cursor.execute(sql, fixed | (records[0] if records else {}))
+        return int(self._cursor.rowcount)
+
+
+@lru_cache
+def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, Record]:
+    """A statement's text, and its constants."""
+    compiled = statement.compile(dialect=dialect)
+    fixed = {name: value for name, value in compiled.params.items() if value is not None}
+    return str(compiled), fixed
+
+
+class Database(Protocol):
+    """Gives sessions.
+
+    `home` names this process among those that share the database.
+    """
+
+    is_shared: bool
+    home: str
+
+    def read(self) -> AbstractContextManager[Session]: ...
+    def write(self) -> AbstractContextManager[Session]: ...
+    def close(self) -> None: ...
+
+
+class Sqlite:
+    """One file, one connection, one process: a second process is refused."""
+
+    is_shared = False
+    home = ""
+
+    def __init__(self, folder: Path):
+        """Raises SetupError."""
+        path = folder / FILE_NAME
+        self._lock = threading.RLock()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._engine = create_engine(
+                f"sqlite:///{path}",
+                poolclass=StaticPool,
+                isolation_level="AUTOCOMMIT",
+                paramstyle="named",
+                connect_args={"check_same_thread": False, "timeout": BUSY_SECONDS},
+            )
+            self._connection = self._engine.connect()
+            with closing_on_error(self):
+                self._cursor = self._connection.connection.cursor()
+                self._session = Session(self._cursor, self._engine.dialect)
+                # The process holds the file until it ends, however it ends. A commit is safe from
+                # the end of the process, not from a loss of power.
+                for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
+                    self._cursor.execute(f"PRAGMA {pragma}")
+                with self._writing() as session:
+                    prepare(self._connection)
+                    # Nobody else can have claimed them: whoever had has been killed.
+                    session.run(
+                        update(JOBS).where(JOBS.c.state == "running").values(state="waiting")
+                    )
+        except (OSError, SQLAlchemyError, sqlite3.Error) as error:
+            reason = str(getattr(error, "orig", None) or error)
+            if "locked" in reason:
+                reason = "another server uses this folder, and one may; --database serves several"
+            raise SetupError("--data", [f"{path}: {reason}"]) from None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with _answering(sqlite3.OperationalError), self._lock:
+            yield self._session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with _answering(sqlite3.OperationalError), self._writing() as session:
+            yield session
+
+    @contextmanager
+    def _writing(self) -> Iterator[Session]:
+        with self._lock:
+            try:
+                self._cursor.execute("BEGIN IMMEDIATE")
+                yield self._session
+                self._cursor.execute("COMMIT")
+            except BaseException:
+                if self._cursor.connection.in_transaction:  # a full disk may have ended it
+                    self._cursor.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+            self._engine.dispose()
+
+
+class Postgres:
+    """A PostgreSQL database that any number of processes share."""
+
+    is_shared = True
+
+    def __init__(self, url: str):
+        """Raises SetupError; no message holds the URL, which may have a password in it."""
+        self.home = uuid4().hex
+        self._lock = threading.RLock()
+        try:
+            parsed = make_url(url).set(drivername="postgresql+psycopg")
+            self._engine = create_engine(
+                parsed,
+                pool_size=CONNECTIONS,
+                max_overflow=0,
+                connect_args={"options": PLANS},
+            )
+            self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+            with closing_on_error(self), self._writing() as connection:
+                prepare(connection)
+        except ImportError:
+            extra = "PostgreSQL needs a driver: pip install 'astria-emulator[postgres]'"
+            raise SetupError("--database", [extra]) from None
+        except (ValueError, SQLAlchemyError) as error:
+            reason = str(getattr(error, "orig", None) or "expected postgresql://USER@HOST/NAME")
+            raise SetupError("--database", [reason.strip()]) from None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        with self._answering(), self._reader.connect() as connection:
+            yield self._session(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        with self._answering(), self._writing() as connection:
+            yield self._session(connection)
+
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """When the server was lost, no other connection of before is tried either."""
+        driver = self._engine.dialect.loaded_dbapi
+        lost = (driver.OperationalError, driver.InterfaceError, DBAPIError, PoolTimeout)
+        try:
+            with _answering(*lost):
+                yield
+        except Unavailable:
+            self._engine.dispose()
+            raise
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        # Threads queue here, so that one connection waits for other processes and not all.
+        with self._lock, self._engine.begin() as connection:
+            connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+            yield connection
+
+    def _session(self, connection: Connection) -> Session:
+        return Session(connection.connection.cursor(), self._engine.dialect)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+@contextmanager
+def _answering(*lost: type[Exception]) -> Iterator[None]:
+    try:
+        yield
+    except lost as error:
+        told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        log.warning("the database does not answer: %s", told)
+        raise Unavailable from error
+
+
+@contextmanager
+def closing_on_error(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        database.close()
+        raise

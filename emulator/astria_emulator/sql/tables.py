@@ -1,0 +1,106 @@
+"""The tables, and the version of their form."""
+
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from astria_emulator.errors import SetupError
+
+SCHEMA = 1  # raised when the tables change
+
+tables = MetaData()
+COUNTERS = Table(
+    "astria_counters",
+    tables,
+    Column("name", String(32), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+# Times are microseconds since 1970; owner 0 is the gallery.
+ROWS = Table(
+    "astria_rows",
+    tables,
+    Column("kind", String(16), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("owner", BigInteger, nullable=False),
+    Column("home", String(32), nullable=False),
+    Column("refs", Text, nullable=False),
+    Column("data", Text, nullable=False),
+    Index("astria_rows_of_owner", "kind", "owner", "id"),
+)
+REFS = Table(
+    "astria_refs",
+    tables,
+    Column("kind", String(16), primary_key=True),
+    Column("owner", BigInteger, primary_key=True, autoincrement=False),
+    Column("ref", String(40), primary_key=True),
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    sqlite_with_rowid=False,
+)
+JOBS = Table(
+    "astria_jobs",
+    tables,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", String(16), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("target_kind", String(16), nullable=False),
+    Column("target", BigInteger, nullable=False),
+    Column("target_uid", BigInteger, nullable=False),
+    Column("due", BigInteger, nullable=False),
+    Column("made", BigInteger, nullable=False),
+    Column("home", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("lease", BigInteger),
+    Column("progress", Text, nullable=False),
+    Column("cancel", Boolean, nullable=False),
+    Index("astria_jobs_by_due", "lane", "due", "id"),
+    Index("astria_jobs_of_target", "target_kind", "target"),
+)
+
+
+class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
+    """The database's time: the clocks of those who share it may differ."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(now, "sqlite")
+def _now_of_sqlite(*_: Any, **__: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+
+
+@compiles(now, "postgresql")
+def _now_of_postgresql(*_: Any, **__: Any) -> str:
+    return "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS BIGINT)"
+
+
+def prepare(connection: Connection) -> None:
+    """Make the tables where they are missing.
+
+    Raises SetupError where a newer version has made them.
+    """
+    COUNTERS.create(connection, checkfirst=True)
+    found = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
+    if found is None:
+        tables.create_all(connection)
+        connection.execute(insert(COUNTERS).values(name="schema", value=SCHEMA))
+    elif found > SCHEMA:
+        problem = f"its schema is version {found}, and this version of the emulator knows {SCHEMA}"
+        raise SetupError("the data is newer than this program", [problem])

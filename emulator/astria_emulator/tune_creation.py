@@ -1,0 +1,158 @@
+"""Make tunes: what is checked, filled in and stored, whoever asks for them."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from astria_emulator.access import visible
+from astria_emulator.backend import Artefact
+from astria_emulator.errors import Invalid, Message, NotFound
+from astria_emulator.inputs import artefact, is_caption
+from astria_emulator.jobs import LONGEST_SECONDS, root_base, tune_ready
+from astria_emulator.lifecycle import UNTIMED, step
+from astria_emulator.marks import base_mark, title_mark
+from astria_emulator.prompt_creation import check_prompt, make_prompt
+from astria_emulator.services import Caller, Services
+from astria_emulator.store import Query, Row
+from astria_emulator.values import Made
+
+log = logging.getLogger(__name__)
+
+Attributes = Mapping[str, Any]
+NOT_KEPT = ("images", "image_urls", "prompts_attributes")
+NULLS = ("callback", "base_tune_id", "steps", "expires_at")
+
+
+def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
+    """Make a tune, and the prompts nested in it.
+
+    Raises Invalid with all that is wrong, and then nothing is stored.
+    """
+    attributes = {key: value for key, value in body.items() if key not in NOT_KEPT}
+    uploads = [artefact(upload) for upload in body.get("images") or ()]
+    captions = [upload for upload in uploads if is_caption(upload)]
+    images = [upload for upload in uploads if upload not in captions]
+    images += [Artefact.at(address) for address in body.get("image_urls") or ()]
+    nested = body.get("prompts_attributes") or ()
+    mark = title_mark(attributes["title"])
+    with services.store.transaction():
+        same = Query(caller.account, ref=mark, limit=1)
+        if caller.idempotent and (found := services.store.find("tune", same)):
+            return Made(found[0], repeated=True)
+        named = _named_base(services, caller, attributes)
+        branch = _branch(attributes, named)
+        model_type = _model_type(branch, attributes)
+        base = _base(services, attributes, branch, named)
+        backend = services.backend_for(branch)
+        absence = backend.refusal(branch, root_base(base)) if base else None
+        messages = _messages(services, attributes, model_type, base, len(images))
+        if absence:
+            messages["base_tune_id"] = [Message("must exist", absence)]
+        for prompt in nested:
+            for field, texts in check_prompt(services, caller, branch, prompt).items():
+                messages.setdefault(f"prompts.{field}", texts)
+        if messages or base is None:
+            raise Invalid(messages)
+        now = services.clock.now()
+        known = {**attributes, "branch": branch, "model_type": model_type, "image_keys": images}
+        fixed = {
+            **UNTIMED,
+            **dict.fromkeys(NULLS),
+            "auto_extend": False,
+            **attributes,
+            "branch": branch,
+            "model_type": model_type,
+            "token": _token(branch, model_type, attributes),
+            "state": "queued",
+            "is_api": True,
+            "created_at": now,
+            "updated_at": now,
+            "eta": now + timedelta(seconds=min(backend.train_seconds(known), LONGEST_SECONDS)),
+            "origin": caller.origin,
+            "home_base_id": base["home_base_id"] if base["model_type"] else base.id,
+            "root_base_id": root_base(base),
+            "workspace_id": caller.own_workspace,
+            "image_keys": [],
+            "backend": backend.name,
+        }
+        refs = (mark, *([base_mark(named.id)] if named and named.owner is not None else ()))
+        row = services.store.insert("tune", caller.account, fixed, refs=refs)
+        kept = {
+            "image_keys": _kept(services, row, "image", images),
+            "image_names": [image.name for image in images],
+            "caption_keys": _kept(services, row, "caption", captions),
+            "caption_names": [caption.name for caption in captions],
+        }
+        row = services.store.update(row, kept)
+        if model_type == "faceid":
+            row = services.store.update(row, step("tune", row, "finish", now))
+            tune_ready(services, row)
+        else:
+            services.schedule("start_tune", row, now)
+        for prompt in nested:
+            make_prompt(services, caller, row, prompt)
+    log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
+    return Made(row)
+
+
+def needs_files(services: Services, caller: Caller, attributes: Attributes) -> bool:
+    """Whether a tune's pictures are trained on, so that an address of one does not do."""
+    if attributes.get("model_type") == "faceid":
+        return False
+    branch = _branch(attributes, _named_base(services, caller, attributes))
+    return not services.backend_for(branch).pretends
+
+
+def _branch(attributes: Attributes, named: Row | None) -> str:
+    branch: str = attributes.get("branch") or (named["branch"] if named else "sd15")
+    return branch
+
+
+def _kept(services: Services, row: Row, kind: str, files: Sequence[Artefact]) -> list[str]:
+    return [services.keep(f"tune/{row.id}/{kind}/{at}", file) for at, file in enumerate(files)]
+
+
+def _named_base(services: Services, caller: Caller, attributes: Attributes) -> Row | None:
+    try:
+        return visible(services, caller, "tune", attributes.get("base_tune_id") or 0)
+    except NotFound:
+        return None
+
+
+def _base(services: Services, attributes: Attributes, branch: str, named: Row | None) -> Row | None:
+    """The tune that is trained on; None when the one that was named cannot be used."""
+    if not attributes.get("base_tune_id"):
+        return services.store.get("tune", services.catalogue.default_base[branch])
+    return named if named and named["state"] not in ("failed", "expired") else None
+
+
+def _model_type(branch: str, attributes: Attributes) -> str | None:
+    asked: str | None = attributes.get("model_type")
+    return asked if asked == "faceid" else {"sdxl1": "pti", "flux1": "lora"}.get(branch, asked)
+
+
+def _token(branch: str, model_type: str | None, attributes: Attributes) -> str | None:
+    usual = None if model_type == "faceid" else "sks" if branch == "sd15" else "ohwx"
+    return attributes.get("token") or usual
+
+
+def _messages(
+    services: Services,
+    attributes: Attributes,
+    model_type: str | None,
+    base: Row | None,
+    images: int,
+) -> dict[str, Sequence[str]]:
+    messages: dict[str, Sequence[str]] = {}
+    if base is None:
+        messages["base_tune_id"] = ["must exist"]
+    fewest = 1 if model_type == "faceid" else int(services.assumed("minimum-images"))
+    if images < fewest:
+        count = "one image" if fewest == 1 else f"{fewest} images"
+        messages["images"] = [f"must contain at least {count}"]
+    name = attributes["name"]
+    plain = name.isascii() and name.replace(" ", "").isalnum()
+    if services.assumed("class-names") == "strict" and not plain:
+        messages["name"] = ["only English letters, digits, spaces"]
+    return messages

@@ -1,0 +1,226 @@
+"""RealBackend: the emulator's seam on one side, an executor on the other. Wire words end here."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from astria_emulator import (
+    Artefact,
+    BackendError,
+    Cancelled,
+    Closing,
+    Config,
+    GenerateJob,
+    Trained,
+    TrainJob,
+    WorkLost,
+)
+from astria_emulator.backend import Report
+from astria_emulator.mock import MockBackend
+from astria_real_backend import requests_of
+from astria_real_backend.catalog import Catalogue
+from astria_real_backend.config import METHODS, as_plain
+from astria_real_backend.places import Places
+from astria_real_backend.settings import read_settings
+from astria_real_backend.speeds import Speeds
+from astria_real_backend.workers.executor import (
+    Done,
+    Executor,
+    Failed,
+    Lost,
+    Progress,
+    Stopped,
+    Task,
+    Worker,
+)
+from astria_real_backend.workers.local import LocalExecutor
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+REPORT_SECONDS = 0.5  # between two writes of progress to the table of jobs
+BRANCHES = frozenset({"sd15"})
+LOG_SECONDS = 10.0
+LOGGED = ("step", "steps", "loss", "images_per_second", "seconds_left", "memory_mb")
+PROMPT_SHARE = 0.25  # of a training's time limit
+
+
+class RealBackend:
+    """Trains and draws `branch=sd15` on the devices of this machine; the mock does the others."""
+
+    name = "real"
+    pretends = False
+
+    def __init__(self, config: Config, executor: Executor | None = None):
+        self.settings = read_settings(config.backend_options)
+        models = Path(self.settings.models) if self.settings.models else None
+        self.catalogue = Catalogue.read(models, toy=self.settings.toy)
+        self._places = Places.of(self.settings.folder, config.data)
+        self._executor = executor or LocalExecutor(
+            self.settings.device_names, threads=self.settings.threads
+        )
+        self.slots, self.tries = self._executor.slots, self.settings.tries
+        self._speeds = Speeds(self._places.folder / "speeds.json")
+        self._closing = threading.Event()
+        self._megapixels = config.max_megapixels
+        self._seen = MockBackend(train_seconds=0, prompt_seconds=0)
+
+    # -- what the server asks ----------------------------------------------------------------------
+    def start(self) -> None:
+        for base, absence in self.catalogue.rows():
+            if base.family in BRANCHES and absence:
+                log.warning("base %d (%s) is absent: %s", base.tune_id, base.title, absence)
+        log.info(
+            "training on %s; branches %s are served, the others by the mock",
+            ", ".join(self.settings.device_names), ", ".join(sorted(BRANCHES)),
+        )  # fmt: skip
+        self._places.sweep()
+        self._executor.warm()
+
+    def close(self) -> None:
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._executor.drain()
+        self._places.close()
+
+    def serves(self, branch: str) -> bool:
+        return branch in BRANCHES
+
+    def refusal(self, branch: str, base_tune_id: int) -> str | None:
+        return requests_of.absence(self.catalogue, base_tune_id, branch)
+
+    def side(self, base_tune_id: int) -> int | None:
+        base = self.catalogue.bases.get(base_tune_id)
+        return base.side if base else None
+
+    def forget(self, tune_id: int | None) -> None:
+        self._places.forget(tune_id)
+
+    def train_seconds(self, attributes: Mapping[str, Any]) -> float:
+        method = METHODS.get(attributes.get("model_type"), "checkpoint")
+        steps = requests_of.expected_steps(self.catalogue, self.settings, attributes)
+        return self._speeds.train_seconds(method, steps)
+
+    def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
+        return self._speeds.prompt_seconds(int(attributes.get("num_images") or 1))
+
+    def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
+        """As the mock says: what a picture shows is not looked at yet."""
+        return self._seen.inspect(image, name)
+
+    # -- work --------------------------------------------------------------------------------------
+    def train(self, job: TrainJob, report: Report) -> Trained:
+        with self._worker() as worker:
+            config = requests_of.train_config(
+                job, self.catalogue, self.settings, worker.device, self._megapixels
+            )
+            room = self._places.room(job.tune_id, job.uid)
+            with self._places.passing("pictures") as pictures:
+                requests_of.lay_out(job, pictures / "all")
+                classes = self._places.classes if config.keeps_classes else room
+                task = Task("train", as_plain(config), room, pictures / "all", classes)
+                limit = self.settings.limit_minutes * 60
+                done = self._run(worker, task, with_log(f"tune {job.tune_id}", report), limit)
+            files = [self._places.take(file) for file in done.files]
+        shutil.rmtree(room, ignore_errors=True)
+        self._speeds.note_training(config.method, done.report)
+        kind = "application/octet-stream"
+        return Trained([Artefact(kind, file) for file in files], done.report)
+
+    def generate(self, jobs: Sequence[GenerateJob], report: Report) -> list[list[Artefact]]:
+        return [self._draw(job, report) for job in jobs]
+
+    def _draw(self, job: GenerateJob, report: Report) -> list[Artefact]:
+        with self._worker() as worker, self._places.passing("drawn") as room:
+            began = time.monotonic()
+            config, left_out = requests_of.sample_config(
+                job, self.catalogue, self.settings, worker.device
+            )
+            if left_out:
+                log.warning("prompt %d: without %s", job.prompt_id, ", ".join(left_out))
+            task = Task("generate", as_plain(config), room, room, room)
+            limit = self.settings.limit_minutes * 60 * PROMPT_SHARE
+            done = self._run(worker, task, with_log(f"prompt {job.prompt_id}", report), limit)
+            self._speeds.note_prompt(job.num_images, time.monotonic() - began)
+            return [Artefact("image/jpeg", file.read_bytes()) for file in done.files]
+
+    @contextmanager
+    def _worker(self) -> Iterator[Worker]:
+        """A worker of one's own. What the disk does to the work may go by."""
+        if self._closing.is_set():
+            raise Closing("the server stops")
+        worker = self._executor.claim()
+        try:
+            yield worker
+        except OSError as error:
+            raise WorkLost(f"A file: {error.strerror or type(error).__name__}.") from error
+        finally:
+            self._executor.release(worker)
+
+    def _run(self, worker: Worker, task: Task, report: Report, limit: float) -> Done:
+        """Run a task to its end, with its progress reported.
+
+        Raises BackendError, WorkLost, Closing and Cancelled.
+        """
+        executor, told = self._executor, dict[str, Any]()
+        deadline, next_report = time.monotonic() + limit, 0.0
+        has_ended = is_stopping = is_cancelled = False
+        executor.start(worker, task)
+        try:
+            while True:
+                event = executor.poll(worker, POLL_SECONDS)
+                has_ended = isinstance(event, Done | Failed | Stopped | Lost)
+                match event:
+                    case Progress(news):
+                        is_new = news.get("phase") != told.get("phase")
+                        told = {**told, **news}
+                        next_report = 0.0 if is_new else next_report
+                    case Done() as done:
+                        return done
+                    case Failed(reason):
+                        raise BackendError(reason)
+                    case Stopped():
+                        raise self._ended("it was stopped", is_cancelled)
+                    case Lost(reason):
+                        raise self._ended(reason, is_cancelled)
+                now = time.monotonic()
+                if now > deadline:
+                    raise BackendError(f"It took longer than {limit / 60:g} minutes.")
+                if is_stopping:
+                    continue
+                if now >= next_report:
+                    next_report = now + REPORT_SECONDS
+                    is_cancelled = not report(told)
+                if is_cancelled or self._closing.is_set():
+                    is_stopping = True
+                    executor.cancel(worker)
+        finally:
+            if not has_ended:  # whatever it does, nobody wants it any more
+                executor.kill(worker)
+
+    def _ended(self, reason: str, is_cancelled: bool) -> Exception:
+        """Why a task ended without a result."""
+        if is_cancelled:
+            return Cancelled(reason)
+        return Closing("the server stops") if self._closing.is_set() else WorkLost(reason)
+
+
+def with_log(what: str, report: Report) -> Report:
+    """The same report, which the log tells too: each phase, and now and then how far it is."""
+    told: dict[str, Any] = {"phase": "", "next": 0.0}
+
+    def tell(progress: Mapping[str, Any]) -> bool:
+        now, phase = time.monotonic(), progress.get("phase", "")
+        if phase and (phase != told["phase"] or now > told["next"]):
+            told.update(phase=phase, next=now + LOG_SECONDS)
+            known = [f"{name} {progress[name]}" for name in LOGGED if name in progress]
+            log.info("%s: %s", what, ", ".join([phase, *known]))
+        return report(progress)
+
+    return tell

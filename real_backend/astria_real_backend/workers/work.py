@@ -1,0 +1,85 @@
+"""Do a task, and say how it went: the child's side of a worker."""
+
+import errno
+import json
+import logging
+from typing import Any
+
+import torch
+from PIL import Image
+from safetensors import SafetensorError
+
+from astria_real_backend.branches.sd15 import be_quiet
+from astria_real_backend.config import NAMES, read_sample, read_train
+from astria_real_backend.export import NotTheSame
+from astria_real_backend.photos import Source
+from astria_real_backend.sample import sample
+from astria_real_backend.train import Report, Stopped
+from astria_real_backend.tuning import Shelf, Unusable, tune
+from astria_real_backend.workers.executor import Task
+
+log = logging.getLogger(__name__)
+
+JPEG_QUALITY = 95
+
+
+class Work:
+    """What a process does, with the base that it used last at hand."""
+
+    def __init__(self) -> None:
+        be_quiet()
+        self._shelf = Shelf()
+
+    def do(self, task: Task, report: Report) -> dict[str, Any]:
+        """The message that ends a task."""
+        try:
+            return self._train(task, report) if task.kind == "train" else self._draw(task, report)
+        except Stopped:
+            return {"stopped": True}
+        except Unusable as error:
+            return {"failed": str(error)}
+        except (MemoryError, torch.cuda.OutOfMemoryError) as error:
+            self._shelf = Shelf()
+            log.warning("out of memory", exc_info=error)
+            return {"trouble": "The device has too little memory for it."}
+        except OSError as error:
+            log.warning("a file", exc_info=error)
+            full = error.errno == errno.ENOSPC
+            return {
+                "trouble": "The disk is full."
+                if full
+                else f"A file: {error.strerror or type(error).__name__}."
+            }
+        except SafetensorError as error:
+            log.warning("a file", exc_info=error)
+            return {"trouble": "A file of weights could not be read or written."}
+        except NotTheSame as error:
+            return {"trouble": f"What was saved is not what was trained: {error}."}
+        except Exception as error:
+            self._shelf = Shelf()  # whatever state it is in
+            log.exception("a task")
+            return {"trouble": f"It broke off: {type(error).__name__}."}
+
+    def _train(self, task: Task, report: Report) -> dict[str, Any]:
+        config = read_train(task.config)
+        names = json.loads((task.pictures / NAMES).read_text())
+        sources = [
+            Source(name, (task.pictures / str(at)).read_bytes()) for at, name in enumerate(names)
+        ]
+        made = tune(
+            self._shelf, config, sources,
+            folder=task.folder, classes_folder=task.classes, report=report,
+        )  # fmt: skip
+        return {"done": dict(made.report), "files": [str(file) for file in made.files]}
+
+    def _draw(self, task: Task, report: Report) -> dict[str, Any]:
+        config = read_sample(task.config)
+        report({"phase": "loading"})
+        branch = self._shelf.take(config.base, config.device, config.threads)
+        files = []
+        for at, picture in enumerate(sample(branch, config, report)):
+            files.append(task.folder / f"{at}.jpg")
+            if config.shown_size:
+                picture = picture.resize(config.shown_size, Image.Resampling.LANCZOS)
+            picture.save(files[-1], quality=JPEG_QUALITY, subsampling=0)
+        return {"done": {}, "files": [str(file) for file in files]}
