@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from astria_emulator.memory_store import MemoryStore
-from astria_emulator.store import Store
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.store import Store
 
 # A server that these tests may make databases on; another one is named by the variable.
 SERVER = os.environ.get("ASTRIA_TEST_POSTGRES", "postgresql://127.0.0.1:5432/postgres")
@@ -58,8 +58,8 @@ def memory_store() -> Iterator[Store]:
 
 @contextmanager
 def sqlite_store(folder: str = "") -> Iterator[Store]:
-    from astria_emulator.sql.database import Sqlite
-    from astria_emulator.sql.store import SqlStore
+    from astria_emulator.storage.sql.database import Sqlite
+    from astria_emulator.storage.sql.store import SqlStore
 
     with tempfile.TemporaryDirectory() as made:
         store = SqlStore(Sqlite(Path(folder or made)))
@@ -69,8 +69,8 @@ def sqlite_store(folder: str = "") -> Iterator[Store]:
 
 @contextmanager
 def postgres_store(url: str = "") -> Iterator[Store]:
-    from astria_emulator.sql.database import Postgres
-    from astria_emulator.sql.store import SqlStore
+    from astria_emulator.storage.sql.database import Postgres
+    from astria_emulator.storage.sql.store import SqlStore
 
     if not url:
         with postgres_database() as made, postgres_store(made) as store:

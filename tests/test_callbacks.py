@@ -17,7 +17,7 @@ from astria_emulator.callbacks import Callbacks
 from astria_emulator.clock import VirtualClock
 from astria_emulator.faults.rules import Faults
 from astria_emulator.outbox import ThreadOutbox
-from astria_emulator.store import CALLBACKS, Query, Row, Store
+from astria_emulator.storage.store import CALLBACKS, Query, Row, Store
 from listeners import listening
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

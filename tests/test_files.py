@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_emulator.files import KEY, File, MemoryFiles, base36
-from astria_emulator.memory_store import MemoryStore
+from astria_emulator.storage.files import KEY, File, MemoryFiles, base36
+from astria_emulator.storage.memory_store import MemoryStore
 
 PLACES = st.text(st.characters(codec="utf-8"), max_size=90)
 CONTENTS = st.binary(max_size=20) | st.dictionaries(

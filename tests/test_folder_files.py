@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from astria_emulator.files import File, MemoryFiles
-from astria_emulator.folder_files import FolderFiles
-from astria_emulator.memory_store import MemoryStore
-from astria_emulator.store import Store
+from astria_emulator.storage.files import File, MemoryFiles
+from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.store import Store
 from databases import sqlite_store
 
 

@@ -22,7 +22,7 @@ from astria_emulator.bodies import read_multipart, read_urlencoded
 from astria_emulator.errors import BadRequest, TooLarge
 from astria_emulator.forms import nest
 from astria_emulator.spec import Spec, default_path
-from astria_emulator.store import Query
+from astria_emulator.storage.store import Query
 from astria_emulator.values import Upload
 
 ROOT = Path(__file__).resolve().parents[1]

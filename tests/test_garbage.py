@@ -2,7 +2,7 @@
 
 import threading
 
-from astria_emulator.garbage import FEW, free_slowly
+from astria_emulator.storage.gc_tuning import FEW, free_slowly
 
 
 def test_large_tables_are_emptied_on_a_thread_and_small_ones_left_to_their_owner() -> None:

@@ -10,9 +10,9 @@ from astria_emulator import holds as holds_module
 from astria_emulator import runner as runner_module
 from astria_emulator.clock import SystemClock
 from astria_emulator.holds import Holds
-from astria_emulator.memory_store import MemoryStore
 from astria_emulator.runner import ThreadRunner
-from astria_emulator.store import Job, Row
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.store import Job, Row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

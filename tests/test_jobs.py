@@ -9,7 +9,7 @@ import pytest
 from astria_emulator.backend import Artefact, Trained
 from astria_emulator.errors import Unavailable
 from astria_emulator.jobs import run
-from astria_emulator.store import Query
+from astria_emulator.storage.store import Query
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import text, update
 
 from astria_emulator.errors import Unavailable
-from astria_emulator.sql import store as sql_store
-from astria_emulator.sql.tables import JOBS
-from astria_emulator.store import WORK, Job, Query, Row, Store
+from astria_emulator.storage.sql import store as sql_store
+from astria_emulator.storage.sql.tables import JOBS
+from astria_emulator.storage.store import WORK, Job, Query, Row, Store
 from databases import postgres_database, postgres_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

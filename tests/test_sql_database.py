@@ -13,9 +13,9 @@ from sqlalchemy import create_engine, text
 from astria_emulator import Config
 from astria_emulator.errors import SetupError
 from astria_emulator.services import open_store
-from astria_emulator.sql.database import FILE_NAME, Postgres, Sqlite
-from astria_emulator.sql.tables import SCHEMA
-from astria_emulator.store import Query
+from astria_emulator.storage.sql.database import FILE_NAME, Postgres, Sqlite
+from astria_emulator.storage.sql.tables import SCHEMA
+from astria_emulator.storage.store import Query
 from databases import execute, postgres_database, postgres_store, sqlite_store
 
 NOON = datetime(2026, 1, 1, 12, 30, 0, 123456, tzinfo=UTC)
@@ -77,7 +77,7 @@ def test_folder_is_made_and_keeps_what_was_stored(tmp_path: Path) -> None:
 
 
 def test_second_process_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:
-    code = "import pathlib, sys; from astria_emulator.sql.database import Sqlite as Open; "
+    code = "import pathlib, sys; from astria_emulator.storage.sql.database import Sqlite as Open; "
     code += "Open(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     with sqlite_store(str(tmp_path)) as store:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from astria_emulator import archive
-from astria_emulator.files import File, Files, MemoryFiles
-from astria_emulator.folder_files import FolderFiles
-from astria_emulator.memory_store import MemoryStore
-from astria_emulator.state import State, take
-from astria_emulator.store import CALLBACKS, WORK, Query, Row, Store
+from astria_emulator.storage.files import File, Files, MemoryFiles
+from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.state import State, take
+from astria_emulator.storage.store import CALLBACKS, WORK, Query, Row, Store
 
 NOW = datetime(2026, 1, 1, 0, 0, 1, 500_250, tzinfo=UTC)
 KEY = "k" * 28

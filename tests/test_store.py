@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from astria_emulator.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
+from astria_emulator.storage.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
 from databases import STORES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

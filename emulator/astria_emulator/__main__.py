@@ -56,8 +56,8 @@ def serve(**flags: Any) -> None:
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app
-    from astria_emulator.garbage import spare_the_old
     from astria_emulator.server import Server, stop_on_signals
+    from astria_emulator.storage.gc_tuning import spare_the_old
 
     app = create_app(config)
     spare_the_old()

@@ -5,7 +5,7 @@ from typing import Any
 
 from astria_emulator.errors import NotFound
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 
 def own(services: Services, caller: Caller, table: str, id: int) -> Row:

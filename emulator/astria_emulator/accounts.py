@@ -4,9 +4,9 @@ Keys are kept hashed; a key that was never seen makes an account where that is a
 """
 
 from astria_emulator.errors import NotFound, Unauthorized
-from astria_emulator.marks import key_mark
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.refs import key_mark
+from astria_emulator.storage.store import Query, Row
 
 
 def authenticate(services: Services, authorization: str | None) -> Row:

@@ -10,7 +10,7 @@ from astria_emulator.fields import types_of
 from astria_emulator.schemas import Compiler
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec import Node
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,6 @@ from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, 
 from astria_emulator.faults.answering import RESET, blow
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.faults.reading import first_rules, operations_of
-from astria_emulator.files import KEY_LENGTH
 from astria_emulator.handlers import all_handlers
 from astria_emulator.journal import NOTE, Note
 from astria_emulator.media import Media
@@ -32,6 +31,7 @@ from astria_emulator.outbox import Outbox
 from astria_emulator.schemas import Compiler
 from astria_emulator.services import Caller, Services, build
 from astria_emulator.spec import JSON, Spec, default_path
+from astria_emulator.storage.files import KEY_LENGTH
 from astria_emulator.surface import PREFIX, add_surface
 from astria_emulator.web import (
     as_response,

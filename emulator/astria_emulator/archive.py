@@ -15,11 +15,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from astria_emulator.calls import parse_json
 from astria_emulator.errors import BadRequest, Invalid
-from astria_emulator.files import KEY_LENGTH, Room
 from astria_emulator.forms import refuse_null_characters
-from astria_emulator.state import State
 from astria_emulator.state_checks import check
 from astria_emulator.state_json import read, size_of, written
+from astria_emulator.storage.files import KEY_LENGTH, Room
+from astria_emulator.storage.state import State
 
 DOCUMENT, BLOBS = "state.json", "blobs/"
 BLOB = re.compile(rf"{BLOBS}([0-9a-z]{{{KEY_LENGTH}}})")

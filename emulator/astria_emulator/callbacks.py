@@ -19,7 +19,7 @@ from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import CALLBACK, striking
 from astria_emulator.faults.rules import Faults, Struck
 from astria_emulator.outbox import TIMEOUT_SECONDS, Outbox
-from astria_emulator.store import CALLBACKS, Job, Query, Row, Store
+from astria_emulator.storage.store import CALLBACKS, Job, Query, Row, Store
 
 log = logging.getLogger(__name__)
 

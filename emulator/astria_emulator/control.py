@@ -22,8 +22,8 @@ from astria_emulator.faults.reading import (
 )
 from astria_emulator.faults.rules import Standing
 from astria_emulator.services import Caller, Services
-from astria_emulator.snapshots import Snapshot, check_name
-from astria_emulator.store import Query
+from astria_emulator.storage.snapshots import Snapshot, check_name
+from astria_emulator.storage.store import Query
 
 CALLBACK_SECONDS = 15.0
 Given = Mapping[str, Any]

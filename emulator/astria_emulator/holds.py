@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from astria_emulator.store import Job, Row
+from astria_emulator.storage.store import Job, Row
 
 # An answer that is never closed, as a test client leaves it, holds its jobs no longer than this.
 HOLD_SECONDS = 2.0

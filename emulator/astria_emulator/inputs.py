@@ -10,7 +10,7 @@ from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, NotFound, TooLarge
 from astria_emulator.pictures import refusal
 from astria_emulator.services import Services
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 from astria_emulator.values import Upload
 
 # Each may be a file, or an address in `<name>_url`, or text in `<name>_base64`.

@@ -22,7 +22,7 @@ from astria_emulator.forms import (
 from astria_emulator.schemas import Compiler, flat_messages
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec import JSON, Node, Operation
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 from astria_emulator.values import Empty, Made
 
 Handler = Callable[..., Any]

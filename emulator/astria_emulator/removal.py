@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from astria_emulator.services import Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.store import Query, Row
 
 
 def remove_tune(services: Services, row: Row) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from astria_emulator.clock import Clock, VirtualClock
 from astria_emulator.holds import AllBut, Holds, Key
 from astria_emulator.slots import Slots
-from astria_emulator.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
+from astria_emulator.storage.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
 
 log = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator.documents import load_yaml
-from astria_emulator.files import Files
-from astria_emulator.marks import slug_mark, template_mark
 from astria_emulator.sizes import picture_size
-from astria_emulator.store import Store
+from astria_emulator.storage.files import Files
+from astria_emulator.storage.refs import slug_mark, template_mark
+from astria_emulator.storage.store import Store
 
 PLANTED = datetime(
     2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC

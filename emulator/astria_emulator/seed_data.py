@@ -29,8 +29,8 @@ from astria_emulator.outbound import Sent
 from astria_emulator.runner import FINISHED
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec import JSON
-from astria_emulator.state import SHOWN, State
-from astria_emulator.store import Query
+from astria_emulator.storage.state import SHOWN, State
+from astria_emulator.storage.store import Query
 from astria_emulator.values import Made
 
 log = logging.getLogger(__name__)

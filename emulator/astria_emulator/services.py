@@ -17,20 +17,20 @@ from astria_emulator.clock import Clock, SystemClock, VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.rules import Faults
-from astria_emulator.files import Files, MemoryFiles
-from astria_emulator.folder_files import FolderFiles
 from astria_emulator.journal import Journal
-from astria_emulator.marks import key_mark
-from astria_emulator.memory_store import MemoryStore
 from astria_emulator.mock import MockBackend
 from astria_emulator.outbox import Outbox, ThreadOutbox
 from astria_emulator.runner import ManualRunner, Runner, ThreadRunner
 from astria_emulator.schemas import Compiler
 from astria_emulator.seed import Catalogue, load_catalogue
-from astria_emulator.snapshots import Snapshots
-from astria_emulator.state import State, take
-from astria_emulator.store import CALLBACKS, Job, Query, Row, Store
-from astria_emulator.upkeep import Upkeep
+from astria_emulator.storage.files import Files, MemoryFiles
+from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.heartbeat import Upkeep
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.refs import key_mark
+from astria_emulator.storage.snapshots import Snapshots
+from astria_emulator.storage.state import State, take
+from astria_emulator.storage.store import CALLBACKS, Job, Query, Row, Store
 
 FAST = "fast"
 BACKENDS = "astria_emulator.backends"  # the group of entry points
@@ -224,8 +224,8 @@ def open_store(config: Config) -> Store:
             raise SetupError("--database", [problem])
         return MemoryStore()
     # SQLAlchemy is loaded only where it is needed.
-    from astria_emulator.sql.database import Database, Postgres, Sqlite
-    from astria_emulator.sql.store import SqlStore
+    from astria_emulator.storage.sql.database import Database, Postgres, Sqlite
+    from astria_emulator.storage.sql.store import SqlStore
 
     folder = Path(config.data)
     database: Database = Postgres(config.database) if config.database else Sqlite(folder)

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Container
 
 from astria_emulator.clock import Clock
-from astria_emulator.store import GENERATION, TRAINING, Job, Store
+from astria_emulator.storage.store import GENERATION, TRAINING, Job, Store
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,6 @@ from typing import Any
 from astria_emulator.clock import read_time
 from astria_emulator.config import LAST_YEAR
 from astria_emulator.errors import Invalid
-from astria_emulator.files import KEY
 from astria_emulator.lifecycle import TRANSITIONS
 from astria_emulator.sizes import LARGEST
 from astria_emulator.state_shapes import (
@@ -25,7 +24,8 @@ from astria_emulator.state_shapes import (
     WORK,
     Types,
 )
-from astria_emulator.store import FIRST_ID
+from astria_emulator.storage.files import KEY
+from astria_emulator.storage.store import FIRST_ID
 from astria_emulator.values import media_type
 
 FORMAT = 1  # raised when an earlier version could not read it

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator.clock import read_time
-from astria_emulator.files import File, Held, Room
-from astria_emulator.state import State
 from astria_emulator.state_checks import FORMAT
-from astria_emulator.store import Job, Row, times_apart
+from astria_emulator.storage.files import File, Held, Room
+from astria_emulator.storage.state import State
+from astria_emulator.storage.store import Job, Row, times_apart
 
 UNCOUNTED = "setting"  # a table whose ids are fixed
 

@@ -11,10 +11,10 @@ from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.inputs import artefact, is_caption
 from astria_emulator.jobs import LONGEST_SECONDS, root_base, tune_ready
 from astria_emulator.lifecycle import UNTIMED, step
-from astria_emulator.marks import base_mark, title_mark
 from astria_emulator.prompt_creation import check_prompt, make_prompt
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.refs import base_mark, title_mark
+from astria_emulator.storage.store import Query, Row
 from astria_emulator.values import Made
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 from astria_emulator.inputs import MEDIA
 from astria_emulator.removal import weight_keys
 from astria_emulator.services import Services
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 PRICE_MC = 0  # Nothing is charged here.
 ALLOWANCE_MC = 100_000_000

@@ -16,9 +16,9 @@ from PIL import Image
 
 from astria_emulator import Config, create_app, services
 from astria_emulator.app import Emulator
-from astria_emulator.folder_files import FolderFiles
-from astria_emulator.sql import database
-from astria_emulator.store import Store
+from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.sql import database
+from astria_emulator.storage.store import Store
 from databases import STORES
 
 START = "2026-01-01T00:00:00Z"

@@ -9,7 +9,7 @@ import pytest
 from urllib3 import encode_multipart_formdata
 
 from astria_emulator.accounts import authenticate
-from astria_emulator.store import Query
+from astria_emulator.storage.store import Query
 
 FILES = ("input_image", "mask_image", "video_first_frame", "video_last_frame")
 TOO_MANY = {400: "must have at most 100 megapixels", 1: "must have at most 1 megapixels"}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator import snapshots
+from astria_emulator.storage import snapshots
 
 
 def take(api: Any, name: str) -> Any:

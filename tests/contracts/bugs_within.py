@@ -25,7 +25,7 @@ from astria_emulator.callbacks import Callbacks
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers
-from astria_emulator.marks import title_mark
+from astria_emulator.storage.refs import title_mark
 
 Real = Callable[..., Any]
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from astria_emulator import Config, create_app
 from astria_emulator.app import Emulator
-from astria_emulator.store import FIRST_ID, Store
+from astria_emulator.storage.store import FIRST_ID, Store
 from tools.bench.servers import KEY, TUNE, machine, new_database
 
 SMALL, LARGE = 1_000, 1_000_000

@@ -19,7 +19,7 @@ from astria_emulator.app import Emulator
 from astria_emulator.errors import ApiError, Invalid, NotFound
 from astria_emulator.operations import BoundOperation
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.store import Query, Row
 from astria_emulator.web import error_response
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]

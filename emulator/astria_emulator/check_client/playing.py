@@ -21,7 +21,7 @@ from astria_emulator.journal import Entry, Journal
 from astria_emulator.outbound import Sent
 from astria_emulator.outbox import Outbox, ThreadOutbox
 from astria_emulator.running import serving
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.store import Query, Row
 
 MOST_REQUESTS = 100_000  # that are remembered of a play
 OUTPUT_BYTES, OUTPUT_LINES = 65_536, 60  # of what a command printed, the last

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from astria_emulator.faults.kinds import KINDS
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from astria_emulator.access import own, visible
 from astria_emulator.errors import NotFound
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 from astria_emulator.values import Empty
 
 

@@ -10,10 +10,10 @@ from astria_emulator import wire
 from astria_emulator.access import visible
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.fetching import with_files
-from astria_emulator.marks import slug_mark, slug_of
 from astria_emulator.pack_runs import PackRun, templates_of
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.refs import slug_mark, slug_of
+from astria_emulator.storage.store import Query, Row
 from astria_emulator.tune_creation import needs_files
 
 Given = Mapping[str, Any]

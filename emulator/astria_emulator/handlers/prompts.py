@@ -17,7 +17,7 @@ from astria_emulator.prompt_creation import (
 from astria_emulator.prompt_text import tokens
 from astria_emulator.removal import remove_prompt
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.store import Query, Row
 from astria_emulator.values import Empty, Made
 
 MESSAGE = {"message": "Prompt successfully deleted"}

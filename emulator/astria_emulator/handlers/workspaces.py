@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from astria_emulator.access import own
-from astria_emulator.marks import slug_of
 from astria_emulator.services import Caller, Services
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.refs import slug_of
+from astria_emulator.storage.store import Query, Row
 
 
 def list_workspaces(services: Services, caller: Caller) -> list[Row]:

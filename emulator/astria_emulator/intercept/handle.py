@@ -16,7 +16,7 @@ from astria_emulator.intercept.outbox import LocalOutbox
 from astria_emulator.intercept.receivers import receiver_of
 from astria_emulator.intercept.views import Callback, Prompt, Tune
 from astria_emulator.journal import Entry
-from astria_emulator.store import Query, Row
+from astria_emulator.storage.store import Query, Row
 
 ROUNDS = 200  # of work and callbacks, each made by the one before
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from astria_emulator import wire
 from astria_emulator.services import Services
-from astria_emulator.store import Row
+from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)

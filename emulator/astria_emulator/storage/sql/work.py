@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ClauseElement
 
-from astria_emulator.sql import statements as sql
-from astria_emulator.sql.database import Record, Session
-from astria_emulator.sql.records import job_record, named, ref_records, row_record
-from astria_emulator.store import Job, Row
+from astria_emulator.storage.sql import statements as sql
+from astria_emulator.storage.sql.database import Record, Session
+from astria_emulator.storage.sql.records import job_record, named, ref_records, row_record
+from astria_emulator.storage.store import Job, Row
 
 Key = tuple[str, int]  # a table and an id
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from astria_emulator.files import Files, Held
-from astria_emulator.folder_files import TABLE as FILES
-from astria_emulator.store import Job, Row, Store
+from astria_emulator.storage.files import Files, Held
+from astria_emulator.storage.folder_files import TABLE as FILES
+from astria_emulator.storage.store import Job, Row, Store
 
 GALLERY = frozenset({"tune", "prompt", "pack"})  # tables that the gallery has rows of, too
 SHOWN = ("tune", "prompt", "pack", "workspace")  # objects that callers know

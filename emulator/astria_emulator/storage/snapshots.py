@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from astria_emulator.errors import Conflict, Invalid, NotFound
-from astria_emulator.state import State
+from astria_emulator.storage.state import State
 
 MOST = 100  # a file that has been deleted since stays for as long as a snapshot has it
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from astria_emulator.files import KEY, Content, File, Held, held, key_of, link
-from astria_emulator.store import Query, Row, Store
+from astria_emulator.storage.files import KEY, Content, File, Held, held, key_of, link
+from astria_emulator.storage.store import Query, Row, Store
 
 SPREAD = 2  # characters of a key that name its folder
 TABLE = "file"

@@ -12,8 +12,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from astria_emulator.garbage import free_slowly
-from astria_emulator.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
+from astria_emulator.storage.gc_tuning import free_slowly
+from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
 
 
 class _State:

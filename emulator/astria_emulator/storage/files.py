@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from astria_emulator.garbage import free_slowly
-from astria_emulator.store import Store
+from astria_emulator.storage.gc_tuning import free_slowly
+from astria_emulator.storage.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from astria_emulator.sql import statements as sql
-from astria_emulator.sql.database import Database, Record, Session
-from astria_emulator.sql.records import micros, owner_number, read_job, read_row, ref_text
-from astria_emulator.sql.work import Work
-from astria_emulator.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
+from astria_emulator.storage.sql import statements as sql
+from astria_emulator.storage.sql.database import Database, Record, Session
+from astria_emulator.storage.sql.records import micros, owner_number, read_job, read_row, ref_text
+from astria_emulator.storage.sql.work import Work
+from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
 
 Claim = tuple[int, int]
 

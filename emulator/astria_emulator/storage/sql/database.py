@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from astria_emulator.errors import SetupError, Unavailable
-from astria_emulator.sql.tables import JOBS, prepare
+from astria_emulator.storage.sql.tables import JOBS, prepare
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, insert, null, or_, select, update
 
-from astria_emulator.sql.tables import COUNTERS, JOBS, REFS, ROWS, now
+from astria_emulator.storage.sql.tables import COUNTERS, JOBS, REFS, ROWS, now
 
 # -- rows ------------------------------------------------------------------------------------------
 LIMIT: Any = bindparam("limit")

@@ -4,8 +4,8 @@ import json
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from astria_emulator.sql.database import Record
-from astria_emulator.store import Job, Row, times_apart
+from astria_emulator.storage.sql.database import Record
+from astria_emulator.storage.store import Job, Row, times_apart
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
