@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_emulator.storage.files import KEY, File, MemoryFiles, base36
+from astria_emulator.storage.file_keys import KEY, base36
+from astria_emulator.storage.files import File
+from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
 
 PLACES = st.text(st.characters(codec="utf-8"), max_size=90)

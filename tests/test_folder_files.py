@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from astria_emulator.storage.files import File, MemoryFiles
+from astria_emulator.storage.files import File
 from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Store
 from databases import sqlite_store

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from astria_emulator import archive
-from astria_emulator.storage.files import File, Files, MemoryFiles
+from astria_emulator.storage.files import File, Files
 from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.state import State, take
 from astria_emulator.storage.store import CALLBACKS, WORK, Query, Row, Store

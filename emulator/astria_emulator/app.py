@@ -31,7 +31,7 @@ from astria_emulator.outbox import Outbox
 from astria_emulator.schemas import Compiler
 from astria_emulator.services import Caller, Services, build
 from astria_emulator.spec import JSON, Spec, default_path
-from astria_emulator.storage.files import KEY_LENGTH
+from astria_emulator.storage.file_keys import KEY_LENGTH
 from astria_emulator.surface import PREFIX, add_surface
 from astria_emulator.web import (
     as_response,

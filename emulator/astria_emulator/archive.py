@@ -18,7 +18,8 @@ from astria_emulator.errors import BadRequest, Invalid
 from astria_emulator.forms import refuse_null_characters
 from astria_emulator.state_checks import check
 from astria_emulator.state_json import read, size_of, written
-from astria_emulator.storage.files import KEY_LENGTH, Room
+from astria_emulator.storage.file_keys import KEY_LENGTH
+from astria_emulator.storage.files import Room
 from astria_emulator.storage.state import State
 
 DOCUMENT, BLOBS = "state.json", "blobs/"

@@ -19,11 +19,10 @@ from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import CALLBACK, striking
 from astria_emulator.faults.rules import Faults, Struck
 from astria_emulator.outbox import TIMEOUT_SECONDS, Outbox
-from astria_emulator.storage.store import CALLBACKS, Job, Query, Row, Store
+from astria_emulator.storage.store import CALLBACKS, Job, Key, Query, Row, Store
 
 log = logging.getLogger(__name__)
 
-Key = tuple[str, int]  # a table and an id
 
 LOG_SIZE = 1000  # deliveries that are remembered
 KEPT_BYTES = 100_000  # of a body; a longer one is kept until it has been sent

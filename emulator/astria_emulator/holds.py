@@ -6,12 +6,11 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
-from astria_emulator.storage.store import Job, Row
+from astria_emulator.storage.store import Job, Key, Row
 
 # An answer that is never closed, as a test client leaves it, holds its jobs no longer than this.
 HOLD_SECONDS = 2.0
 
-Key = tuple[str, int]  # an object's table and id
 Held = list[Key]  # what waits for one answer
 
 

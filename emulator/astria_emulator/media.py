@@ -13,7 +13,8 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.errors import NotFound
 from astria_emulator.mock import render
-from astria_emulator.storage.files import KEY, File, Files
+from astria_emulator.storage.file_keys import KEY
+from astria_emulator.storage.files import File, Files
 
 # An address never shows anything else: its key is made of the content.
 HEADERS = {

@@ -6,22 +6,25 @@ import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Protocol
 
 from astria_emulator.clock import Clock, VirtualClock
-from astria_emulator.holds import AllBut, Holds, Key
+from astria_emulator.holds import AllBut, Holds
 from astria_emulator.slots import Slots
-from astria_emulator.storage.store import EXPIRY, GENERATION, TRAINING, WORK, Job, Row, Store
+from astria_emulator.storage.store import (
+    EXPIRY,
+    FINISHED,
+    TIMED,
+    WORK,
+    Job,
+    Key,
+    Row,
+    Run,
+    Store,
+)
 
 log = logging.getLogger(__name__)
 
-Run = Callable[[Job, datetime], None]
-# Without slots, what was meant for them is work as any other.
-SLOTTED = (GENERATION, TRAINING)
-# What `finish` completes. Expiry is not work: it is due when its time has come.
-FINISHED = (WORK, *SLOTTED)
-TIMED = (*FINISHED, EXPIRY)
 WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01

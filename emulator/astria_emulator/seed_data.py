@@ -26,11 +26,10 @@ from astria_emulator.handlers.tunes import create_tune
 from astria_emulator.jobs import run
 from astria_emulator.operations import BoundOperation
 from astria_emulator.outbound import Sent
-from astria_emulator.runner import FINISHED
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec import JSON
 from astria_emulator.storage.state import SHOWN, State
-from astria_emulator.storage.store import Query
+from astria_emulator.storage.store import FINISHED, Query
 from astria_emulator.values import Made
 
 log = logging.getLogger(__name__)

@@ -23,9 +23,10 @@ from astria_emulator.outbox import Outbox, ThreadOutbox
 from astria_emulator.runner import ManualRunner, Runner, ThreadRunner
 from astria_emulator.schemas import Compiler
 from astria_emulator.seed import Catalogue, load_catalogue
-from astria_emulator.storage.files import Files, MemoryFiles
+from astria_emulator.storage.files import Files
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.heartbeat import Upkeep
+from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.refs import key_mark
 from astria_emulator.storage.snapshots import Snapshots

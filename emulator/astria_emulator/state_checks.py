@@ -24,7 +24,7 @@ from astria_emulator.state_shapes import (
     WORK,
     Types,
 )
-from astria_emulator.storage.files import KEY
+from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.store import FIRST_ID
 from astria_emulator.values import media_type
 

@@ -5,36 +5,19 @@ seed, the place and the content: the same history gives the same keys, and an ad
 two things.
 """
 
-import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
-from astria_emulator.storage.gc_tuning import free_slowly
-from astria_emulator.storage.store import Store
+from astria_emulator.storage.file_keys import Content
 
 log = logging.getLogger(__name__)
-
-KEY_LENGTH = 28
-KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
-DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_PAIRS = [low + high for high in DIGITS for low in DIGITS]
-_DIGITS_OF_PART = 14
-_PART = 36**_DIGITS_OF_PART
-_as_text = json.JSONEncoder(sort_keys=True).encode
-
-
-Content = bytes | Path | Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -92,80 +75,6 @@ class Files(Protocol):
     def reset(self) -> None: ...
 
 
-class MemoryFiles:
-    """All files in this process, but for those that were handed over on a disk."""
-
-    def __init__(self, store: Store, seed: int):
-        self._store, self.seed = store, seed
-        self._files: dict[str, File] = {}
-        self._paths: dict[str, Path] = {}  # of those on a disk, which are to be erased there
-        self._room: Room | None = None  # for those that were restored
-
-    def put(self, place: str, content_type: str, content: Content) -> str:
-        """Keep a file and return its key.
-
-        `place` tells equal files apart: `tune/5000001/image/0`.
-        """
-        key = key_of(self.seed, place, content)
-        if isinstance(content, bytes):
-            self._keep(File(key, content_type, data=content))
-        elif isinstance(content, Path):
-            self._keep(File(key, content_type, path=content))
-        else:
-            self._keep(File(key, content_type, recipe=content))
-        return key
-
-    def get(self, key: str) -> File | None:
-        return self._files.get(key)
-
-    def delete(self, keys: Iterable[str]) -> None:
-        def erase() -> None:
-            for key in keys:
-                self._files.pop(key, None)
-                if path := self._paths.pop(key, None):
-                    path.unlink(missing_ok=True)
-
-        self._store.on_commit(erase)
-
-    def hold(self) -> Held:
-        return held(list(self._files.values()))
-
-    def restore(self, file: File) -> None:
-        if file.path is not None:
-            self._room = self._room or Room("astria-files-")
-            path = self._room.path / uuid4().hex  # one of before may be about to be erased
-            link(file.path, path)
-            self._store.on_rollback(partial(path.unlink, missing_ok=True))
-            file = replace(file, path=path)
-        self._keep(file)
-
-    def reset(self) -> None:
-        """Takes the same time however many there are, but for those on a disk."""
-        files, paths = self._files, self._paths
-        self._files, self._paths = {}, {}
-
-        def put_back() -> None:
-            self._files, self._paths = files, paths
-
-        def erase() -> None:
-            for path in paths.values():
-                path.unlink(missing_ok=True)
-            free_slowly([files])
-
-        self._store.on_rollback(put_back)
-        self._store.on_commit(erase)
-
-    def _keep(self, file: File) -> None:
-        self._files[file.key] = file
-        if file.path is not None:
-            self._paths[file.key] = file.path
-        self._store.on_rollback(partial(self._drop, file.key))
-
-    def _drop(self, key: str) -> None:
-        self._files.pop(key, None)
-        self._paths.pop(key, None)
-
-
 def held(files: Iterable[File], prefix: str = "astria-held-", parent: Path | None = None) -> Held:
     """Files to be read later; those on a disk get a second name, in a room within `parent`."""
     room: Room | None = None
@@ -195,35 +104,3 @@ def link(source: Path, path: Path) -> None:
         raise
     except OSError:
         shutil.copyfile(source, path)
-
-
-def key_of(seed: int, place: str, content: Content) -> str:
-    """The key of a file at a place."""
-    told = f"{seed}/{place}".encode()
-    digest = _digest(content, told[:64])
-    return base36(blake2b(told + digest, digest_size=24).digest())
-
-
-def _digest(content: Content, key: bytes) -> bytes:
-    """16 bytes that tell contents apart.
-
-    A file on disk may be large, and is written once: its name, size and time tell it apart.
-    """
-    if isinstance(content, Path):
-        found = content.stat()
-        raw = f"{content.name}/{found.st_size}/{found.st_mtime_ns}".encode()
-    else:
-        raw = content if isinstance(content, bytes) else _as_text(content).encode()
-    return blake2b(raw, digest_size=16, key=key).digest()
-
-
-def base36(digest: bytes) -> str:
-    """28 base-36 characters of a digest of at least 24 bytes, the lowest digit first."""
-    number = int.from_bytes(digest)
-    text = ""
-    while len(text) < KEY_LENGTH:
-        number, part = divmod(number, _PART)  # so that all but a few divisions are of small numbers
-        for _ in range(_DIGITS_OF_PART // 2):
-            part, pair = divmod(part, len(_PAIRS))
-            text += _PAIRS[pair]
-    return text

@@ -11,7 +11,8 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from astria_emulator.storage.files import KEY, Content, File, Held, held, key_of, link
+from astria_emulator.storage.file_keys import KEY, Content, key_of
+from astria_emulator.storage.files import File, Held, held, link
 from astria_emulator.storage.store import Query, Row, Store
 
 SPREAD = 2  # characters of a key that name its folder

@@ -1,10 +1,8 @@
 """The default store: everything in this process, gone when it ends."""
 
-import heapq
 import itertools
 import threading
-from bisect import bisect_left, insort
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,28 +10,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from astria_emulator.storage.gc_tuning import free_slowly
+from astria_emulator.storage.memory_tables import Tables
 from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
-
-
-class _State:
-    """All tables.
-
-    A reset swaps in a new one, which takes the same time however full the old one is.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[str, dict[int, Row]] = defaultdict(dict)
-        # (table, owner) and (table, owner, ref) -> ids, ascending
-        self.index: dict[tuple[Any, ...], list[int]] = defaultdict(list)
-        self.next_id: dict[str, int] = {}
-        self.jobs: dict[int, Job] = {}
-        self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
-        self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> how many
-        self.queues: dict[str, list[tuple[datetime, int]]] = defaultdict(list)  # by lane
-
-    def free(self) -> None:
-        free_slowly([*self.rows.values(), self.index, self.jobs, self.jobs_of])
 
 
 class MemoryStore:
@@ -43,7 +21,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._state = _State()
+        self._tables = Tables()
         self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction
         self._later: list[Callable[[], object]] = []
         # Not begun anew by a reset: work of before it must not be taken for work of after it.
@@ -91,19 +69,19 @@ class MemoryStore:
         refs: tuple[int | str, ...] = (),
     ) -> Row:
         with self._lock:
-            state = self._state
+            tables = self._tables
             if id is None:
-                id = state.next_id.get(table, FIRST_ID.get(table, 1))
-                state.next_id[table] = id + 1
-                self.on_rollback(partial(state.next_id.__setitem__, table, id))
+                id = tables.next_id.get(table, FIRST_ID.get(table, 1))
+                tables.next_id[table] = id + 1
+                self.on_rollback(partial(tables.next_id.__setitem__, table, id))
             row = Row(table, id, next(self._uids), owner, {**data, "id": id}, refs)
-            self._put(row)
-            self.on_rollback(lambda: self._drop(row))
+            self._tables.put(row)
+            self.on_rollback(lambda: self._tables.drop(row))
             return row
 
     def get(self, table: str, id: int) -> Row | None:
         with self._lock:
-            return self._state.rows[table].get(id)
+            return self._tables.rows[table].get(id)
 
     def current(self, row: Row) -> Row | None:
         """The newest version of a row; None when it is gone, or another has its id."""
@@ -120,22 +98,22 @@ class MemoryStore:
                 return row
             data = {**current.data, **changes}
             new = current.changed(data, current.refs if refs is None else refs)
-            self._exchange(current, new)
-            self.on_rollback(lambda: self._exchange(new, current))
+            self._tables.exchange(current, new)
+            self.on_rollback(lambda: self._tables.exchange(new, current))
             return new
 
     def delete(self, row: Row) -> None:
         with self._lock:
             current = self.current(row)
             if current is not None:
-                self._drop(current)
-                self.on_rollback(lambda: self._put(current))
+                self._tables.drop(current)
+                self.on_rollback(lambda: self._tables.put(current))
 
     def find(self, table: str, query: Query) -> list[Row]:
         with self._lock:
-            rows = self._state.rows[table]
+            rows = self._tables.rows[table]
             key = (table, query.owner) if query.ref is None else (table, query.owner, query.ref)
-            ids = self._state.index.get(key, [])
+            ids = self._tables.index.get(key, [])
             end = len(ids) if query.before_id is None else bisect_left(ids, query.before_id)
             found = (rows[ids[at]] for at in range(end - 1, -1, -1))
             if query.test:
@@ -146,54 +124,25 @@ class MemoryStore:
     def rows(self) -> list[Row]:
         """All rows, by table and id."""
         with self._lock:
-            tables = sorted(self._state.rows.items())
+            tables = sorted(self._tables.rows.items())
             return [rows[id] for _, rows in tables for id in sorted(rows)]
 
     def next_ids(self) -> dict[str, int]:
         """The id that a table's next row is given, where it has had a row."""
         with self._lock:
-            return dict(self._state.next_id)
+            return dict(self._tables.next_id)
 
     def set_next_ids(self, ids: Mapping[str, int]) -> None:
         with self._lock:
-            self.on_rollback(partial(setattr, self._state, "next_id", self._state.next_id))
-            self._state.next_id = {**self._state.next_id, **ids}
+            self.on_rollback(partial(setattr, self._tables, "next_id", self._tables.next_id))
+            self._tables.next_id = {**self._tables.next_id, **ids}
 
     def reset(self) -> None:
         with self._lock:
-            old = self._state
-            self._state = _State()
-            self.on_rollback(partial(setattr, self, "_state", old))
+            old = self._tables
+            self._tables = Tables()
+            self.on_rollback(partial(setattr, self, "_tables", old))
             self.on_commit(old.free)
-
-    @staticmethod
-    def _index_keys(row: Row) -> list[tuple[Any, ...]]:
-        return [(row.table, row.owner), *((row.table, row.owner, ref) for ref in set(row.refs))]
-
-    def _put(self, row: Row) -> None:
-        self._state.rows[row.table][row.id] = row
-        for key in self._index_keys(row):
-            insort(self._state.index[key], row.id)
-
-    def _drop(self, row: Row) -> None:
-        del self._state.rows[row.table][row.id]
-        self._unindex(row)
-
-    def _exchange(self, old: Row, new: Row) -> None:
-        if old.refs == new.refs:
-            self._state.rows[new.table][new.id] = new
-        else:
-            self._unindex(old)
-            self._put(new)
-
-    def _unindex(self, row: Row) -> None:
-        for key in self._index_keys(row):
-            ids = self._state.index[key]
-            at = bisect_left(ids, row.id)
-            if at < len(ids) and ids[at] == row.id:
-                del ids[at]
-            if not ids:
-                del self._state.index[key]
 
     # -- jobs --------------------------------------------------------------------------------------
     def add_job(
@@ -209,14 +158,14 @@ class MemoryStore:
         with self._lock:
             what = (next(self._job_ids), kind, row.table, row.id, row.uid, due)
             job = Job(*what, attempt=attempt, progress=progress)
-            self._queue(job)
+            self._tables.queue(job)
             self.on_rollback(lambda: self.end_job(job))
             return job
 
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None:
         """When the first waiting job of some lanes is due that is not to be passed over."""
         with self._lock:
-            first = self._first_waiting(lanes, skip)
+            first = self._tables.first_waiting(lanes, skip)
             return first.due if first else None
 
     def claim_job(
@@ -224,29 +173,29 @@ class MemoryStore:
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         with self._lock:
-            job = self._first_waiting(lanes, skip)
+            job = self._tables.first_waiting(lanes, skip)
             if job is None or (now is not None and job.due > now):
                 return None
             claimed = job.claimed()
-            self._state.jobs[job.id] = claimed
+            self._tables.jobs[job.id] = claimed
             return claimed
 
     def end_job(self, job: Job) -> bool:
         """End a job, unless another claim of it stands; tells whether that was done."""
         with self._lock:
-            current = self._state.jobs.get(job.id)
+            current = self._tables.jobs.get(job.id)
             if current is None or current.attempt != job.attempt:
                 return False
-            self._forget(current)
-            self.on_rollback(partial(self._queue, current))
+            self._tables.forget(current)
+            self.on_rollback(lambda: self._tables.queue(current))
             return True
 
     def let_go(self, job: Job) -> None:
         """Work at a job no longer: one that has not ended waits again."""
         with self._lock:
             if current := self._claimed(job):
-                self._forget(current)
-                self._queue(replace(current, state="waiting"))
+                self._tables.forget(current)
+                self._tables.queue(replace(current, state="waiting"))
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
@@ -254,28 +203,28 @@ class MemoryStore:
             current = self._claimed(job)
             if current is None or current.cancel:
                 return False
-            self._state.jobs[job.id] = replace(current, progress=dict(progress))
+            self._tables.jobs[job.id] = replace(current, progress=dict(progress))
             return True
 
     def cancel_jobs(self, row: Row) -> None:
         """Drop an object's waiting jobs, and ask those that run to stop."""
         with self._lock:
-            for job_id in list(self._state.jobs_of.get((row.table, row.id), ())):
-                job = self._state.jobs[job_id]
+            for job_id in list(self._tables.jobs_of.get((row.table, row.id), ())):
+                job = self._tables.jobs[job_id]
                 if job.state == "waiting":
                     self.end_job(job)
                 else:
-                    self._state.jobs[job_id] = replace(job, cancel=True)
+                    self._tables.jobs[job_id] = replace(job, cancel=True)
                     self.on_rollback(partial(self._go_on, job_id))
 
     def has_jobs(self, lane: str) -> bool:
         with self._lock:
-            return self._state.jobs_in[lane] > 0
+            return self._tables.jobs_in[lane] > 0
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""
         with self._lock:
-            return sorted(self._state.jobs.values(), key=lambda job: (job.due, job.id))
+            return sorted(self._tables.jobs.values(), key=lambda job: (job.due, job.id))
 
     def renew_claims(self) -> None:
         """Nothing: a claim stands until this process ends, and all is forgotten then."""
@@ -283,53 +232,12 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing is left open."""
 
-    def _queue(self, job: Job) -> None:
-        state = self._state
-        state.jobs[job.id] = job
-        state.jobs_of[job.table, job.target].add(job.id)
-        state.jobs_in[job.lane] += 1
-        if job.state == "waiting":
-            heapq.heappush(state.queues[job.lane], (job.due, job.id))
-
-    def _forget(self, job: Job) -> None:
-        state = self._state
-        del state.jobs[job.id]
-        state.jobs_in[job.lane] -= 1
-        ids = state.jobs_of[job.table, job.target]
-        ids.discard(job.id)
-        if not ids:
-            del state.jobs_of[job.table, job.target]
-        queue = state.queues[job.lane]
-        if len(queue) > 2 * state.jobs_in[job.lane] + 64:
-            jobs = (state.jobs.get(id) for _, id in queue)
-            queue[:] = [(job.due, job.id) for job in jobs if job and job.state == "waiting"]
-            heapq.heapify(queue)
-
-    def _first_waiting(self, lanes: Iterable[str], skip: Container[Job]) -> Job | None:
-        found = [job for lane in lanes if (job := self._first_of(lane, skip))]
-        return min(found, key=lambda job: (job.due, job.id), default=None)
-
-    def _first_of(self, lane: str, skip: Container[Job]) -> Job | None:
-        """Entries of jobs that have ended or run are dropped from the queue on the way."""
-        queue, passed, found = self._state.queues[lane], [], None
-        while queue and found is None:
-            job = self._state.jobs.get(queue[0][1])
-            if job is None or job.state != "waiting":
-                heapq.heappop(queue)
-            elif job in skip:
-                passed.append(heapq.heappop(queue))
-            else:
-                found = job
-        for entry in passed:
-            heapq.heappush(queue, entry)
-        return found
-
     def _claimed(self, job: Job) -> Job | None:
         """A job as it is now, while a claim of it stands."""
-        current = self._state.jobs.get(job.id)
+        current = self._tables.jobs.get(job.id)
         held = current and current.state == "running" and current.attempt == job.attempt
         return current if held else None
 
     def _go_on(self, job_id: int) -> None:
-        if job_id in self._state.jobs:
-            self._state.jobs[job_id] = replace(self._state.jobs[job_id], cancel=False)
+        if job_id in self._tables.jobs:
+            self._tables.jobs[job_id] = replace(self._tables.jobs[job_id], cancel=False)

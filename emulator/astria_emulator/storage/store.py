@@ -15,6 +15,11 @@ log = logging.getLogger(__name__)
 # A backend that does not pretend has two lanes to itself, so that nothing else waits for it.
 WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
 GENERATION, TRAINING = "generation", "training"
+# Without slots, what was meant for them is work as any other.
+SLOTTED = (GENERATION, TRAINING)
+# What `finish` completes. Expiry is not work: it is due when its time has come.
+FINISHED = (WORK, *SLOTTED)
+TIMED = (*FINISHED, EXPIRY)
 LANES: Mapping[str, str] = {
     "expire_tune": EXPIRY,
     "send_callback": CALLBACKS,
@@ -24,6 +29,7 @@ LANES: Mapping[str, str] = {
 # Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
 FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
 NOTHING: Mapping[str, Any] = {}
+Key = tuple[str, int]  # an object's table and id
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +126,9 @@ def act_on_commit(acts: Iterable[Callable[[], object]]) -> None:
             act()
         except Exception as error:
             log.error("after a transaction\n%s", trace_of(error))
+
+
+Run = Callable[[Job, datetime], None]
 
 
 class Store(Protocol):

@@ -1,0 +1,49 @@
+"""The key of a file: 28 characters made from the seed, its place and its content."""
+
+import json
+import re
+from collections.abc import Mapping
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+KEY_LENGTH = 28
+KEY = re.compile(rf"[0-9a-z]{{{KEY_LENGTH}}}")
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = [low + high for high in DIGITS for low in DIGITS]
+_DIGITS_OF_PART = 14
+_PART = 36**_DIGITS_OF_PART
+_as_text = json.JSONEncoder(sort_keys=True).encode
+Content = bytes | Path | Mapping[str, Any]
+
+
+def key_of(seed: int, place: str, content: Content) -> str:
+    """The key of a file at a place."""
+    told = f"{seed}/{place}".encode()
+    digest = _digest(content, told[:64])
+    return base36(blake2b(told + digest, digest_size=24).digest())
+
+
+def _digest(content: Content, key: bytes) -> bytes:
+    """16 bytes that tell contents apart.
+
+    A file on disk may be large, and is written once: its name, size and time tell it apart.
+    """
+    if isinstance(content, Path):
+        found = content.stat()
+        raw = f"{content.name}/{found.st_size}/{found.st_mtime_ns}".encode()
+    else:
+        raw = content if isinstance(content, bytes) else _as_text(content).encode()
+    return blake2b(raw, digest_size=16, key=key).digest()
+
+
+def base36(digest: bytes) -> str:
+    """28 base-36 characters of a digest of at least 24 bytes, the lowest digit first."""
+    number = int.from_bytes(digest)
+    text = ""
+    while len(text) < KEY_LENGTH:
+        number, part = divmod(number, _PART)  # so that all but a few divisions are of small numbers
+        for _ in range(_DIGITS_OF_PART // 2):
+            part, pair = divmod(part, len(_PAIRS))
+            text += _PAIRS[pair]
+    return text
