@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from astria_emulator import bodies
-from astria_emulator.bodies import read_multipart, read_urlencoded
 from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.request import bodies
+from astria_emulator.request.bodies import read_multipart, read_urlencoded
 from astria_emulator.values import Upload
 
 LARGE = 1_000_000

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from astria_emulator.flat_forms import with_flat_forms
-from astria_emulator.spec import JSON, Spec, default_path
+from astria_emulator.spec.openapi import JSON, Spec, default_path
 
 SPEC = Spec.read(default_path())
 FLAT = with_flat_forms(SPEC, "http://here")

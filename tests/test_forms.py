@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astria_emulator.errors import BadRequest
-from astria_emulator.forms import MAX_DEPTH, compile_coercion, nest, split_name
-from astria_emulator.spec import Spec, default_path
+from astria_emulator.request.forms import MAX_DEPTH, compile_coercion, nest, split_name
+from astria_emulator.spec.openapi import Spec, default_path
 
 SPEC = Spec.read(default_path())
 BODIES = (

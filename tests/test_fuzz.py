@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from astria_emulator import bodies, forms
 from astria_emulator.accounts import authenticate
-from astria_emulator.bodies import read_multipart, read_urlencoded
 from astria_emulator.errors import BadRequest, TooLarge
-from astria_emulator.forms import nest
-from astria_emulator.spec import Spec, default_path
+from astria_emulator.request import bodies, forms
+from astria_emulator.request.bodies import read_multipart, read_urlencoded
+from astria_emulator.request.forms import nest
+from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.storage.store import Query
 from astria_emulator.values import Upload
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from astria_emulator.journal import SIZE
+from astria_emulator.request.journal import SIZE
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(20)
 
@@ -106,7 +106,7 @@ def test_newest_come_first_and_can_be_narrowed(api):
 
 
 def test_it_is_a_ring(make_app):
-    from astria_emulator.journal import Journal, Note
+    from astria_emulator.request.journal import Journal, Note
 
     kept = Journal()
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, features
 
-from astria_emulator.pictures import MAX_PIECES, NO_PICTURE, READERS, refusal, size_of
+from astria_emulator.request.image_headers import MAX_PIECES, NO_PICTURE, READERS, refusal, size_of
 
 SIZES = [(1, 1), (64, 48), (300, 7), (517, 1030)]
 FORMATS = {
@@ -167,7 +167,7 @@ def test_tags_that_overlap_are_not_copied() -> None:
 
 def test_picture_is_looked_at_without_pillow() -> None:
     code = (
-        "import sys; from astria_emulator.pictures import size_of; "
+        "import sys; from astria_emulator.request.image_headers import size_of; "
         f"assert size_of({png(3, 4)!r}) == (3, 4); assert 'PIL' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -11,7 +11,7 @@ from astria_emulator.assumptions import ASSUMPTIONS
 from astria_emulator.config import Config
 from astria_emulator.faults.kinds import KINDS
 from astria_emulator.faults.reading import scenarios
-from astria_emulator.spec import Spec, default_path
+from astria_emulator.spec.openapi import Spec, default_path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

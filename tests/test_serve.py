@@ -26,7 +26,7 @@ from astria_emulator.__main__ import main, read_config
 from astria_emulator.assumptions import ASSUMPTIONS
 from astria_emulator.config import PREFIX, Config
 from astria_emulator.server import Server
-from astria_emulator.spec import Spec, default_path
+from astria_emulator.spec.openapi import Spec, default_path
 
 DEADLINE_SECONDS = 30
 KEY = {"Authorization": "Bearer sd_test"}

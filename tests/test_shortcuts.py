@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from marshmallow import Schema, ValidationError
 
-from astria_emulator import shortcuts
-from astria_emulator.fields import Items, Scalar, types_of
-from astria_emulator.schemas import Compiler
-from astria_emulator.spec import JSON, Node, Spec, default_path
+from astria_emulator.spec import fast_path
+from astria_emulator.spec.fields import Items, Scalar, types_of
+from astria_emulator.spec.openapi import JSON, Node, Spec, default_path
+from astria_emulator.spec.schemas import Compiler
 
 SPEC = Spec.read(default_path())
 COMPILER = Compiler(SPEC)
@@ -66,7 +66,7 @@ def test_short_way_loads_what_the_long_one_does(name: str) -> None:
     @given(values_for(BODIES[name]))
     @settings(derandomize=True, deadline=None, max_examples=150)
     def check(value: Any) -> None:
-        found = loaded(lambda given: shortcuts.load(schema, given), value)
+        found = loaded(lambda given: fast_path.load(schema, given), value)
         assert found == loaded(schema.load, value)
         if isinstance(found, dict):
             assert list(found) == list(loaded(schema.load, value))
@@ -80,7 +80,7 @@ def test_short_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     tune = {"title": "a", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
     nested = {"text": "a", "num_images": 2}
     given = {"tune": {**tune, "prompts_attributes": [nested]}}
-    assert shortcuts.load(schema, given)["tune"]["prompts_attributes"][0]["num_images"] == 2
+    assert fast_path.load(schema, given)["tune"]["prompts_attributes"][0]["num_images"] == 2
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -95,5 +95,5 @@ def test_short_way_dumps_what_the_long_one_does(name: str) -> None:
         if isinstance(field, Items) and isinstance(field.inner, Scalar)
     }
     for data in ({}, texts | lists, dict.fromkeys(schema.dump_fields), {"unknown": 1, **lists}):
-        found = shortcuts.dump(schema, data)
+        found = fast_path.dump(schema, data)
         assert list(found.items()) == list(schema.dump(data).items())

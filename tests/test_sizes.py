@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from astria_emulator.sizes import LARGEST, picture_size
-from astria_emulator.spec import Spec, default_path
+from astria_emulator.spec.openapi import Spec, default_path
 
 SPEC = Spec.read(default_path())
 RATIOS = [ratio for ratio in SPEC.schema("AspectRatio")["enum"] if ratio]

@@ -9,9 +9,9 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from astria_emulator import spec as spec_module
 from astria_emulator.errors import SetupError
-from astria_emulator.spec import METHODS, Spec, default_path, load_yaml
+from astria_emulator.spec import openapi as spec_module
+from astria_emulator.spec.openapi import METHODS, Spec, default_path, load_yaml
 
 CONTRACT = Spec.read(default_path())
 CONTROL = Spec.read(Path(spec_module.__file__).with_name("control.yaml"))

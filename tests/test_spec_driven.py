@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from astria_emulator.errors import SetupError
-from astria_emulator.spec import default_path
+from astria_emulator.spec.openapi import default_path
 
 Document = dict[str, Any]
 

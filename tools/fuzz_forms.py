@@ -14,15 +14,15 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["astria_emulator", "werkzeug.sansio.multipart"]):
-    from astria_emulator.bodies import read_multipart, read_urlencoded
-    from astria_emulator.calls import Call, parse_json
     from astria_emulator.errors import ApiError
-    from astria_emulator.forms import compile_coercion, nest
     from astria_emulator.handlers import all_handlers
     from astria_emulator.operations import bind
-    from astria_emulator.pictures import size_of
-    from astria_emulator.schemas import Compiler
-    from astria_emulator.spec import JSON, Spec, default_path
+    from astria_emulator.request.bodies import read_multipart, read_urlencoded
+    from astria_emulator.request.calls import Call, parse_json
+    from astria_emulator.request.forms import compile_coercion, nest
+    from astria_emulator.request.image_headers import size_of
+    from astria_emulator.spec.openapi import JSON, Spec, default_path
+    from astria_emulator.spec.schemas import Compiler
 
 COMPILER = Compiler(Spec.read(default_path()))
 OPERATIONS = {o.operation.id: o for o in bind(COMPILER.spec.operations, all_handlers(), COMPILER)}

@@ -92,7 +92,7 @@ def serve(**flags: Any) -> None:
 @main.command()
 def routes() -> None:
     """List the operations of the contract."""
-    from astria_emulator.spec import Spec, default_path
+    from astria_emulator.spec.openapi import Spec, default_path
 
     for operation in Spec.read(default_path()).operations:
         click.echo(f"{operation.method:6} {operation.path:32} {operation.id}")

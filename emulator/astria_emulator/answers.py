@@ -5,11 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from astria_emulator import shortcuts, wire
-from astria_emulator.fields import types_of
-from astria_emulator.schemas import Compiler
+from astria_emulator import wire
 from astria_emulator.services import Caller, Services
-from astria_emulator.spec import Node
+from astria_emulator.spec import fast_path
+from astria_emulator.spec.fields import types_of
+from astria_emulator.spec.openapi import Node
+from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.store import Row
 
 
@@ -84,4 +85,4 @@ class Dumper:
         schema = next(
             schema for required, schema in self._schemas if all(name in data for name in required)
         )
-        return _as_json(shortcuts.dump(schema, data)).encode()
+        return _as_json(fast_path.dump(schema, data)).encode()

@@ -18,19 +18,19 @@ from astria_emulator import jobs, seed_data
 from astria_emulator.accounts import authenticate, caller_of, key_of
 from astria_emulator.answers import Answer
 from astria_emulator.config import Config
-from astria_emulator.connections import connection_of
 from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
 from astria_emulator.faults.answering import RESET, blow
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.faults.reading import first_rules, operations_of
 from astria_emulator.handlers import all_handlers
-from astria_emulator.journal import NOTE, Note
 from astria_emulator.media import Media
 from astria_emulator.operations import BoundOperation, bind
 from astria_emulator.outbox import Outbox
-from astria_emulator.schemas import Compiler
+from astria_emulator.request.connection import connection_of
+from astria_emulator.request.journal import NOTE, Note
 from astria_emulator.services import Caller, Services, build
-from astria_emulator.spec import JSON, Spec, default_path
+from astria_emulator.spec.openapi import JSON, Spec, default_path
+from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.file_keys import KEY_LENGTH
 from astria_emulator.surface import PREFIX, add_surface
 from astria_emulator.web import (

@@ -14,8 +14,8 @@ from waitress.parser import HTTPRequestParser
 from waitress.task import ErrorTask, WSGITask
 from waitress.utilities import BadRequest, Error, ServerNotImplemented
 
-from astria_emulator.connections import CONNECTION
 from astria_emulator.errors import TooLarge
+from astria_emulator.request.connection import CONNECTION
 
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
 REQUEST_SECONDS = 300.0  # for all of a request

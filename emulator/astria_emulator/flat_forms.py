@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from astria_emulator.fields import types_of
-from astria_emulator.spec import JSON, Node, Spec
+from astria_emulator.spec.fields import types_of
+from astria_emulator.spec.openapi import JSON, Node, Spec
 
 DEEPEST = 3  # levels of brackets that are spelled out
 

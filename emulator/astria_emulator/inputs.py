@@ -8,7 +8,7 @@ from typing import Any
 from astria_emulator.backend import Artefact
 from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, NotFound, TooLarge
-from astria_emulator.pictures import refusal
+from astria_emulator.request.image_headers import refusal
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
 from astria_emulator.values import Upload

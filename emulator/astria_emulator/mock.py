@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from astria_emulator.backend import Artefact, GenerateJob, Recipe, Report, Trained, TrainJob
-from astria_emulator.pictures import size_of
+from astria_emulator.request.image_headers import size_of
 
 JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
 CARD_SIDE = 768  # pixels of the card that stands for a picture at an address

@@ -8,20 +8,20 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from astria_emulator import shortcuts
 from astria_emulator.answers import Answer, Dumper
-from astria_emulator.calls import Call, parse_json
 from astria_emulator.errors import BadRequest, Invalid, NotFound, SetupError, UnsupportedMediaType
-from astria_emulator.forms import (
+from astria_emulator.request.calls import Call, parse_json
+from astria_emulator.request.forms import (
     Coerce,
     compile_coercion,
     nest,
     read_json_text,
     refuse_null_characters,
 )
-from astria_emulator.schemas import Compiler, flat_messages
 from astria_emulator.services import Caller, Services
-from astria_emulator.spec import JSON, Node, Operation
+from astria_emulator.spec import fast_path
+from astria_emulator.spec.openapi import JSON, Node, Operation
+from astria_emulator.spec.schemas import Compiler, flat_messages
 from astria_emulator.storage.store import Row
 from astria_emulator.values import Empty, Made
 
@@ -49,7 +49,7 @@ class Loader:
         """Raises marshmallow's ValidationError, with messages by field, and BadRequest."""
         coerced = self._coerce(value)
         refuse_null_characters(coerced)
-        return shortcuts.load(self._schema, coerced)
+        return fast_path.load(self._schema, coerced)
 
 
 class BoundOperation:

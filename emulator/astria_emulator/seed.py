@@ -7,8 +7,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from astria_emulator.documents import load_yaml
 from astria_emulator.sizes import picture_size
+from astria_emulator.spec.yaml_files import load_yaml
 from astria_emulator.storage.files import Files
 from astria_emulator.storage.refs import slug_mark, template_mark
 from astria_emulator.storage.store import Store

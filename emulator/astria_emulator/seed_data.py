@@ -16,8 +16,6 @@ from zipfile import is_zipfile
 from astria_emulator import archive
 from astria_emulator.accounts import account_of, is_key
 from astria_emulator.callbacks import Callbacks
-from astria_emulator.calls import Call
-from astria_emulator.documents import DocumentError, load_yaml
 from astria_emulator.errors import ApiError, Invalid, Message, SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.handlers.packs import create_pack
@@ -26,8 +24,10 @@ from astria_emulator.handlers.tunes import create_tune
 from astria_emulator.jobs import run
 from astria_emulator.operations import BoundOperation
 from astria_emulator.outbound import Sent
+from astria_emulator.request.calls import Call
 from astria_emulator.services import Caller, Services
-from astria_emulator.spec import JSON
+from astria_emulator.spec.openapi import JSON
+from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 from astria_emulator.storage.state import SHOWN, State
 from astria_emulator.storage.store import FINISHED, Query
 from astria_emulator.values import Made

@@ -20,7 +20,7 @@ from astria_emulator.faults.reading import control_contract
 from astria_emulator.flat_forms import with_flat_forms
 from astria_emulator.operations import BoundOperation, bind
 from astria_emulator.services import Caller, Services
-from astria_emulator.spec import JSON
+from astria_emulator.spec.openapi import JSON
 from astria_emulator.web import (
     as_response,
     check_host,

@@ -13,12 +13,12 @@ from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.answers import Answer
-from astria_emulator.bodies import read_multipart, read_urlencoded
-from astria_emulator.calls import Call
 from astria_emulator.config import ASTRIA_HOSTS, Config
-from astria_emulator.connections import IS_LOCAL
 from astria_emulator.errors import ApiError, BadRequest, Forbidden, TooLarge
-from astria_emulator.spec import JSON, Operation
+from astria_emulator.request.bodies import read_multipart, read_urlencoded
+from astria_emulator.request.calls import Call
+from astria_emulator.request.connection import IS_LOCAL
+from astria_emulator.spec.openapi import JSON, Operation
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from astria_emulator.pictures import Size
+from astria_emulator.request.image_headers import Size
 
 Pixels = NDArray[np.uint8]  # (height, width, 3), RGB
 Restorer = Callable[[Pixels], Pixels]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from astria_emulator.pictures import MEGA, Size, size_of
+from astria_emulator.request.image_headers import MEGA, Size, size_of
 from astria_real_backend.faces import Box, Pixels, Restorer, close_up, cover, mend
 
 SMALLEST_SIDE = 32  # px

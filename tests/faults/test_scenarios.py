@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from astria_emulator.connections import CONNECTION
 from astria_emulator.faults.reading import scenarios
+from astria_emulator.request.connection import CONNECTION
 
 TRIES = 6
 WOMAN = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["https://a.example/1"]}

@@ -72,7 +72,7 @@ def test_scheduler_draws(draw: Draw, name: str) -> None:
 
 
 def test_schedulers_are_those_of_the_contract() -> None:
-    from astria_emulator.spec import Spec, default_path
+    from astria_emulator.spec.openapi import Spec, default_path
 
     fields = Spec.read(default_path()).schema("PromptFields")["properties"]
     assert {*fields["scheduler"]["enum"]} - {None} == {*SCHEDULERS}

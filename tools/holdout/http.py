@@ -5,9 +5,10 @@ import re
 from dataclasses import replace
 
 from astria_emulator import app as front
-from astria_emulator import forms, operations, web
+from astria_emulator import operations, web
 from astria_emulator.errors import ApiError, BadRequest, NotFound, TooLarge
 from astria_emulator.removal import remove_prompt
+from astria_emulator.request import forms
 from astria_emulator.storage.store import FIRST_ID
 from astria_emulator.tune_creation import make_tune
 from astria_emulator.values import Upload

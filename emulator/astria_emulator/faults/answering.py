@@ -8,10 +8,10 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from astria_emulator.connections import Connection
 from astria_emulator.faults.kinds import EARLY, LATENCY, SPOILING
 from astria_emulator.faults.rules import Faults, Struck
-from astria_emulator.spec import JSON
+from astria_emulator.request.connection import Connection
+from astria_emulator.spec.openapi import JSON
 
 HEADER = "X-Astria-Emulator-Fault"
 RESET = "connection-reset"

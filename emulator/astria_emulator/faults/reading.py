@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator.config import Config
-from astria_emulator.documents import DocumentError, load_yaml
 from astria_emulator.errors import Invalid, SetupError
 from astria_emulator.faults.kinds import ANSWER, CALLBACK, FILE, KINDS
 from astria_emulator.faults.rules import Rule
 from astria_emulator.operations import load_component
-from astria_emulator.schemas import Compiler
-from astria_emulator.spec import Spec
+from astria_emulator.spec.openapi import Spec
+from astria_emulator.spec.schemas import Compiler
+from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 
 MATCHING = frozenset({"fault", "operation", "object", "key", "nth", "times", "probability"})
 
@@ -32,7 +32,7 @@ class Scenario:
 @lru_cache
 def control_contract() -> Compiler:
     """The contract of what is under /_emulator/."""
-    return Compiler(Spec.read(Path(__file__).parents[1] / "control.yaml"))
+    return Compiler(Spec.read(Path(__file__).parents[1] / "spec" / "control.yaml"))
 
 
 def operations_of(spec: Spec) -> list[str]:

@@ -11,7 +11,7 @@ from werkzeug.datastructures import Headers
 from werkzeug.test import run_wsgi_app
 
 from astria_emulator.clock import VirtualClock
-from astria_emulator.connections import CONNECTION, Connection, connection_of
+from astria_emulator.request.connection import CONNECTION, Connection, connection_of
 
 Application = Callable[..., Iterable[bytes]]
 PORTS = {"http": 80, "https": 443}

@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
-from astria_emulator.fields import Items
+from astria_emulator.spec.fields import Items
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 

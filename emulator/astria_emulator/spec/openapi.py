@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from astria_emulator.documents import DocumentError, load_yaml
 from astria_emulator.errors import SetupError
+from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 
 METHODS = ("get", "post", "patch", "put", "delete")
 JSON = "application/json"
@@ -19,7 +19,7 @@ Node = Mapping[str, Any]
 def default_path() -> Path:
     """Where `openapi.yaml` is: in the wheel beside this module, in a checkout at the root."""
     packaged = Path(str(resources.files("astria_emulator") / "openapi.yaml"))
-    return packaged if packaged.exists() else Path(__file__).parents[2] / "openapi.yaml"
+    return packaged if packaged.exists() else Path(__file__).parents[3] / "openapi.yaml"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validates_schema
 
-from astria_emulator.fields import (
+from astria_emulator.spec.fields import (
     BLANK,
     CHECKS,
     FORMATS,
@@ -22,7 +22,7 @@ from astria_emulator.fields import (
     compiles,
     types_of,
 )
-from astria_emulator.spec import Node, Spec
+from astria_emulator.spec.openapi import Node, Spec
 
 
 class Wire(Schema):

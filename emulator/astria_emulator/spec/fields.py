@@ -13,7 +13,7 @@ from marshmallow import ValidationError, fields
 
 from astria_emulator.clock import wire_time
 from astria_emulator.errors import Message
-from astria_emulator.spec import Node
+from astria_emulator.spec.openapi import Node
 
 BLANK = "can't be blank"
 Check = Callable[[Any], bool]

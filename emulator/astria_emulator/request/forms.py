@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from astria_emulator.errors import BadRequest
-from astria_emulator.fields import SPACE, STRICT, allows_null, types_of
-from astria_emulator.spec import Node, Spec
+from astria_emulator.spec.fields import SPACE, STRICT, allows_null, types_of
+from astria_emulator.spec.openapi import Node, Spec
 
 MAX_DEPTH = 32  # Rack's own limit is 32 levels of brackets.
 TRUE, FALSE = (

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from astria_emulator.calls import Call, parse_json
 from astria_emulator.errors import ApiError
-from astria_emulator.forms import nest
+from astria_emulator.request.calls import Call, parse_json
+from astria_emulator.request.forms import nest
 from astria_emulator.values import Upload
 
 SIZE = 1000  # requests that are remembered

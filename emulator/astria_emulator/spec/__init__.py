@@ -1,0 +1,1 @@
+"""The contract, compiled: operations, and marshmallow classes made from its schemas."""
