@@ -13,7 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from astria_emulator.errors import BadRequest, TooLarge
 from astria_emulator.request import bodies
 from astria_emulator.request.bodies import read_multipart, read_urlencoded
-from astria_emulator.values import Upload
+from astria_emulator.request.uploads import Upload
 
 LARGE = 1_000_000
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from astria_emulator.errors import BadRequest
-from astria_emulator.request.forms import MAX_DEPTH, compile_coercion, nest, split_name
+from astria_emulator.request.forms import MAX_DEPTH, nest, split_name
+from astria_emulator.spec.coercion import compile_coercion
 from astria_emulator.spec.openapi import Spec, default_path
 
 SPEC = Spec.read(default_path())

@@ -21,9 +21,9 @@ from astria_emulator.errors import BadRequest, TooLarge
 from astria_emulator.request import bodies, forms
 from astria_emulator.request.bodies import read_multipart, read_urlencoded
 from astria_emulator.request.forms import nest
+from astria_emulator.request.uploads import Upload
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.storage.store import Query
-from astria_emulator.values import Upload
 
 ROOT = Path(__file__).resolve().parents[1]
 OPERATIONS = [o for o in Spec.read(default_path()).operations if o.method in ("POST", "PATCH")]

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from astria_emulator.errors import Message
+from astria_emulator.request.uploads import Upload as UploadedFile
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.spec.schemas import Compiler, flat_messages
-from astria_emulator.values import Upload as UploadedFile
 
 SPEC = Spec.read(default_path())
 COMPILER = Compiler(SPEC)

@@ -19,8 +19,9 @@ with atheris.instrument_imports(include=["astria_emulator", "werkzeug.sansio.mul
     from astria_emulator.operations import bind
     from astria_emulator.request.bodies import read_multipart, read_urlencoded
     from astria_emulator.request.calls import Call, parse_json
-    from astria_emulator.request.forms import compile_coercion, nest
+    from astria_emulator.request.forms import nest
     from astria_emulator.request.image_headers import size_of
+    from astria_emulator.spec.coercion import compile_coercion
     from astria_emulator.spec.openapi import JSON, Spec, default_path
     from astria_emulator.spec.schemas import Compiler
 

@@ -184,7 +184,7 @@ def api_view(app: Emulator, bound: BoundOperation) -> Callable[..., BaseResponse
             account = authenticate(services, asked.headers.get("Authorization"))
             note.account = account.id
         note.call = read_call(services.config, asked, path)
-        loaded = bound.load(note.call)
+        loaded = bound.reader.load(note.call)
         if not bound.operation.needs_key:
             return bound.answer(services, Caller(0, origin), loaded)
         caller = caller_of(services, account, origin, loaded.workspace)

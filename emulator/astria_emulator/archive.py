@@ -15,7 +15,7 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from astria_emulator.errors import BadRequest, Invalid
 from astria_emulator.request.calls import parse_json
-from astria_emulator.request.forms import refuse_null_characters
+from astria_emulator.spec.coercion import refuse_null_characters
 from astria_emulator.state_checks import check
 from astria_emulator.state_json import read, size_of, written
 from astria_emulator.storage.file_keys import KEY_LENGTH

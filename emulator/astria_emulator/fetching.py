@@ -13,9 +13,9 @@ from astria_emulator import outbound
 from astria_emulator.backend import Artefact, name_in
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.inputs import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
+from astria_emulator.request.uploads import Upload, media_type
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.file_keys import KEY
-from astria_emulator.values import Upload, media_type
 
 Attributes = Mapping[str, Any]
 Outcome = Upload | Artefact | str  # a file, one of our own, or why there is none

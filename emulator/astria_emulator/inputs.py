@@ -9,9 +9,9 @@ from astria_emulator.backend import Artefact
 from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, NotFound, TooLarge
 from astria_emulator.request.image_headers import refusal
+from astria_emulator.request.uploads import Upload
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
-from astria_emulator.values import Upload
 
 # Each may be a file, or an address in `<name>_url`, or text in `<name>_base64`.
 MEDIA = (

@@ -194,7 +194,7 @@ class Sowing:
         text = json.dumps({wrapper: given}).encode()
         call = Call(path or {}, (), {}, content_type=JSON, text=text, has_body=True)
         try:
-            loaded = bound.load(call)
+            loaded = bound.reader.load(call)
             return HANDLERS[id](self._services, caller, **loaded.given) if caller else None
         except ApiError as error:
             self._problems += [f"{place}: {line}" for line in told(error)]

@@ -9,6 +9,7 @@ from astria_emulator.clock import read_time
 from astria_emulator.config import LAST_YEAR
 from astria_emulator.errors import Invalid
 from astria_emulator.lifecycle import TRANSITIONS
+from astria_emulator.request.uploads import media_type
 from astria_emulator.sizes import LARGEST
 from astria_emulator.state_shapes import (
     DOCUMENT,
@@ -26,7 +27,6 @@ from astria_emulator.state_shapes import (
 )
 from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.store import FIRST_ID
-from astria_emulator.values import media_type
 
 FORMAT = 1  # raised when an earlier version could not read it
 LAST_ID = 2**40 - 1

@@ -16,10 +16,10 @@ from werkzeug.wrappers import Response as BaseResponse
 from astria_emulator import archive, control
 from astria_emulator.config import Config
 from astria_emulator.errors import Forbidden, TooLarge, UnsupportedMediaType
-from astria_emulator.faults.reading import control_contract
 from astria_emulator.flat_forms import with_flat_forms
 from astria_emulator.operations import BoundOperation, bind
 from astria_emulator.services import Caller, Services
+from astria_emulator.spec.loading import control_contract
 from astria_emulator.spec.openapi import JSON
 from astria_emulator.web import (
     as_response,
@@ -69,7 +69,7 @@ def control_view(serving: Callable[[], Services], bound: BoundOperation) -> Call
         services = serving()
         check_caller(services.config, needs_token=bound.operation.needs_key)
         caller = Caller(0, origin_of(request))
-        loaded = bound.load(read_call(services.config, request, path))
+        loaded = bound.reader.load(read_call(services.config, request, path))
         return as_response(bound.answer(services, caller, loaded))
 
     return view

@@ -9,15 +9,9 @@ from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, SetupError
 from astria_emulator.faults.answering import blow
 from astria_emulator.faults.kinds import KINDS
-from astria_emulator.faults.reading import (
-    control_contract,
-    first_rules,
-    operations_of,
-    read_rule,
-    scenarios,
-    written,
-)
+from astria_emulator.faults.reading import first_rules, operations_of, read_rule, scenarios, written
 from astria_emulator.faults.rules import Faults, Rule
+from astria_emulator.spec.loading import control_contract
 
 OPERATIONS = ("create_tune", "get_tune", "list_tunes", "file")
 

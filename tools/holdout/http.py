@@ -5,13 +5,15 @@ import re
 from dataclasses import replace
 
 from astria_emulator import app as front
-from astria_emulator import operations, web
+from astria_emulator import web
 from astria_emulator.errors import ApiError, BadRequest, NotFound, TooLarge
 from astria_emulator.removal import remove_prompt
-from astria_emulator.request import forms
+from astria_emulator.request import forms, reading
+from astria_emulator.request.reading import Reader
+from astria_emulator.request.uploads import Upload
+from astria_emulator.spec import coercion
 from astria_emulator.storage.store import FIRST_ID
 from astria_emulator.tune_creation import make_tune
-from astria_emulator.values import Upload
 from tools.holdout.ways import (
     answered,
     around,
@@ -69,13 +71,15 @@ FORMS = rows(
     "forms",
     {
         "only-the-last-file-is-kept": swap(web, "read_multipart", last_files),
-        "numbered-keys-make-no-list": put(forms, "INDEX", re.compile("(?!)")),
+        "numbered-keys-make-no-list": put(coercion, "INDEX", re.compile("(?!)")),
         "no-repeated-key-begins-a-new-element": put(forms, "_has", lambda element, steps: False),
         "text-of-any-boolean-is-true": swap(
-            forms, "_boolean", lambda read: lambda v: v != "" if isinstance(v, str) else read(v)
+            coercion, "_boolean", lambda read: lambda v: v != "" if isinstance(v, str) else read(v)
         ),
-        "json-text-in-a-field-is-not-read": put(forms, "read_json_text", lambda value, kind: value),
-        "blank-text-counts": put(forms, "is_blank", lambda value: False),
+        "json-text-in-a-field-is-not-read": put(
+            coercion, "read_json_text", lambda value, kind: value
+        ),
+        "blank-text-counts": put(coercion, "is_blank", lambda value: False),
         "plus-sign-is-no-space": swap(
             web, "read_urlencoded", lambda read: lambda body: read(body.replace(b"+", b"%2B"))
         ),
@@ -84,11 +88,9 @@ FORMS = rows(
             "create_tune", lambda tune: tune.get("images") and tune.pop("image_urls", None)
         ),
         "attributes-without-a-wrapper-are-lost": put(
-            operations.BoundOperation, "_wrapped", lambda bound, value: value
+            Reader, "_wrapped", lambda bound, value: value
         ),
-        "keys-beside-the-wrapper-count": swap(
-            operations.BoundOperation, "_wrapped", outer_keys_too
-        ),
+        "keys-beside-the-wrapper-count": swap(Reader, "_wrapped", outer_keys_too),
         "post-to-a-json-path-is-not-found": refusing(is_post_to_json, NotFound()),
     },
 )
@@ -215,9 +217,9 @@ REFUSALS = rows(
         "emoji-in-a-text-is-a-server-error": given(
             "create_tune_prompt create_prompt", fail_on_emoji
         ),
-        "unknown-branch-is-forgiven": swap(operations.BoundOperation, "_wrapped", forgive_branch),
+        "unknown-branch-is-forgiven": swap(Reader, "_wrapped", forgive_branch),
         "fifty-steps-are-refused": contract("PromptFields.properties.steps", maximum=49),
-        "broken-json-is-read-as-nothing": swap(operations, "parse_json", forgive_json),
+        "broken-json-is-read-as-nothing": swap(reading, "parse_json", forgive_json),
         "unknown-content-type-is-read-as-json": swap(front, "read_call", read_as_json),
         "401-is-json": answered(
             "*", written(body={"status": 401, "error": "Unauthorized"}, kind=web.JSON), status=401

@@ -18,6 +18,7 @@ from astria_emulator.accounts import authenticate
 from astria_emulator.app import Emulator
 from astria_emulator.errors import ApiError, Invalid, NotFound
 from astria_emulator.operations import BoundOperation
+from astria_emulator.request.reading import Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.web import error_response
@@ -160,7 +161,7 @@ def sent(ids: str, change: Change) -> Plant:
 
         return read
 
-    return swap(BoundOperation, "_sent_query", make)
+    return swap(Reader, "_sent_query", make)
 
 
 def told(ids: str, change: Act) -> Plant:
@@ -209,15 +210,15 @@ def leaving(operation: str, leave: Act) -> Plant:
     """Have what is refused with 422 leave something: `leave(services, caller, sent, where)`."""
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
-        load, answer = BoundOperation.load, BoundOperation.answer
+        load, answer = Reader.load, BoundOperation.answer
 
-        def loading(bound: Any, call: Any) -> Any:
+        def loading(reader: Any, call: Any) -> Any:
             try:
-                return load(bound, call)
+                return load(reader, call)
             except Invalid:
-                if bound.operation.id == operation:
+                if reader.operation.id == operation:
                     account = authenticate(app.services, call.headers.get("Authorization"))
-                    body = bound._wrapped(bound._read_body(call)).get(bound.operation.wrapper)
+                    body = reader._wrapped(reader._read_body(call)).get(reader.operation.wrapper)
                     caller = Caller(account.id, f"http://{call.headers['Host']}")
                     leave(app.services, caller, body if isinstance(body, dict) else {}, call.path)
                 raise
@@ -231,7 +232,7 @@ def leaving(operation: str, leave: Act) -> Plant:
                     leave(services, caller, body or {}, request.given)
                 raise
 
-        patch.setattr(BoundOperation, "load", loading)
+        patch.setattr(Reader, "load", loading)
         patch.setattr(BoundOperation, "answer", answering)
 
     return plant

@@ -11,9 +11,8 @@ from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, SetupError
 from astria_emulator.faults.kinds import ANSWER, CALLBACK, FILE, KINDS
 from astria_emulator.faults.rules import Rule
-from astria_emulator.operations import load_component
+from astria_emulator.spec.loading import control_contract, load_component
 from astria_emulator.spec.openapi import Spec
-from astria_emulator.spec.schemas import Compiler
 from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 
 MATCHING = frozenset({"fault", "operation", "object", "key", "nth", "times", "probability"})
@@ -27,12 +26,6 @@ class Scenario:
     says: str
     ends: str
     rules: tuple[Rule, ...]
-
-
-@lru_cache
-def control_contract() -> Compiler:
-    """The contract of what is under /_emulator/."""
-    return Compiler(Spec.read(Path(__file__).parents[1] / "spec" / "control.yaml"))
 
 
 def operations_of(spec: Spec) -> list[str]:

@@ -11,7 +11,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from astria_emulator.errors import BadRequest, TooLarge
-from astria_emulator.values import Upload, media_type
+from astria_emulator.request.uploads import Upload, media_type
 
 MAX_PARTS = 10_000
 CHUNK = 1 << 18  # bytes read at a time

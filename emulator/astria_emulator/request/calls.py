@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astria_emulator.errors import BadRequest
-from astria_emulator.request.forms import check_text
+from astria_emulator.spec.coercion import check_text
 
 MAX_NESTING = 100  # Rails' own limit
 TOO_DEEP = f"the JSON body nests deeper than {MAX_NESTING} levels"

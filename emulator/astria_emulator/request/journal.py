@@ -11,7 +11,7 @@ from typing import Any
 from astria_emulator.errors import ApiError
 from astria_emulator.request.calls import Call, parse_json
 from astria_emulator.request.forms import nest
-from astria_emulator.values import Upload
+from astria_emulator.request.uploads import Upload
 
 SIZE = 1000  # requests that are remembered
 KEPT_BYTES = 65_536  # of a body; of a longer one nothing is kept but its files' names

@@ -1,0 +1,171 @@
+"""Text to the types of a schema, wherever nothing is lost. JSON passes the same coercion."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from astria_emulator.errors import BadRequest
+from astria_emulator.spec.fields import SPACE, STRICT, allows_null, types_of
+from astria_emulator.spec.openapi import Node, Spec
+
+TRUE, FALSE = (
+    frozenset({"true", "t", "1", "on", "yes"}),
+    frozenset({"false", "f", "0", "off", "no"}),
+)
+INTEGER = re.compile(r"[+-]?\d{1,300}(\.0+)?", re.ASCII)
+BLANKS = re.compile(f"[{SPACE}]+")
+INDEX = re.compile(r"\d{1,9}", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
+Coerce = Callable[[Any], Any]
+
+
+def compile_coercion(spec: Spec, schema: Node) -> Coerce:
+    """A function that reads text as a schema's types, wherever nothing is lost, and drops blanks.
+
+    What it cannot read it leaves as it is, for the strict check to refuse.
+    """
+    resolved = spec.resolve(schema)
+    kinds = types_of(resolved)
+    if kinds == ("object",):
+        coerce = _object(spec, resolved)
+        return _nullable(coerce) if reads_null(resolved) else coerce
+    if kinds == ("array",):
+        return _array(compile_coercion(spec, resolved["items"]))
+    if resolved.get("format") == "binary":
+        return lambda value: value
+    scalars = {"string": _string, "integer": _integer, "number": _number, "boolean": _boolean}
+    coerce = scalars[kinds[0]] if len(kinds) == 1 else (lambda value: value)
+    if "x-clamp" in resolved:
+        coerce = _clamped(coerce, resolved["x-clamp"])
+    return _nullable(coerce) if reads_null(resolved) else coerce
+
+
+def is_blank(value: Any) -> bool:
+    return isinstance(value, str) and not BLANKS.sub("", value)
+
+
+def reads_null(schema: Node) -> bool:
+    """Whether the text `null` stands for null: where it is allowed, and is no free text."""
+    is_free_text = "string" in types_of(schema) and not {"enum", "pattern"} & schema.keys()
+    return allows_null(schema) and not is_free_text
+
+
+def _nullable(coerce: Coerce) -> Coerce:
+    return lambda value: None if value == "null" else coerce(value)
+
+
+def _object(spec: Spec, schema: Node) -> Coerce:
+    properties: dict[str, Coerce] = {}
+    lists: set[str] = set()
+    defaults: set[str] = set()
+    for part in spec.object_parts(schema):
+        for key, child in part.get("properties", {}).items():
+            properties[key] = compile_coercion(spec, child)
+            resolved = spec.resolve(child)
+            lists |= {key} if resolved.get("minItems") else set()
+            defaults |= {key} if "default" in resolved else set()
+    extra = schema.get("additionalProperties")
+    keeps = bool(schema.get(STRICT))  # what is not known, for the strict check to refuse
+
+    def coerce(value: Any) -> Any:
+        value = read_json_text(value, dict)
+        if not isinstance(value, dict):
+            return value
+        if extra:
+            return value
+        found = {}
+        for key, item in value.items():
+            if keeps and key not in properties:
+                found[key] = item
+            if key not in properties or is_blank(item) or (item is None and key in defaults):
+                continue
+            item = properties[key](item)
+            if not (item == [] and key in lists):
+                found[key] = item
+        return found
+
+    return coerce
+
+
+def _array(inner: Coerce) -> Coerce:
+    def coerce(value: Any) -> Any:
+        value = read_json_text(value, list)
+        if isinstance(value, dict) and value and all(INDEX.fullmatch(key) for key in value):
+            value = [value[key] for key in sorted(value, key=int)]
+        if not isinstance(value, list):
+            return value
+        return [inner(item) for item in value if not is_blank(item)]
+
+    return coerce
+
+
+def read_json_text(value: Any, kind: type) -> Any:
+    """An object or list sent as JSON text in one field; the command line does so."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = json.loads(value)
+        check_text(value, found)
+    except (ValueError, RecursionError):
+        return value
+    return found if isinstance(found, kind) else value
+
+
+def check_text(text: str | bytes, found: Any) -> None:
+    """Refuse half of a surrogate pair, which JSON can spell and UTF-8 cannot.
+
+    Raises ValueError.
+    """
+    if ("\\ud" if isinstance(text, str) else b"\\ud") in text.lower():  # type: ignore[operator]
+        json.dumps(found, ensure_ascii=False).encode()
+
+
+def refuse_null_characters(value: Any) -> None:
+    """Refuse text that PostgreSQL, and so Rails, cannot keep.
+
+    Raises BadRequest.
+    """
+    waiting = [value]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            waiting += found
+            waiting += found.values()
+        elif isinstance(found, list):
+            waiting += found
+        elif isinstance(found, str) and "\0" in found:
+            raise BadRequest("text holds a null character")
+
+
+def _string(value: Any) -> Any:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _integer(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, str) and INTEGER.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    return value
+
+
+def _number(value: Any) -> Any:
+    if not isinstance(value, str) or not NUMBER.fullmatch(value.strip()):
+        return value
+    return _integer(value) if INTEGER.fullmatch(value.strip()) else float(value)
+
+
+def _boolean(value: Any) -> Any:
+    text = str(value).strip().lower() if isinstance(value, str) or value in (0, 1) else ""
+    return True if text in TRUE else False if text in FALSE else value
+
+
+def _clamped(coerce: Coerce, highest: int) -> Coerce:
+    def clamp(value: Any) -> Any:
+        value = coerce(value)
+        return (
+            min(value, highest) if isinstance(value, int) and not isinstance(value, bool) else value
+        )
+
+    return clamp
