@@ -2,7 +2,7 @@
 
 import pytest
 
-from astria_emulator.assumptions import ASSUMPTIONS, settle
+from astria_emulator.domain.assumptions import ASSUMPTIONS, settle
 from astria_emulator.errors import SetupError
 
 SWITCHES = [row for row in ASSUMPTIONS if len(row.choices) > 1]

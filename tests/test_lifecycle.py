@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.lifecycle import FINAL, STORAGE, TRANSITIONS, UNTIMED, IllegalStep, step
+from astria_emulator.domain.lifecycle import FINAL, STORAGE, TRANSITIONS, UNTIMED, IllegalStep, step
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=3)

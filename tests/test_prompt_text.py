@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_emulator.prompt_text import (
+from astria_emulator.domain.prompt_text import (
     Token,
     fill,
     flags,

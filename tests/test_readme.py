@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from astria_emulator.assumptions import ASSUMPTIONS
 from astria_emulator.config import Config
+from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.faults.kinds import KINDS
 from astria_emulator.faults.reading import scenarios
 from astria_emulator.spec.openapi import Spec, default_path

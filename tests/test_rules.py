@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.rules import broken_rules, has
-from astria_emulator.seed import VideoModel
+from astria_emulator.domain.gallery import VideoModel
+from astria_emulator.domain.prompt_rules import broken_rules, has
 
 ANY = VideoModel(text=True, references=True)
 VIDEO = {"text": "a", "video_prompt": "b", "video_model": "wan"}

@@ -23,8 +23,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from astria_emulator.__main__ import main, read_config
-from astria_emulator.assumptions import ASSUMPTIONS
 from astria_emulator.config import PREFIX, Config
+from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.server import Server
 from astria_emulator.spec.openapi import Spec, default_path
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from astria_emulator.sizes import LARGEST, picture_size
+from astria_emulator.domain.picture_sizes import LARGEST, picture_size
 from astria_emulator.spec.openapi import Spec, default_path
 
 SPEC = Spec.read(default_path())

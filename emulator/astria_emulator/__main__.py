@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from astria_emulator import trust
-from astria_emulator.assumptions import ASSUMPTIONS
 from astria_emulator.command_line import (
     cannot_listen,
     certificates,
@@ -20,6 +19,7 @@ from astria_emulator.command_line import (
     write_ready_file,
 )
 from astria_emulator.config import LOCAL_KEY, Config
+from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.errors import SetupError
 
 GROUP = "astria_emulator.commands"  # of entry points

@@ -7,8 +7,8 @@ from functools import cached_property
 from ipaddress import ip_address
 from typing import Any
 
-from astria_emulator.assumptions import settle
 from astria_emulator.clock import read_time
+from astria_emulator.domain.assumptions import settle
 from astria_emulator.errors import SetupError
 
 DEFAULT_PORT = 8417

@@ -12,13 +12,13 @@ from typing import Any
 
 from astria_emulator import wire
 from astria_emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
+from astria_emulator.domain.lifecycle import FINAL, IllegalStep, shortened, step
+from astria_emulator.domain.picture_sizes import picture_size
+from astria_emulator.domain.prompt_text import tokens, words
 from astria_emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
 from astria_emulator.inputs import kept_artefact
-from astria_emulator.lifecycle import FINAL, IllegalStep, shortened, step
-from astria_emulator.prompt_text import tokens, words
 from astria_emulator.removal import erase_tune, weight_keys
 from astria_emulator.services import Services
-from astria_emulator.sizes import picture_size
 from astria_emulator.storage.refs import base_mark
 from astria_emulator.storage.store import Job, Query, Row
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from astria_emulator.access import unknown_places, visible
+from astria_emulator.domain.prompt_text import fill, token_for, without_tokens
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.inputs import kept_media
 from astria_emulator.prompt_creation import make_prompt, prompt_attributes
-from astria_emulator.prompt_text import fill, token_for, without_tokens
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import template_mark
 from astria_emulator.storage.store import Query, Row

@@ -7,10 +7,10 @@ from typing import Any
 
 from astria_emulator.clock import read_time
 from astria_emulator.config import LAST_YEAR
+from astria_emulator.domain.lifecycle import TRANSITIONS
+from astria_emulator.domain.picture_sizes import LARGEST
 from astria_emulator.errors import Invalid
-from astria_emulator.lifecycle import TRANSITIONS
 from astria_emulator.request.uploads import media_type
-from astria_emulator.sizes import LARGEST
 from astria_emulator.state_shapes import (
     DOCUMENT,
     EXTRAS,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from types import GenericAlias
 
-from astria_emulator.lifecycle import UNTIMED
+from astria_emulator.domain.lifecycle import UNTIMED
 from astria_emulator.prompt_creation import NULLS
 from astria_emulator.tune_creation import NULLS as TUNE_NULLS
 

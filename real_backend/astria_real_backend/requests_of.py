@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator import BackendError, GenerateJob, TrainJob, Tuned
-from astria_emulator.prompt_text import flags
-from astria_emulator.sizes import picture_size
+from astria_emulator.domain.picture_sizes import picture_size
+from astria_emulator.domain.prompt_text import flags
 from astria_real_backend import catalog
 from astria_real_backend.catalog import Catalogue
 from astria_real_backend.config import (

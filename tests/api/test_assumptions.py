@@ -3,7 +3,7 @@
 import pytest
 
 from astria_emulator import BackendError, Config
-from astria_emulator.assumptions import ASSUMPTIONS
+from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.errors import SetupError
 from astria_emulator.mock import MockBackend
 

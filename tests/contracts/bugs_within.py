@@ -13,7 +13,6 @@ from astria_emulator import (
     callbacks,
     drawing,
     jobs,
-    lifecycle,
     mock,
     outbound,
     pack_runs,
@@ -22,6 +21,7 @@ from astria_emulator import (
 )
 from astria_emulator.app import Emulator
 from astria_emulator.callbacks import Callbacks
+from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers

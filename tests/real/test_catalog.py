@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from astria_emulator.domain.gallery import load_catalogue
 from astria_emulator.errors import SetupError
-from astria_emulator.seed import load_catalogue
 from astria_real_backend.catalog import DEFAULTS, TOY_FOLDER, Base, Catalogue, hub_cache
 from astria_real_backend.commands import models
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from astria_emulator import accounts, prompt_creation, tune_creation
 from astria_emulator import app as front
+from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Forbidden, NotFound, Unauthorized
 from astria_emulator.handlers import packs, prompts, tunes
-from astria_emulator.prompt_text import tokens
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import Query
 from astria_emulator.values import Made

@@ -4,9 +4,10 @@ import itertools
 from dataclasses import replace
 from io import BytesIO
 
-from astria_emulator import jobs, lifecycle, media, prompt_creation, removal, tune_creation
+from astria_emulator import jobs, media, prompt_creation, removal, tune_creation
 from astria_emulator.access import own
 from astria_emulator.backend import Artefact
+from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import prompts, tunes
 from astria_emulator.mock import MockBackend

@@ -1,6 +1,7 @@
 """Bugs in what objects hold and do: values, LoRAs, packs, likes, copies, themes, inspection."""
 
-from astria_emulator import pack_runs, prompt_creation, prompt_text, tune_creation
+from astria_emulator import pack_runs, prompt_creation, tune_creation
+from astria_emulator.domain import prompt_text
 from astria_emulator.errors import ApiError, NotFound
 from astria_emulator.handlers import likes, prompts, themes
 from astria_emulator.pack_runs import DONE, PackRun

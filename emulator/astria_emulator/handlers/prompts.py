@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from astria_emulator.access import own, unknown_places, visible
+from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.fetching import with_files
 from astria_emulator.inputs import kept_artefact, kept_media
@@ -14,7 +15,6 @@ from astria_emulator.prompt_creation import (
     prompt_attributes,
     refuse_adapter,
 )
-from astria_emulator.prompt_text import tokens
 from astria_emulator.removal import remove_prompt
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row

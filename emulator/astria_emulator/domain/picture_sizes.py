@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator.prompt_text import flags
+from astria_emulator.domain.prompt_text import flags
 
 NATIVE = {"sd15": 512, "fast": 512}  # side of a square picture; 1024 on every other branch
 TIERS = {"1K": 1024, "2K": 2048, "4K": 4096}

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from astria_emulator.sizes import picture_size
+from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.spec.yaml_files import load_yaml
 from astria_emulator.storage.files import Files
 from astria_emulator.storage.refs import slug_mark, template_mark
@@ -146,4 +146,4 @@ def _durations(row: Mapping[str, Any] | None) -> Sequence[int] | None:
 @lru_cache
 def load_catalogue() -> Catalogue:
     """Read once: each mock of a test plants it anew."""
-    return Catalogue(**load_yaml(Path(__file__).with_name("seed.yaml")))
+    return Catalogue(**load_yaml(Path(__file__).with_name("gallery.yaml")))

@@ -6,7 +6,7 @@ Each answers 422 under a field.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from astria_emulator.seed import VideoModel
+from astria_emulator.domain.gallery import VideoModel
 
 Prompt = Mapping[str, Any]
 Rule = tuple[str, str, Callable[[Prompt, str], Any]]
