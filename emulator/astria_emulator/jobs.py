@@ -12,7 +12,7 @@ from typing import Any
 
 from astria_emulator import wire
 from astria_emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
-from astria_emulator.domain.lifecycle import FINAL, IllegalStep, shortened, step
+from astria_emulator.domain.lifecycle import FINAL, LONGEST_SECONDS, IllegalStep, shortened, step
 from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.domain.prompt_text import tokens, words
 from astria_emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
@@ -33,7 +33,6 @@ NO_FILES: Mapping[str, Any] = {
 # A kind of work -> the same on a slot of the backend.
 ON_SLOT = {"train_tune": "train_on_slot", "generate_prompt": "generate_on_slot"}
 NOTICED = timedelta(seconds=2)
-LONGEST_SECONDS = 10_000_000  # that are told to be left
 FAILED = "Something went wrong on our side. Please try again."
 
 

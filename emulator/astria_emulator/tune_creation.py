@@ -7,10 +7,10 @@ from typing import Any
 
 from astria_emulator.access import visible
 from astria_emulator.backend import Artefact
-from astria_emulator.domain.lifecycle import UNTIMED, step
+from astria_emulator.domain.lifecycle import LONGEST_SECONDS, UNTIMED, step
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.inputs import artefact, is_caption
-from astria_emulator.jobs import LONGEST_SECONDS, root_base, tune_ready
+from astria_emulator.jobs import root_base, tune_ready
 from astria_emulator.prompt_creation import check_prompt, make_prompt
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import base_mark, title_mark

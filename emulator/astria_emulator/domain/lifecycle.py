@@ -72,3 +72,6 @@ def step(kind: str, row: Mapping[str, Any], event: str, now: datetime) -> dict[s
 def shortened(ends: datetime) -> dict[str, Any]:
     """The changes of a tune whose storage ends before its time, by a fault."""
     return {"expires_at": ends}
+
+
+LONGEST_SECONDS = 10_000_000  # that are told to be left
