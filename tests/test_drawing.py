@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageChops, ImageStat
 
-from astria_emulator.drawing import CLIP_ASPECTS, Picture, clip, draw_jpeg, draw_reference
-from astria_emulator.drawing.scene import kind_of
-from astria_emulator.mock import render
+from astria_emulator.mock.backend import render
+from astria_emulator.mock.drawing import CLIP_ASPECTS, Picture, clip, draw_jpeg, draw_reference
+from astria_emulator.mock.drawing.scene import kind_of
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAIN = Picture(
@@ -84,7 +84,7 @@ def fresh(code: str, hash_seed: str = "0") -> str:
 
 def test_a_picture_does_not_depend_on_the_hash_seed_of_the_process() -> None:
     code = (
-        "import hashlib; from astria_emulator.drawing import Picture, draw_jpeg;"
+        "import hashlib; from astria_emulator.mock.drawing import Picture, draw_jpeg;"
         f"print(hashlib.sha256(draw_jpeg({PLAIN!r})).hexdigest())"
     )
     assert fresh(code, "1") == fresh(code, "2") == hashlib.sha256(draw_jpeg(PLAIN)).hexdigest()
@@ -181,7 +181,7 @@ def test_a_clip_is_the_nearest_by_ratio(asked: str, given_out: str) -> None:
 
 
 def test_the_module_does_not_import_pillow_before_it_draws() -> None:
-    assert fresh("import sys, astria_emulator.drawing; print('PIL' in sys.modules)") == "False"
+    assert fresh("import sys, astria_emulator.mock.drawing; print('PIL' in sys.modules)") == "False"
 
 
 def test_recipe_that_an_earlier_version_has_kept_is_drawn() -> None:

@@ -29,7 +29,7 @@ BACKEND = f"""
 import io
 import logging
 from astria_emulator import BackendError
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 
 class Fails(MockBackend):
     def __init__(self, config):

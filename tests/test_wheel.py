@@ -121,7 +121,7 @@ def test_wheel_holds_the_licences_and_nothing_else_beside_the_packages(wheel):
         "entry_points.txt",
         "licenses/LICENSE",
         "licenses/emulator/astria_emulator/docs/LICENSE-swagger-ui.txt",
-        "licenses/emulator/astria_emulator/drawing/fonts/OFL.txt",
+        "licenses/emulator/astria_emulator/mock/drawing/fonts/OFL.txt",
     }
     assert contract == (ROOT / "openapi.yaml").read_bytes()
 

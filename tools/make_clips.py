@@ -13,10 +13,10 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from astria_emulator.drawing import CLIP_ASPECTS
-from astria_emulator.drawing.palette import gradient, palette
-from astria_emulator.drawing.pen import Pen, faded, mix
-from astria_emulator.drawing.text import ASSETS, type_of
+from astria_emulator.mock.drawing import CLIP_ASPECTS
+from astria_emulator.mock.drawing.palette import gradient, palette
+from astria_emulator.mock.drawing.pen import Pen, faded, mix
+from astria_emulator.mock.drawing.text import ASSETS, type_of
 
 LONG_SIDE = 640  # pixels
 RATE = 20  # frames a second

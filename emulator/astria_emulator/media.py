@@ -12,7 +12,7 @@ from werkzeug.utils import send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.errors import NotFound
-from astria_emulator.mock import render
+from astria_emulator.mock.backend import render
 from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.files import File, Files
 

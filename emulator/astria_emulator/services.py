@@ -18,7 +18,7 @@ from astria_emulator.config import Config
 from astria_emulator.domain.gallery import Catalogue, load_catalogue
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.rules import Faults
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 from astria_emulator.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Journal
 from astria_emulator.runner import ManualRunner, Runner, ThreadRunner

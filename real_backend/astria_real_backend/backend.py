@@ -21,7 +21,7 @@ from astria_emulator import (
     WorkLost,
 )
 from astria_emulator.backend import Report
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 from astria_real_backend import requests_of
 from astria_real_backend.catalog import Catalogue
 from astria_real_backend.config import METHODS, as_plain

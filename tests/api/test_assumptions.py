@@ -5,7 +5,7 @@ import pytest
 from astria_emulator import BackendError, Config
 from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.errors import SetupError
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 
 IMAGE = "https://example.com/1.jpg"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from astria_emulator import fetching
-from astria_emulator.drawing import clip
+from astria_emulator.mock.drawing import clip
 from listeners import listening
 
 ALWAYS = {"assume": ("fetching=always",)}

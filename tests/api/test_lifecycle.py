@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from astria_emulator import BackendError
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 
 REASON = "The pictures show nobody."
 DAY = timedelta(days=1)

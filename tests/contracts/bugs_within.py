@@ -9,22 +9,14 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
-from astria_emulator import (
-    callbacks,
-    drawing,
-    jobs,
-    mock,
-    outbound,
-    pack_runs,
-    prompt_creation,
-    tune_creation,
-)
+from astria_emulator import callbacks, jobs, outbound, pack_runs, prompt_creation, tune_creation
 from astria_emulator.app import Emulator
 from astria_emulator.callbacks import Callbacks
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers
+from astria_emulator.mock import backend, drawing
 from astria_emulator.storage.refs import title_mark
 
 Real = Callable[..., Any]
@@ -420,7 +412,7 @@ WITHIN = (
     # -- pictures
     Bug(
         "pictures-of-a-prompt-are-one",
-        within(mock.MockBackend, "_pictures", one_index),
+        within(backend.MockBackend, "_pictures", one_index),
         "addresses::pictures_of_a_prompt_differ",
     ),
     Bug(

@@ -10,7 +10,7 @@ from astria_emulator.backend import Artefact
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import prompts, tunes
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 from astria_emulator.storage.store import Query
 from tools.holdout.ways import (
     around,

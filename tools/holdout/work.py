@@ -12,7 +12,7 @@ from astria_emulator import app as front
 from astria_emulator import jobs, outbound, removal, tune_creation, wire
 from astria_emulator.callbacks import Callbacks
 from astria_emulator.handlers import prompts
-from astria_emulator.mock import MockBackend
+from astria_emulator.mock.backend import MockBackend
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import FIRST_ID, Query
 from astria_emulator.values import Made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from astria_emulator.drawing.pen import Chance, Colour, Pen, hexed, mirrored, mix
+from astria_emulator.mock.drawing.pen import Chance, Colour, Pen, hexed, mirrored, mix
 
 INK = hexed("2b2630")
 _SKINS = ("f7d6c1", "eebd9d", "dca07a", "bd7d55", "925a3a", "69402b")

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from astria_emulator.drawing.pen import Colour, mix, oklch
+from astria_emulator.mock.drawing.pen import Colour, mix, oklch
 
 if TYPE_CHECKING:
     from PIL.Image import Image

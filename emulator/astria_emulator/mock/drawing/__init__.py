@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from astria_emulator.drawing.caption import caption, draw_badge, draw_panel, text_size
-from astria_emulator.drawing.pen import Pen, hexed
-from astria_emulator.drawing.scene import scene
-from astria_emulator.drawing.text import ASSETS, printable, type_of
+from astria_emulator.mock.drawing.caption import caption, draw_badge, draw_panel, text_size
+from astria_emulator.mock.drawing.pen import Pen, hexed
+from astria_emulator.mock.drawing.scene import scene
+from astria_emulator.mock.drawing.text import ASSETS, printable, type_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image

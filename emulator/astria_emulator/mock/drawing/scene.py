@@ -6,10 +6,10 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from astria_emulator.drawing import figures as figures
-from astria_emulator.drawing.palette import MOODS, Palette, gradient, palette
-from astria_emulator.drawing.pen import Chance, Colour, Pen, faded, mix, smooth
-from astria_emulator.drawing.people import person
+from astria_emulator.mock.drawing import figures
+from astria_emulator.mock.drawing.palette import MOODS, Palette, gradient, palette
+from astria_emulator.mock.drawing.pen import Chance, Colour, Pen, faded, mix, smooth
+from astria_emulator.mock.drawing.people import person
 
 if TYPE_CHECKING:
     from PIL.Image import Image

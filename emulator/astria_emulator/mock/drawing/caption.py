@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from astria_emulator.drawing.pen import Colour, faded
-from astria_emulator.drawing.text import Type, printable, type_of
+from astria_emulator.mock.drawing.pen import Colour, faded
+from astria_emulator.mock.drawing.text import Type, printable, type_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from astria_emulator.drawing import Picture
+    from astria_emulator.mock.drawing import Picture
 
 _WHITE = (255, 255, 255)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from astria_emulator.drawing.pen import Chance, Colour, Pen, hexed, mirrored, mix
+from astria_emulator.mock.drawing.pen import Chance, Colour, Pen, hexed, mirrored, mix
 
 _INK = hexed("2b2630")
 _WHITE = hexed("fbf8f3")

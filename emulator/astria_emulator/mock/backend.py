@@ -134,7 +134,7 @@ class MockBackend:
 
 def render(recipe: Recipe) -> bytes:
     """The bytes that a recipe stands for."""
-    from astria_emulator import drawing
+    from astria_emulator.mock import drawing
 
     if "picture" in recipe:
         known = {field.name for field in fields(drawing.Picture)}  # earlier versions kept more

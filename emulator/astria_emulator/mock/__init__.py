@@ -1,0 +1,1 @@
+"""The backend that draws pictures without a model."""
