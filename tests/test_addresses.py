@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from astria_emulator import addresses
-from astria_emulator.addresses import Blocked
+from astria_emulator.outbound import addresses
+from astria_emulator.outbound.addresses import Blocked
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from astria_emulator import callbacks as callbacks_module
-from astria_emulator.callbacks import Callbacks
 from astria_emulator.clock import VirtualClock
 from astria_emulator.faults.rules import Faults
-from astria_emulator.outbox import ThreadOutbox
+from astria_emulator.outbound import callbacks as callbacks_module
+from astria_emulator.outbound.callbacks import Callbacks
+from astria_emulator.outbound.outbox import ThreadOutbox
 from astria_emulator.storage.store import CALLBACKS, Query, Row, Store
 from listeners import listening
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.outbound import Failed, Fetched, fetch, place_of, post
+from astria_emulator.outbound.door import Failed, Fetched, fetch, place_of, post
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 Listen = Callable[[Callable[[socket.socket], None]], str]

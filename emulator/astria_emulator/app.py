@@ -25,7 +25,7 @@ from astria_emulator.faults.reading import first_rules, operations_of
 from astria_emulator.handlers import all_handlers
 from astria_emulator.media import Media
 from astria_emulator.operations import BoundOperation, bind
-from astria_emulator.outbox import Outbox
+from astria_emulator.outbound.outbox import Outbox
 from astria_emulator.request.connection import connection_of
 from astria_emulator.request.journal import NOTE, Note
 from astria_emulator.services import Caller, Services, build

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from astria_emulator import outbound
 from astria_emulator.backend import Artefact, name_in
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.inputs import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
+from astria_emulator.outbound import door
 from astria_emulator.request.uploads import Upload, media_type
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.file_keys import KEY
@@ -49,7 +49,7 @@ def with_files(
     unfitting: dict[str, str] = {}
     for field, address in _addresses(given):
         if isinstance(why := outcomes[address], str):
-            reasons.setdefault(field, {})[address] = f"{outbound.place_of(address)}: {why}"
+            reasons.setdefault(field, {})[address] = f"{door.place_of(address)}: {why}"
         elif text := unfit(services.config, _file_field(field), why):
             unfitting[field] = text
     if reasons or unfitting:
@@ -117,8 +117,8 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
             return f"{len(wanted)} addresses took longer than {REQUEST_SECONDS:g} s"
         hosts = services.config.fetch_hosts
         try:
-            found = outbound.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=most)
-        except outbound.Failed as reason:
+            found = door.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=most)
+        except door.Failed as reason:
             return str(reason)
         return Upload(name_in(address), media_type(found.content_type), found.data)
 

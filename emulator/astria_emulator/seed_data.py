@@ -15,7 +15,6 @@ from zipfile import is_zipfile
 
 from astria_emulator import archive
 from astria_emulator.accounts import account_of, is_key
-from astria_emulator.callbacks import Callbacks
 from astria_emulator.errors import ApiError, Invalid, Message, SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.handlers.packs import create_pack
@@ -23,7 +22,8 @@ from astria_emulator.handlers.prompts import create_tune_prompt
 from astria_emulator.handlers.tunes import create_tune
 from astria_emulator.jobs import run
 from astria_emulator.operations import BoundOperation
-from astria_emulator.outbound import Sent
+from astria_emulator.outbound.callbacks import Callbacks
+from astria_emulator.outbound.door import Sent
 from astria_emulator.request.calls import Call
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator.backend import Artefact, Backend
-from astria_emulator.callbacks import Callbacks
 from astria_emulator.clock import Clock, SystemClock, VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.domain.gallery import Catalogue, load_catalogue
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.mock.backend import MockBackend
-from astria_emulator.outbox import Outbox, ThreadOutbox
+from astria_emulator.outbound.callbacks import Callbacks
+from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Journal
 from astria_emulator.runner import ManualRunner, Runner, ThreadRunner
 from astria_emulator.spec.schemas import Compiler

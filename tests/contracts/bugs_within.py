@@ -9,14 +9,15 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
-from astria_emulator import callbacks, jobs, outbound, pack_runs, prompt_creation, tune_creation
+from astria_emulator import jobs, pack_runs, prompt_creation, tune_creation
 from astria_emulator.app import Emulator
-from astria_emulator.callbacks import Callbacks
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers
 from astria_emulator.mock import backend, drawing
+from astria_emulator.outbound import callbacks, door
+from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
 
 Real = Callable[..., Any]
@@ -77,7 +78,7 @@ def at_deletion(kind: str) -> Callable[[Real], Real]:
         def remove(services: Any, row: Any) -> None:
             real(services, row)
             if row.get("callback"):
-                outbound.post(row["callback"], b"{}", allowed_hosts=(), timeout=1)
+                door.post(row["callback"], b"{}", allowed_hosts=(), timeout=1)
 
         return remove
 
@@ -134,7 +135,7 @@ def late_and_out_of_order(patch: pytest.MonkeyPatch, app: Emulator) -> None:
     patch.setattr(
         Callbacks, "send", lambda self, row, url, body, after=(): send(self, row, url, body)
     )
-    patch.setattr(outbound, "post", late_tune(outbound.post))
+    patch.setattr(door, "post", late_tune(door.post))
 
 
 def retried(real: Real) -> Real:
@@ -320,7 +321,7 @@ WITHIN = (
     Bug(
         "query-string-is-lost",
         within(
-            outbound, "post", lambda real: lambda url, *a, **k: real(url.partition("?")[0], *a, **k)
+            door, "post", lambda real: lambda url, *a, **k: real(url.partition("?")[0], *a, **k)
         ),
         "callbacks::call_is_a_plain_post_of_json_at_the_address_as_it_was_given",
         "callbacks::callback_sent_in_a_form_is_called",
@@ -339,7 +340,7 @@ WITHIN = (
     ),
     Bug(
         "failing-receiver-is-called-again",
-        within(outbound, "post", retried),
+        within(door, "post", retried),
         "callbacks::answer_of_the_receiver_changes_nothing",
     ),
     Bug(

@@ -9,10 +9,11 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
 from astria_emulator import app as front
-from astria_emulator import jobs, outbound, removal, tune_creation, wire
-from astria_emulator.callbacks import Callbacks
+from astria_emulator import jobs, removal, tune_creation, wire
 from astria_emulator.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
+from astria_emulator.outbound import door
+from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import FIRST_ID, Query
 from astria_emulator.values import Made
@@ -137,7 +138,7 @@ def tunes_sent_late(patch, app):
         return posted
 
     patch.setattr(app.services.callbacks, "send", lambda *to, after=(): send(*to))
-    swap(outbound, "post", make)(patch, app)
+    swap(door, "post", make)(patch, app)
 
 
 def again_after_500(post):
@@ -179,7 +180,7 @@ def sent_on_removal(remove):
     def removed(services, row):
         if row.get("callback") and row["trained_at"] is None:
             body = jobs.callback_body(services, "prompt", wire.prompt(services, row))
-            outbound.post(row["callback"], json.dumps(body).encode(), allowed_hosts=(), timeout=5)
+            door.post(row["callback"], json.dumps(body).encode(), allowed_hosts=(), timeout=5)
         remove(services, row)
 
     return removed
@@ -240,9 +241,9 @@ CALLBACKS = rows(
         "braces-in-a-callback-are-filled-in": calling_at(
             lambda url, row: re.sub(r"\{\w+\}", str(row.id), url)
         ),
-        "callback-comes-again-after-500": swap(outbound, "post", again_after_500),
+        "callback-comes-again-after-500": swap(door, "post", again_after_500),
         "failing-receiver-empties-the-prompt": swap(Callbacks, "_attempt", emptied_by_its_receiver),
-        "callback-follows-a-redirect": swap(outbound, "_exchange", following),
+        "callback-follows-a-redirect": swap(door, "_exchange", following),
         "prompts-are-told-before-their-tune": tunes_sent_late,
         "deleted-prompt-still-calls-back": both(
             swap(prompts, "remove_prompt", sent_on_removal),

@@ -17,8 +17,8 @@ from astria_emulator.check_client.plays import CREATES, Callback, Play, Request,
 from astria_emulator.config import Config
 from astria_emulator.control import CALLBACK_SECONDS
 from astria_emulator.faults.reading import Scenario
-from astria_emulator.outbound import Sent
-from astria_emulator.outbox import Outbox, ThreadOutbox
+from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Entry, Journal
 from astria_emulator.running import serving
 from astria_emulator.storage.store import Query, Row

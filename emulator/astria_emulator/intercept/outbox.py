@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from astria_emulator.intercept.receivers import Receiver
-from astria_emulator.outbound import Sent
+from astria_emulator.outbound.door import Sent
 
 
 class LocalOutbox:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from astria_emulator import outbound
 from astria_emulator.intercept.exchange import Asked, exchange
-from astria_emulator.outbound import Sent
-from astria_emulator.outbox import TIMEOUT_SECONDS
+from astria_emulator.outbound import door
+from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.outbox import TIMEOUT_SECONDS
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class ServerReceiver:
         base, asked = urlsplit(self.base), urlsplit(url)
         path = base.path.rstrip("/") + asked.path
         at = urlunsplit((base.scheme, base.netloc, path, asked.query, ""))
-        return outbound.post(at, body, allowed_hosts=("*",), timeout=TIMEOUT_SECONDS)
+        return door.post(at, body, allowed_hosts=("*",), timeout=TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)

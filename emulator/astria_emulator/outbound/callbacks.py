@@ -13,12 +13,12 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from astria_emulator import outbound
 from astria_emulator.clock import Clock
 from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import CALLBACK, striking
 from astria_emulator.faults.rules import Faults, Struck
-from astria_emulator.outbox import TIMEOUT_SECONDS, Outbox
+from astria_emulator.outbound import door
+from astria_emulator.outbound.outbox import TIMEOUT_SECONDS, Outbox
 from astria_emulator.storage.store import CALLBACKS, Job, Key, Query, Row, Store
 
 log = logging.getLogger(__name__)
@@ -217,7 +217,7 @@ class Callbacks:
         if sent is None:
             return {"state": "recorded"}
         level = logging.WARNING if sent.error else logging.INFO
-        place, outcome = outbound.place_of(delivery["url"]), sent.error or sent.status
+        place, outcome = door.place_of(delivery["url"]), sent.error or sent.status
         log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
         state = "failed" if sent.error else "delivered"
         seconds = round(sent.seconds, 3)

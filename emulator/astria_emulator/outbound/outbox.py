@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Protocol
 
-from astria_emulator import outbound
-from astria_emulator.outbound import Sent
+from astria_emulator.outbound import door
+from astria_emulator.outbound.door import Sent
 
 TIMEOUT_SECONDS = 10.0
 SENDERS = 16
@@ -46,7 +46,7 @@ class ThreadOutbox:
         return 0
 
     def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
-        return outbound.post(
+        return door.post(
             url, body, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS, hang_up=hang_up
         )
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from astria_emulator.addresses import Blocked, choose_addresses
+from astria_emulator.outbound.addresses import Blocked, choose_addresses
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What leaves: callbacks and fetches, through one guarded door."""
