@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from urllib3.fields import RequestField
 from urllib3.filepost import encode_multipart_formdata
 
-from astria_emulator.accounts import authenticate
 from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.objects.accounts import authenticate
 from astria_emulator.request import bodies, forms
 from astria_emulator.request.bodies import read_multipart, read_urlencoded
 from astria_emulator.request.forms import nest

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from astria_emulator import wire
+from astria_emulator.objects import presentation
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec import fast_path
 from astria_emulator.spec.fields import types_of
@@ -27,8 +27,8 @@ class Answer:
 
 _as_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 PRESENT: Mapping[str, Callable[[Services, Row, str], dict[str, Any]]] = {
-    "tune": wire.tune,
-    "prompt": wire.prompt,
+    "tune": presentation.tune,
+    "prompt": presentation.prompt,
 }
 
 

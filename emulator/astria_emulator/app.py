@@ -15,7 +15,6 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator import jobs, seed_data
-from astria_emulator.accounts import authenticate, caller_of, key_of
 from astria_emulator.answers import Answer
 from astria_emulator.config import Config
 from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
@@ -24,6 +23,7 @@ from astria_emulator.faults.kinds import FILE
 from astria_emulator.faults.reading import first_rules, operations_of
 from astria_emulator.handlers import all_handlers
 from astria_emulator.media import Media
+from astria_emulator.objects.accounts import authenticate, caller_of, key_of
 from astria_emulator.operations import BoundOperation, bind
 from astria_emulator.outbound.outbox import Outbox
 from astria_emulator.request.connection import connection_of

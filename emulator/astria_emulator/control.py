@@ -9,7 +9,6 @@ from datetime import timedelta
 from importlib import metadata
 from typing import Any
 
-from astria_emulator.accounts import account_of, is_key
 from astria_emulator.clock import VirtualClock
 from astria_emulator.config import LAST_YEAR
 from astria_emulator.errors import Conflict, Invalid, NotFound, SetupError
@@ -21,6 +20,7 @@ from astria_emulator.faults.reading import (
     written,
 )
 from astria_emulator.faults.rules import Standing
+from astria_emulator.objects.accounts import account_of, is_key
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
 from astria_emulator.storage.store import Query

@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from astria_emulator import wire
 from astria_emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
 from astria_emulator.domain.lifecycle import FINAL, LONGEST_SECONDS, IllegalStep, shortened, step
 from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.domain.prompt_text import tokens, words
 from astria_emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
-from astria_emulator.inputs import kept_artefact
-from astria_emulator.removal import erase_tune, weight_keys
+from astria_emulator.objects import presentation
+from astria_emulator.objects.media import kept_artefact
+from astria_emulator.objects.removal import erase_tune, weight_keys
 from astria_emulator.services import Services
 from astria_emulator.storage.refs import base_mark
 from astria_emulator.storage.store import Job, Query, Row
@@ -213,7 +213,7 @@ def keep_tune(services: Services, job: Job, now: datetime, trained: Trained) -> 
             row = services.store.update(row, {"ckpt_key": first, "more_ckpt_keys": more})
         tune_ready(services, row)
         if row.get("callback"):
-            body = callback_body(services, "tune", wire.tune(services, row))
+            body = callback_body(services, "tune", presentation.tune(services, row))
             services.callbacks.send(row, row["callback"], body)
         release_waiting(services, row, now)
 
@@ -402,7 +402,7 @@ def end_prompt(services: Services, row: Row) -> None:
     """Call back for a prompt that has ended, and for its pack runs when it was their last."""
     done = row["state"] == "finished" or services.assumed("failure-callback") == "send"
     if row.get("callback") and done:
-        body = callback_body(services, "prompt", wire.prompt(services, row))
+        body = callback_body(services, "prompt", presentation.prompt(services, row))
         earlier = [("tune", tune.id) for tune in needed_tunes(services, row)]
         services.callbacks.send(row, row["callback"], body, after=earlier)
     for found in services.store.find("run", Query(row.owner, ref=row.id)):
@@ -422,7 +422,7 @@ def tell_run(services: Services, row: Row) -> None:
     if any(prompt["state"] not in FINAL["prompt"] for prompt in prompts):
         return
     dump = services.contract.object_class({"$ref": "#/components/schemas/FinishedPrompt"})().dump
-    ended = [dump(wire.prompt(services, prompt)) for prompt in prompts]
+    ended = [dump(presentation.prompt(services, prompt)) for prompt in prompts]
     wrapped = services.assumed("prompts-callback") == "wrapped"
     body: Any = {"prompts": ended} if wrapped else ended
     after = [("prompt", prompt.id) for prompt in prompts]

@@ -6,12 +6,12 @@ from typing import Any
 
 from astria_emulator.answers import Answer, Dumper
 from astria_emulator.errors import SetupError
+from astria_emulator.objects.results import Empty, Made
 from astria_emulator.request.reading import Loaded, Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON, Operation
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.store import Row
-from astria_emulator.values import Empty, Made
 
 Handler = Callable[..., Any]
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from types import GenericAlias
 
 from astria_emulator.domain.lifecycle import UNTIMED
-from astria_emulator.prompt_creation import NULLS
-from astria_emulator.tune_creation import NULLS as TUNE_NULLS
+from astria_emulator.objects.prompts import NULLS
+from astria_emulator.objects.tunes import NULLS as TUNE_NULLS
 
 Type = type | GenericAlias  # the latter of lists whose items are all of a type
 Types = Type | tuple[Type, ...]

@@ -8,7 +8,7 @@ from io import BytesIO
 import pytest
 from urllib3 import encode_multipart_formdata
 
-from astria_emulator.accounts import authenticate
+from astria_emulator.objects.accounts import authenticate
 from astria_emulator.storage.store import Query
 
 FILES = ("input_image", "mask_image", "video_first_frame", "video_last_frame")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from astria_emulator import fetching
 from astria_emulator.mock.drawing import clip
+from astria_emulator.objects import fetching
 from listeners import listening
 
 ALWAYS = {"assume": ("fetching=always",)}

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
-from astria_emulator import jobs, pack_runs, prompt_creation, tune_creation
+from astria_emulator import jobs
 from astria_emulator.app import Emulator
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers
 from astria_emulator.mock import backend, drawing
+from astria_emulator.objects import packs
+from astria_emulator.objects import prompts as prompt_creation
+from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.outbound import callbacks, door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
@@ -53,7 +56,7 @@ def never_repeat_safe(patch: pytest.MonkeyPatch, app: Emulator) -> None:
         def make(services: Any, caller: Any, *rest: Any, real: Real = real, **more: Any) -> Any:
             return real(services, replace(caller, idempotent=False), *rest, **more)
 
-        for at in (tunes, prompts, pack_runs, theme_handlers, tune_creation, prompt_creation):
+        for at in (tunes, prompts, packs, theme_handlers, tune_creation, prompt_creation):
             if hasattr(at, name):
                 patch.setattr(at, name, make)
 
@@ -567,7 +570,7 @@ WITHIN = (
     ),
     Bug(
         "characteristics-are-not-filled-in",
-        unfilled(prompt_creation, pack_runs),
+        unfilled(prompt_creation, packs),
         "values::characteristics_fill_the_texts_of_prompts",
         "packs::run_with_pictures_trains_and_makes_the_prompts_of_the_class",
         "packs::templates_of_an_own_pack_are_filled",

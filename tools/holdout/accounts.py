@@ -2,14 +2,16 @@
 
 from dataclasses import replace
 
-from astria_emulator import accounts, prompt_creation, tune_creation
 from astria_emulator import app as front
 from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Forbidden, NotFound, Unauthorized
 from astria_emulator.handlers import packs, prompts, tunes
+from astria_emulator.objects import accounts
+from astria_emulator.objects import prompts as prompt_creation
+from astria_emulator.objects import tunes as tune_creation
+from astria_emulator.objects.results import Made
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import Query
-from astria_emulator.values import Made
 from tools.holdout.ways import (
     anyones,
     around,

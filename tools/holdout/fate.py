@@ -4,13 +4,16 @@ import itertools
 from dataclasses import replace
 from io import BytesIO
 
-from astria_emulator import jobs, media, prompt_creation, removal, tune_creation
-from astria_emulator.access import own
+from astria_emulator import jobs, media
 from astria_emulator.backend import Artefact
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
 from astria_emulator.handlers import prompts, tunes
 from astria_emulator.mock.backend import MockBackend
+from astria_emulator.objects import prompts as prompt_creation
+from astria_emulator.objects import removal
+from astria_emulator.objects import tunes as tune_creation
+from astria_emulator.objects.access import own
 from astria_emulator.storage.store import Query
 from tools.holdout.ways import (
     around,

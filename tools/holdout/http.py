@@ -7,13 +7,13 @@ from dataclasses import replace
 from astria_emulator import app as front
 from astria_emulator import web
 from astria_emulator.errors import ApiError, BadRequest, NotFound, TooLarge
-from astria_emulator.removal import remove_prompt
+from astria_emulator.objects.removal import remove_prompt
+from astria_emulator.objects.tunes import make_tune
 from astria_emulator.request import forms, reading
 from astria_emulator.request.reading import Reader
 from astria_emulator.request.uploads import Upload
 from astria_emulator.spec import coercion
 from astria_emulator.storage.store import FIRST_ID
-from astria_emulator.tune_creation import make_tune
 from tools.holdout.ways import (
     answered,
     around,

@@ -1,10 +1,11 @@
 """Bugs in what objects hold and do: values, LoRAs, packs, likes, copies, themes, inspection."""
 
-from astria_emulator import pack_runs, prompt_creation, tune_creation
 from astria_emulator.domain import prompt_text
 from astria_emulator.errors import ApiError, NotFound
 from astria_emulator.handlers import likes, prompts, themes
-from astria_emulator.pack_runs import DONE, PackRun
+from astria_emulator.objects import packs, tunes
+from astria_emulator.objects import prompts as prompt_creation
+from astria_emulator.objects.packs import DONE, PackRun
 from tools.holdout.ways import (
     around,
     both,
@@ -49,7 +50,7 @@ def nested(change):
 
         return made
 
-    return swap(tune_creation, "make_prompt", make)
+    return swap(tunes, "make_prompt", make)
 
 
 def first_slot(fill):
@@ -153,7 +154,7 @@ ADAPTERS = rows(
 def marked(**marks):
     """Make the prompts of a run with other marks."""
     return swap(
-        pack_runs,
+        packs,
         "make_prompt",
         lambda make: lambda *of, **more: make(*of, **{**more, **marks}),
     )

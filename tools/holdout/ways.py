@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 from flask import Response
 
-from astria_emulator import answers, jobs, tune_creation
-from astria_emulator.accounts import authenticate
+from astria_emulator import answers, jobs
 from astria_emulator.app import Emulator
 from astria_emulator.errors import ApiError, Invalid, NotFound
+from astria_emulator.objects import tunes
+from astria_emulator.objects.accounts import authenticate
 from astria_emulator.operations import BoundOperation
 from astria_emulator.request.reading import Reader
 from astria_emulator.services import Caller, Services
@@ -98,7 +99,7 @@ def stepping(kind: str, event: str, change: Callable[[dict[str, Any], Row], obje
 
         return taken
 
-    return both(swap(jobs, "step", make), swap(tune_creation, "step", make))
+    return both(swap(jobs, "step", make), swap(tunes, "step", make))
 
 
 # -- handlers --------------------------------------------------------------------------------------

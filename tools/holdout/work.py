@@ -9,14 +9,15 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
 from astria_emulator import app as front
-from astria_emulator import jobs, removal, tune_creation, wire
+from astria_emulator import jobs
 from astria_emulator.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
+from astria_emulator.objects import presentation, removal, tunes
+from astria_emulator.objects.results import Made
 from astria_emulator.outbound import door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import FIRST_ID, Query
-from astria_emulator.values import Made
 from tools.holdout.ways import (
     around,
     both,
@@ -87,9 +88,7 @@ LIFE_CYCLE = rows(
         "prompt-has-at-most-four-pictures": swap(
             MockBackend, "_pictures", lambda real: lambda self, job: real(self, job)[:4]
         ),
-        "nested-prompts-do-not-wait-for-their-tune": swap(
-            tune_creation, "make_prompt", nested_at_once
-        ),
+        "nested-prompts-do-not-wait-for-their-tune": swap(tunes, "make_prompt", nested_at_once),
         "new-prompt-makes-its-tune-look-untrained": around(
             "create_tune_prompt", untrained_by_a_prompt
         ),
@@ -107,7 +106,7 @@ LIFE_CYCLE = rows(
 # -- callbacks -------------------------------------------------------------------------------------
 def send_tune(services, row):
     if row.get("callback"):
-        body = jobs.callback_body(services, "tune", wire.tune(services, row))
+        body = jobs.callback_body(services, "tune", presentation.tune(services, row))
         services.callbacks.send(row, row["callback"], body)
 
 
@@ -179,7 +178,7 @@ def following(exchange):
 def sent_on_removal(remove):
     def removed(services, row):
         if row.get("callback") and row["trained_at"] is None:
-            body = jobs.callback_body(services, "prompt", wire.prompt(services, row))
+            body = jobs.callback_body(services, "prompt", presentation.prompt(services, row))
             door.post(row["callback"], json.dumps(body).encode(), allowed_hosts=(), timeout=5)
         remove(services, row)
 
@@ -215,7 +214,7 @@ CALLBACKS = rows(
     {
         "nested-prompts-call-nobody": both(
             swap(
-                tune_creation,
+                tunes,
                 "make_prompt",
                 lambda make: lambda *to: make(*to, nested=True),
             ),

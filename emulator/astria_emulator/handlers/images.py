@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from astria_emulator.backend import Artefact
-from astria_emulator.fetching import with_files
+from astria_emulator.objects.fetching import with_files
 from astria_emulator.services import Caller, Services
 
 

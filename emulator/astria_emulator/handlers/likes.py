@@ -1,10 +1,10 @@
 """Likes: feedback on pictures. A copy's like counts for the original as well."""
 
-from astria_emulator.access import own, visible
 from astria_emulator.errors import NotFound
+from astria_emulator.objects.access import own, visible
+from astria_emulator.objects.results import Empty
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Row
-from astria_emulator.values import Empty
 
 
 def like_prompt(services: Services, caller: Caller, *, id: int) -> Empty:

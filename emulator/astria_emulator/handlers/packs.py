@@ -6,15 +6,15 @@ A template is a prompt with the pack's `pack_id`.
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator import wire
-from astria_emulator.access import visible
 from astria_emulator.errors import Invalid, NotFound
-from astria_emulator.fetching import with_files
-from astria_emulator.pack_runs import PackRun, templates_of
+from astria_emulator.objects import presentation
+from astria_emulator.objects.access import visible
+from astria_emulator.objects.fetching import with_files
+from astria_emulator.objects.packs import PackRun, templates_of
+from astria_emulator.objects.tunes import needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import slug_mark, slug_of
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.tune_creation import needs_files
 
 Given = Mapping[str, Any]
 
@@ -57,14 +57,14 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
         taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
         slug = f"{slug}-{row.id}" if taken else slug
         row = services.store.update(row, {"slug": slug}, refs=(slug_mark(slug),))
-    return wire.pack(services, row, [], caller.origin)
+    return presentation.pack(services, row, [], caller.origin)
 
 
 def get_pack(
     services: Services, caller: Caller, *, id_or_slug: str, query: Given
 ) -> dict[str, Any]:
     row = _find(services, caller, id_or_slug)
-    shown = wire.pack(services, row, templates_of(services, row), caller.origin)
+    shown = presentation.pack(services, row, templates_of(services, row), caller.origin)
     for field in ("debug_images", "comments"):
         if f"prompt.{field}" in query.get("expand", ()):
             shown["template_prompts"] = [
@@ -114,4 +114,6 @@ def _page(
         )
 
     rows = services.store.find("pack", Query(owner, test=fits).page(query))
-    return [wire.pack(services, row, templates_of(services, row), caller.origin) for row in rows]
+    return [
+        presentation.pack(services, row, templates_of(services, row), caller.origin) for row in rows
+    ]

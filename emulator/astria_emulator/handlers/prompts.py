@@ -3,22 +3,22 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from astria_emulator.access import own, unknown_places, visible
 from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Invalid, NotFound
-from astria_emulator.fetching import with_files
-from astria_emulator.inputs import kept_artefact, kept_media
-from astria_emulator.prompt_creation import (
+from astria_emulator.objects.access import own, unknown_places, visible
+from astria_emulator.objects.fetching import with_files
+from astria_emulator.objects.media import kept_artefact, kept_media
+from astria_emulator.objects.prompts import (
     NOT_A_TUNE,
     make_prompt,
     pack_marks,
     prompt_attributes,
     refuse_adapter,
 )
-from astria_emulator.removal import remove_prompt
+from astria_emulator.objects.removal import remove_prompt
+from astria_emulator.objects.results import Empty, Made
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.values import Empty, Made
 
 MESSAGE = {"message": "Prompt successfully deleted"}
 EQUAL = ("pack_id", "base_pack_id", "orig_prompt_id", "order_id")

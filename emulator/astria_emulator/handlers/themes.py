@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator.access import visible
 from astria_emulator.errors import Invalid, NotFound
-from astria_emulator.prompt_creation import make_prompt
+from astria_emulator.objects.access import visible
+from astria_emulator.objects.prompts import make_prompt
+from astria_emulator.objects.results import Empty
 from astria_emulator.services import Caller, Services
-from astria_emulator.values import Empty
 
 # The service asks a language model; a fixed list gives the same prompts every time.
 VARIATIONS = (

@@ -3,16 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator.access import own, visible
-from astria_emulator.fetching import with_files
 from astria_emulator.jobs import release_waiting
-from astria_emulator.prompt_creation import brief
-from astria_emulator.removal import remove_tune
+from astria_emulator.objects.access import own, visible
+from astria_emulator.objects.fetching import with_files
+from astria_emulator.objects.prompts import brief
+from astria_emulator.objects.removal import remove_tune
+from astria_emulator.objects.results import Empty, Made
+from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.tune_creation import make_tune, needs_files
-from astria_emulator.values import Empty, Made
 
 
 def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:

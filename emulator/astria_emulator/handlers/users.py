@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from astria_emulator import wire
 from astria_emulator.errors import NotFound
+from astria_emulator.objects import presentation
 from astria_emulator.services import Caller, Services
 
 
@@ -11,4 +11,4 @@ def get_user(services: Services, caller: Caller) -> dict[str, Any]:
     row = services.store.get("user", caller.account)
     if row is None:
         raise NotFound
-    return wire.user(row)
+    return presentation.user(row)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator.access import own
+from astria_emulator.objects.access import own
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import slug_of
 from astria_emulator.storage.store import Query, Row

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
-from astria_emulator import wire
+from astria_emulator.objects import presentation
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
 
@@ -33,7 +33,7 @@ class Tune:
 
     @classmethod
     def of(cls, services: Services, row: Row) -> "Tune":
-        shown = wire.tune(services, row)
+        shown = presentation.tune(services, row)
         return cls(**_named(cls, shown), images=shown["orig_images"], fields=shown)
 
 
@@ -58,7 +58,7 @@ class Prompt:
 
     @classmethod
     def of(cls, services: Services, row: Row) -> "Prompt":
-        shown = wire.prompt(services, row)
+        shown = presentation.prompt(services, row)
         return cls(**_named(cls, shown), images=shown["images"], fields=shown)
 
 

@@ -6,8 +6,8 @@ The contract's schemas pick the fields; this fills in those that are not stored.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from astria_emulator.inputs import MEDIA
-from astria_emulator.removal import weight_keys
+from astria_emulator.objects.media import MEDIA
+from astria_emulator.objects.removal import weight_keys
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
 

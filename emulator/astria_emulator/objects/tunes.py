@@ -5,17 +5,17 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from astria_emulator.access import visible
 from astria_emulator.backend import Artefact
 from astria_emulator.domain.lifecycle import LONGEST_SECONDS, UNTIMED, step
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.inputs import artefact, is_caption
 from astria_emulator.jobs import root_base, tune_ready
-from astria_emulator.prompt_creation import check_prompt, make_prompt
+from astria_emulator.objects.access import visible
+from astria_emulator.objects.media import artefact, is_caption
+from astria_emulator.objects.prompts import check_prompt, make_prompt
+from astria_emulator.objects.results import Made
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import base_mark, title_mark
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.values import Made
 
 log = logging.getLogger(__name__)
 

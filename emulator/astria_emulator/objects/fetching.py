@@ -11,7 +11,7 @@ from typing import Any
 
 from astria_emulator.backend import Artefact, name_in
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.inputs import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
+from astria_emulator.objects.media import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
 from astria_emulator.outbound import door
 from astria_emulator.request.uploads import Upload, media_type
 from astria_emulator.services import Caller, Services

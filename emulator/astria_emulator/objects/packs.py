@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astria_emulator.access import unknown_places, visible
 from astria_emulator.domain.prompt_text import fill, token_for, without_tokens
 from astria_emulator.errors import Invalid, NotFound
-from astria_emulator.inputs import kept_media
-from astria_emulator.prompt_creation import make_prompt, prompt_attributes
+from astria_emulator.objects.access import unknown_places, visible
+from astria_emulator.objects.media import kept_media
+from astria_emulator.objects.prompts import make_prompt, prompt_attributes
+from astria_emulator.objects.tunes import make_tune
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import template_mark
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.tune_creation import make_tune
 
 Given = Mapping[str, Any]
 TUNE_ATTRIBUTES = (

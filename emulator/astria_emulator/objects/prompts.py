@@ -6,17 +6,17 @@ from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from astria_emulator.access import unknown_places
 from astria_emulator.domain.lifecycle import UNTIMED
 from astria_emulator.domain.prompt_rules import broken_rules
 from astria_emulator.domain.prompt_text import fill, token_for, tokens, video_fields
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.inputs import keep_media, split_media
 from astria_emulator.jobs import root_base
+from astria_emulator.objects.access import unknown_places
+from astria_emulator.objects.media import keep_media, split_media
+from astria_emulator.objects.results import Made
 from astria_emulator.services import FAST, Caller, Services
 from astria_emulator.storage.refs import template_mark
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.values import Made
 
 log = logging.getLogger(__name__)
 

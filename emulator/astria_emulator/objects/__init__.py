@@ -1,0 +1,1 @@
+"""Tunes, prompts and packs: how they are made, read, shown and removed."""
