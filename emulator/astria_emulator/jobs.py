@@ -10,14 +10,23 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from astria_emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob, Tuned
-from astria_emulator.domain.lifecycle import FINAL, LONGEST_SECONDS, IllegalStep, shortened, step
+from astria_emulator.backend import Artefact, Backend, GenerateJob, Report, Trained, TrainJob
+from astria_emulator.domain.lifecycle import FINAL, LONGEST_SECONDS, IllegalStep, step
 from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.domain.prompt_text import tokens, words
 from astria_emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
 from astria_emulator.objects import presentation
+from astria_emulator.objects.lineage import (
+    base_of,
+    home_of,
+    needed_tunes,
+    own_tune,
+    root_base,
+    tuned,
+)
 from astria_emulator.objects.media import kept_artefact
-from astria_emulator.objects.removal import erase_tune, weight_keys
+from astria_emulator.objects.presentation import callback_body
+from astria_emulator.objects.removal import erase_tune, tune_ready
 from astria_emulator.services import Services
 from astria_emulator.storage.refs import base_mark
 from astria_emulator.storage.store import Job, Query, Row
@@ -172,18 +181,6 @@ def hand_over(
         services.schedule(ON_SLOT[kind], row, now)
 
 
-def base_of(services: Services, row: Row) -> Row | None:
-    """The tune that a tune names as its base.
-
-    Raises BackendError where it was deleted.
-    """
-    named = row.get("base_tune_id")
-    base = services.store.get("tune", named) if named else None
-    if named and base is None:
-        raise BackendError(f"Tune {named}, its base, was deleted.")
-    return base
-
-
 def train_tune(services: Services, job: Job, now: datetime) -> None:
     row = target(services, job)
     fail_by_fault(services, "training-fails", row)
@@ -268,43 +265,6 @@ def move_eta(services: Services, job: Job, eta: datetime) -> None:
         return
 
 
-def root_base(row: Row) -> int:
-    """The gallery's tune that a tune stands on, below those of the caller's own."""
-    root: int = row.get("root_base_id") or row["home_base_id"]
-    return root
-
-
-def home_of(services: Services, tune_id: int) -> Row:
-    """The tune that another one, or a prompt, is made on.
-
-    Raises BackendError where it was deleted.
-    """
-    row = services.store.get("tune", tune_id)
-    if row is None:
-        raise BackendError(f"Tune {tune_id}, the base, was deleted.")
-    return row
-
-
-def own_tune(services: Services, row: Row) -> Tuned | None:
-    """A tune of the caller's own; None for one of the gallery's."""
-    return tuned(services, row) if row.owner is not None else None
-
-
-def tuned(services: Services, row: Row) -> Tuned:
-    """A tune with its files, as paths where there are any."""
-    files = [file for key in weight_keys(row) if (file := services.files.get(key))]
-    made = [Artefact(file.content_type, file.path or file.content) for file in files]
-    return Tuned(row.id, row["model_type"], row["token"], made)
-
-
-def tune_ready(services: Services, row: Row) -> None:
-    """A tune has been trained: its storage begins to run."""
-    if struck := services.faults.strike_row({"tune-expires"}, row):
-        ends = row["trained_at"] + timedelta(seconds=struck["seconds"])
-        row = services.store.update(row, shortened(ends))
-    services.schedule("expire_tune", row, row["expires_at"])
-
-
 def expire_tune(services: Services, job: Job, now: datetime) -> None:
     """Extend a tune's storage by 30 days, or erase its files and prompts; the tune stays."""
     with services.store.transaction():
@@ -331,12 +291,6 @@ def release_waiting(services: Services, tune: Row, now: datetime) -> None:
         if not states & {"queued", "training"}:
             row = services.store.update(row, step("prompt", row, "release", now))
             services.schedule("start_prompt", row, now)
-
-
-def needed_tunes(services: Services, prompt: Row) -> list[Row]:
-    """The tunes that a prompt is made with."""
-    ids = [ref for ref in prompt.refs if isinstance(ref, int)]
-    return [tune for id in ids if (tune := services.store.get("tune", id))]
 
 
 # -- prompts ---------------------------------------------------------------------------------------
@@ -429,14 +383,6 @@ def tell_run(services: Services, row: Row) -> None:
     ended_at = max((prompt["trained_at"] for prompt in prompts), default=None)
     services.callbacks.send(row, row["prompts_callback"], body, after=after, at=ended_at)
     services.store.delete(row)
-
-
-def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> Any:
-    """The wrapped object, with the fields of the callback's schema or, as assumed, all of them."""
-    full = services.assumed("callback-body") == "full"
-    name = kind.capitalize() if full else f"{kind.capitalize()}Callback"
-    schema = services.contract.object_class({"$ref": f"#/components/schemas/{name}"})()
-    return {kind: schema.dump(shown)} if full else schema.dump({kind: shown})
 
 
 def release_callback(services: Services, job: Job, now: datetime) -> None:

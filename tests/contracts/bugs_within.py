@@ -16,7 +16,7 @@ from astria_emulator.errors import NotFound
 from astria_emulator.handlers import likes, prompts, tunes
 from astria_emulator.handlers import themes as theme_handlers
 from astria_emulator.mock import backend, drawing
-from astria_emulator.objects import packs
+from astria_emulator.objects import packs, presentation
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.outbound import callbacks, door
@@ -107,7 +107,7 @@ def twice(real: Real) -> Real:
         if row.get("callback"):
             time.sleep(0)
             tell_again = callbacks.Callbacks.send
-            body = jobs.callback_body(services, "prompt", jobs.wire.prompt(services, row))
+            body = presentation.callback_body(services, "prompt", jobs.wire.prompt(services, row))
             tell_again(services.callbacks, row, row["callback"], body)
         real(services, row)
 

@@ -13,6 +13,7 @@ from astria_emulator import jobs
 from astria_emulator.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import presentation, removal, tunes
+from astria_emulator.objects import presentation as presentation_module
 from astria_emulator.objects.results import Made
 from astria_emulator.outbound import door
 from astria_emulator.outbound.callbacks import Callbacks
@@ -106,7 +107,7 @@ LIFE_CYCLE = rows(
 # -- callbacks -------------------------------------------------------------------------------------
 def send_tune(services, row):
     if row.get("callback"):
-        body = jobs.callback_body(services, "tune", presentation.tune(services, row))
+        body = presentation_module.callback_body(services, "tune", presentation.tune(services, row))
         services.callbacks.send(row, row["callback"], body)
 
 
@@ -178,7 +179,9 @@ def following(exchange):
 def sent_on_removal(remove):
     def removed(services, row):
         if row.get("callback") and row["trained_at"] is None:
-            body = jobs.callback_body(services, "prompt", presentation.prompt(services, row))
+            body = presentation_module.callback_body(
+                services, "prompt", presentation.prompt(services, row)
+            )
             door.post(row["callback"], json.dumps(body).encode(), allowed_hosts=(), timeout=5)
         remove(services, row)
 

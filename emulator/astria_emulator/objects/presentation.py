@@ -115,3 +115,11 @@ def user(row: Row) -> dict[str, Any]:
     purse = {"id": row.id, "name": row["name"], "usd_balance_mc": ALLOWANCE_MC}
     fixed = {"auto_extend_tunes": False, "top_off_amount": None, "purchased_plugin_at": None}
     return {**purse, "email": row["email"], **fixed, "payer": {**purse, "self": True}}
+
+
+def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> Any:
+    """The wrapped object, with the fields of the callback's schema or, as assumed, all of them."""
+    full = services.assumed("callback-body") == "full"
+    name = kind.capitalize() if full else f"{kind.capitalize()}Callback"
+    schema = services.contract.object_class({"$ref": f"#/components/schemas/{name}"})()
+    return {kind: schema.dump(shown)} if full else schema.dump({kind: shown})

@@ -10,8 +10,8 @@ from astria_emulator.domain.lifecycle import UNTIMED
 from astria_emulator.domain.prompt_rules import broken_rules
 from astria_emulator.domain.prompt_text import fill, token_for, tokens, video_fields
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.jobs import root_base
 from astria_emulator.objects.access import unknown_places
+from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import keep_media, split_media
 from astria_emulator.objects.results import Made
 from astria_emulator.services import FAST, Caller, Services

@@ -1,7 +1,9 @@
 """What goes when an object goes: its files, its work, and what belongs to it."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from astria_emulator.domain.lifecycle import shortened
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Query, Row
 
@@ -46,3 +48,11 @@ def _keys(prompt: Row) -> Iterator[str]:
     yield from prompt["image_keys"]
     for kept in prompt["files"].values():
         yield from [kept] if isinstance(kept, str) else kept
+
+
+def tune_ready(services: Services, row: Row) -> None:
+    """A tune has been trained: its storage begins to run."""
+    if struck := services.faults.strike_row({"tune-expires"}, row):
+        ends = row["trained_at"] + timedelta(seconds=struck["seconds"])
+        row = services.store.update(row, shortened(ends))
+    services.schedule("expire_tune", row, row["expires_at"])

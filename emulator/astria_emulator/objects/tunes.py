@@ -8,10 +8,11 @@ from typing import Any
 from astria_emulator.backend import Artefact
 from astria_emulator.domain.lifecycle import LONGEST_SECONDS, UNTIMED, step
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.jobs import root_base, tune_ready
 from astria_emulator.objects.access import visible
+from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import artefact, is_caption
 from astria_emulator.objects.prompts import check_prompt, make_prompt
+from astria_emulator.objects.removal import tune_ready
 from astria_emulator.objects.results import Made
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import base_mark, title_mark

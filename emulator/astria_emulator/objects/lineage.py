@@ -1,0 +1,54 @@
+"""The ancestry of tunes: which tune stands on which, and what a backend is given of them."""
+
+from astria_emulator.backend import Artefact, Tuned
+from astria_emulator.errors import BackendError
+from astria_emulator.objects.removal import weight_keys
+from astria_emulator.services import Services
+from astria_emulator.storage.store import Row
+
+
+def base_of(services: Services, row: Row) -> Row | None:
+    """The tune that a tune names as its base.
+
+    Raises BackendError where it was deleted.
+    """
+    named = row.get("base_tune_id")
+    base = services.store.get("tune", named) if named else None
+    if named and base is None:
+        raise BackendError(f"Tune {named}, its base, was deleted.")
+    return base
+
+
+def root_base(row: Row) -> int:
+    """The gallery's tune that a tune stands on, below those of the caller's own."""
+    root: int = row.get("root_base_id") or row["home_base_id"]
+    return root
+
+
+def home_of(services: Services, tune_id: int) -> Row:
+    """The tune that another one, or a prompt, is made on.
+
+    Raises BackendError where it was deleted.
+    """
+    row = services.store.get("tune", tune_id)
+    if row is None:
+        raise BackendError(f"Tune {tune_id}, the base, was deleted.")
+    return row
+
+
+def own_tune(services: Services, row: Row) -> Tuned | None:
+    """A tune of the caller's own; None for one of the gallery's."""
+    return tuned(services, row) if row.owner is not None else None
+
+
+def tuned(services: Services, row: Row) -> Tuned:
+    """A tune with its files, as paths where there are any."""
+    files = [file for key in weight_keys(row) if (file := services.files.get(key))]
+    made = [Artefact(file.content_type, file.path or file.content) for file in files]
+    return Tuned(row.id, row["model_type"], row["token"], made)
+
+
+def needed_tunes(services: Services, prompt: Row) -> list[Row]:
+    """The tunes that a prompt is made with."""
+    ids = [ref for ref in prompt.refs if isinstance(ref, int)]
+    return [tune for id in ids if (tune := services.store.get("tune", id))]
