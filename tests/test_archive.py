@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_emulator import archive, jobs
+from astria_emulator import archive
 from astria_emulator.errors import ApiError, BadRequest, Invalid
 from astria_emulator.state_shapes import ROWS, WORK
 from astria_emulator.storage.files import File, Held
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row
+from astria_emulator.work import jobs
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOST = 10**6

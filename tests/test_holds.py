@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from astria_emulator import holds as holds_module
-from astria_emulator import runner as runner_module
 from astria_emulator.clock import SystemClock
-from astria_emulator.holds import Holds
-from astria_emulator.runner import ThreadRunner
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
+from astria_emulator.work import answer_holds as holds_module
+from astria_emulator.work import thread_runner as runner_module
+from astria_emulator.work.answer_holds import Holds
+from astria_emulator.work.thread_runner import ThreadRunner
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import pytest
 
 from astria_emulator.backend import Artefact, Trained
 from astria_emulator.errors import Unavailable
-from astria_emulator.jobs import run
 from astria_emulator.storage.store import Query
+from astria_emulator.work.jobs import run
 
 
 @pytest.fixture

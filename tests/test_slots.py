@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from astria_emulator.clock import SystemClock
-from astria_emulator.slots import Slots
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
+from astria_emulator.work.backend_slots import Slots
 
 SOON = 5.0  # seconds that a test waits for another thread at most
 

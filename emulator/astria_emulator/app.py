@@ -14,7 +14,7 @@ from flask import Flask, Request, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from astria_emulator import jobs, seed_data
+from astria_emulator import seed_data
 from astria_emulator.answers import Answer
 from astria_emulator.config import Config
 from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
@@ -43,6 +43,7 @@ from astria_emulator.web import (
     read_call,
     route,
 )
+from astria_emulator.work import jobs
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,6 @@ from astria_emulator.faults.rules import Faults
 from astria_emulator.handlers.packs import create_pack
 from astria_emulator.handlers.prompts import create_tune_prompt
 from astria_emulator.handlers.tunes import create_tune
-from astria_emulator.jobs import run
 from astria_emulator.objects.accounts import account_of, is_key
 from astria_emulator.objects.results import Made
 from astria_emulator.operations import BoundOperation
@@ -31,6 +30,7 @@ from astria_emulator.spec.openapi import JSON
 from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 from astria_emulator.storage.state import SHOWN, State
 from astria_emulator.storage.store import FINISHED, Query
+from astria_emulator.work.jobs import run
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,6 @@ from astria_emulator.mock.backend import MockBackend
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Journal
-from astria_emulator.runner import ManualRunner, Runner, ThreadRunner
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.files import Files
 from astria_emulator.storage.folder_files import FolderFiles
@@ -32,6 +31,7 @@ from astria_emulator.storage.refs import key_mark
 from astria_emulator.storage.snapshots import Snapshots
 from astria_emulator.storage.state import State, take
 from astria_emulator.storage.store import CALLBACKS, Job, Query, Row, Store
+from astria_emulator.work.thread_runner import ManualRunner, Runner, ThreadRunner
 
 FAST = "fast"
 BACKENDS = "astria_emulator.backends"  # the group of entry points

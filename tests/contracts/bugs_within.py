@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
-from astria_emulator import jobs
 from astria_emulator.app import Emulator
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
@@ -22,6 +21,7 @@ from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.outbound import callbacks, door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
+from astria_emulator.work import jobs
 
 Real = Callable[..., Any]
 

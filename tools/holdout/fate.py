@@ -4,7 +4,7 @@ import itertools
 from dataclasses import replace
 from io import BytesIO
 
-from astria_emulator import jobs, media
+from astria_emulator import media
 from astria_emulator.backend import Artefact
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
@@ -15,6 +15,7 @@ from astria_emulator.objects import removal
 from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.objects.access import own
 from astria_emulator.storage.store import Query
+from astria_emulator.work import jobs
 from tools.holdout.ways import (
     around,
     both,

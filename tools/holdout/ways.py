@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Response
 
-from astria_emulator import answers, jobs
+from astria_emulator import answers
 from astria_emulator.app import Emulator
 from astria_emulator.errors import ApiError, Invalid, NotFound
 from astria_emulator.objects import tunes
@@ -23,6 +23,7 @@ from astria_emulator.request.reading import Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.web import error_response
+from astria_emulator.work import jobs
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]
 Act = Callable[..., Any]

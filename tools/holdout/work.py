@@ -9,7 +9,6 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
 from astria_emulator import app as front
-from astria_emulator import jobs
 from astria_emulator.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import presentation, removal, tunes
@@ -19,6 +18,7 @@ from astria_emulator.outbound import door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import FIRST_ID, Query
+from astria_emulator.work import jobs
 from tools.holdout.ways import (
     around,
     both,

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from astria_emulator.jobs import release_waiting
 from astria_emulator.objects.access import own, visible
 from astria_emulator.objects.fetching import with_files
 from astria_emulator.objects.prompts import brief
@@ -13,6 +12,7 @@ from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import Query, Row
+from astria_emulator.work.jobs import release_waiting
 
 
 def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:

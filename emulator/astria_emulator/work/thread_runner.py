@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 from astria_emulator.clock import Clock, VirtualClock
-from astria_emulator.holds import AllBut, Holds
-from astria_emulator.slots import Slots
 from astria_emulator.storage.store import (
     EXPIRY,
     FINISHED,
@@ -22,6 +20,8 @@ from astria_emulator.storage.store import (
     Run,
     Store,
 )
+from astria_emulator.work.answer_holds import AllBut, Holds
+from astria_emulator.work.backend_slots import Slots
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What happens after the answer: training, generation, and when they run."""
