@@ -11,7 +11,8 @@ import pytest
 from astria_emulator.clock import TICK, SystemClock, VirtualClock
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
-from astria_emulator.work.thread_runner import ManualRunner, ThreadRunner
+from astria_emulator.work.manual_runner import ManualRunner
+from astria_emulator.work.thread_runner import ThreadRunner
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORK = {"start_tune", "train_tune", "start_prompt", "generate_prompt", "end_run"}

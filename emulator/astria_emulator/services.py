@@ -31,7 +31,8 @@ from astria_emulator.storage.refs import key_mark
 from astria_emulator.storage.snapshots import Snapshots
 from astria_emulator.storage.state import State, take
 from astria_emulator.storage.store import CALLBACKS, Job, Query, Row, Store
-from astria_emulator.work.thread_runner import ManualRunner, Runner, ThreadRunner
+from astria_emulator.work.manual_runner import ManualRunner
+from astria_emulator.work.thread_runner import Runner, ThreadRunner
 
 FAST = "fast"
 BACKENDS = "astria_emulator.backends"  # the group of entry points

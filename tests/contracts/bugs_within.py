@@ -21,7 +21,8 @@ from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.outbound import callbacks, door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
-from astria_emulator.work import jobs
+from astria_emulator.storage.store import Query
+from astria_emulator.work import generation, training
 
 Real = Callable[..., Any]
 
@@ -107,7 +108,9 @@ def twice(real: Real) -> Real:
         if row.get("callback"):
             time.sleep(0)
             tell_again = callbacks.Callbacks.send
-            body = presentation.callback_body(services, "prompt", jobs.wire.prompt(services, row))
+            body = presentation.callback_body(
+                services, "prompt", presentation.prompt(services, row)
+            )
             tell_again(services.callbacks, row, row["callback"], body)
         real(services, row)
 
@@ -179,7 +182,7 @@ def prefixed(real: Real) -> Real:
 # -- deletion and expiry ---------------------------------------------------------------------------
 def all_that_name_it(real: Real) -> Real:
     def remove(services: Any, row: Any) -> None:
-        for prompt in services.store.find("prompt", jobs.Query(row.owner, ref=row.id)):
+        for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
             prompts.remove_prompt(services, prompt)
         real(services, row)
 
@@ -188,7 +191,7 @@ def all_that_name_it(real: Real) -> Real:
 
 def one_more(real: Real) -> Real:
     def remove(services: Any, row: Any) -> None:
-        others = services.store.find("prompt", jobs.Query(row.owner, ref=row["tune_id"]))
+        others = services.store.find("prompt", Query(row.owner, ref=row["tune_id"]))
         real(services, row)
         for other in [found for found in others if found.id != row.id][:1]:
             real(services, other)
@@ -245,7 +248,7 @@ def likes_add_up(real: Real) -> Real:
 
 def likes_spread(real: Real) -> Real:
     def like(services: Any, caller: Any, id: int, *, liked: bool) -> Any:
-        for row in services.store.find("prompt", jobs.Query(caller.account, limit=2)):
+        for row in services.store.find("prompt", Query(caller.account, limit=2)):
             if row.id > id:
                 services.store.update(row, {"prompt_likes_count": 1})
         return real(services, caller, id, liked=liked)
@@ -317,7 +320,7 @@ WITHIN = (
     # -- callbacks
     Bug(
         "callback-is-the-whole-object",
-        within(jobs, "callback_body", full_body),
+        within(presentation, "callback_body", full_body),
         "callbacks::trained_tune_is_told_once_and_reduced",
         "callbacks::ended_prompt_is_told_once_and_reduced",
     ),
@@ -348,24 +351,24 @@ WITHIN = (
     ),
     Bug(
         "prompt-is-told-of-twice",
-        within(jobs, "end_prompt", twice),
+        within(generation, "end_prompt", twice),
         "callbacks::ended_prompt_is_told_once_and_reduced",
         "callbacks::nobody_is_told_twice_of_one_object",
     ),
     Bug(
         "run-is-told-of-twice",
-        within(jobs, "tell_run", run_twice),
+        within(generation, "tell_run", run_twice),
         "callbacks::pack_run_tells_of_the_tune_of_each_prompt_and_once_of_all",
         "callbacks::run_on_tunes_that_exist_tells_once_of_all",
     ),
     Bug(
         "callback-names-another-tune",
-        within(jobs, "callback_body", other_base),
+        within(presentation, "callback_body", other_base),
         "callbacks::prompt_moved_to_a_base_is_told_of_with_the_base",
     ),
     Bug(
         "expiry-is-told",
-        within(jobs, "erase_tune", told_when_expired),
+        within(training, "erase_tune", told_when_expired),
         "expiry::expiry_calls_nobody",
     ),
     Bug(
@@ -431,17 +434,17 @@ WITHIN = (
     ),
     Bug(
         "seed-is-ignored",
-        within(jobs, "generate_job", seeded()),
+        within(generation, "generate_job", seeded()),
         "determinism::seed_decides_the_pictures",
     ),
     Bug(
         "prompts-without-a-seed-have-one",
-        within(jobs, "generate_job", seeded(seed=1)),
+        within(generation, "generate_job", seeded(seed=1)),
         "determinism::prompts_without_a_seed_differ",
     ),
     Bug(
         "pictures-have-one-size",
-        within(jobs, "picture_size", lambda real: lambda *_: (64, 64)),
+        within(generation, "picture_size", lambda real: lambda *_: (64, 64)),
         "determinism::picture_has_the_size_that_was_asked_for",
         "determinism::picture_has_the_shape_that_was_asked_for",
     ),

@@ -15,18 +15,8 @@ from astria_emulator.objects import removal
 from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.objects.access import own
 from astria_emulator.storage.store import Query
-from astria_emulator.work import jobs
-from tools.holdout.ways import (
-    around,
-    both,
-    given,
-    put,
-    rows,
-    shown,
-    swap,
-    told,
-    without,
-)
+from astria_emulator.work import generation, job_steps, jobs, training
+from tools.holdout.ways import around, both, given, put, rows, shown, swap, told, without
 from tools.holdout.work import DAY
 
 
@@ -34,7 +24,9 @@ from tools.holdout.work import DAY
 def drawing(change):
     """Alter the job that pictures are made by: `change(job)` has the fields that differ."""
     return swap(
-        jobs, "generate_job", lambda real: lambda *of: replace(job := real(*of), **change(job))
+        generation,
+        "generate_job",
+        lambda real: lambda *of: replace(job := real(*of), **change(job)),
     )
 
 
@@ -70,7 +62,7 @@ DETERMINISM = rows(
         ),
         "picture-changes-with-every-fetch": swap(media.Media, "_source", drawn_anew),
         "picture-ignores-its-aspect-ratio": swap(
-            jobs,
+            generation,
             "picture_size",
             lambda real: lambda prompt, branch: real({**prompt, "aspect_ratio": None}, branch),
         ),
@@ -200,9 +192,9 @@ def at_expiry(act):
 
     def make(expire):
         def expired(services, job, now):
-            before = jobs.target(services, job)
+            before = job_steps.target(services, job)
             expire(services, job, now)
-            row = jobs.target(services, job)
+            row = job_steps.target(services, job)
             if row["state"] == "expired":
                 act(services, before, row)
 
@@ -225,7 +217,7 @@ EXPIRY = rows(
     {
         "tune-never-expires": put(jobs.KINDS, "expire_tune", lambda services, job, now: None),
         "storage-ends-after-29-days": put(lifecycle, "STORAGE", 29 * DAY),
-        "files-outlive-their-expired-tune": swap(jobs, "erase_tune", prompts_only),
+        "files-outlive-their-expired-tune": swap(training, "erase_tune", prompts_only),
         "expired-tune-still-names-its-weights": at_expiry(
             lambda s, before, row: s.store.update(row, {"ckpt_key": before.get("ckpt_key")})
         ),

@@ -23,7 +23,7 @@ from astria_emulator.request.reading import Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.web import error_response
-from astria_emulator.work import jobs
+from astria_emulator.work import job_steps, training
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]
 Act = Callable[..., Any]
@@ -100,7 +100,9 @@ def stepping(kind: str, event: str, change: Callable[[dict[str, Any], Row], obje
 
         return taken
 
-    return both(swap(jobs, "step", make), swap(tunes, "step", make))
+    return both(
+        swap(job_steps, "step", make), swap(training, "step", make), swap(tunes, "step", make)
+    )
 
 
 # -- handlers --------------------------------------------------------------------------------------

@@ -12,24 +12,13 @@ from astria_emulator import app as front
 from astria_emulator.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import presentation, removal, tunes
-from astria_emulator.objects import presentation as presentation_module
 from astria_emulator.objects.results import Made
 from astria_emulator.outbound import door
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import FIRST_ID, Query
-from astria_emulator.work import jobs
-from tools.holdout.ways import (
-    around,
-    both,
-    calling,
-    calling_at,
-    each,
-    put,
-    rows,
-    stepping,
-    swap,
-)
+from astria_emulator.work import generation, job_steps, jobs, training
+from tools.holdout.ways import around, both, calling, calling_at, each, put, rows, stepping, swap
 
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 RACE_SECONDS = 0.05  # how wide a race's window is
@@ -93,7 +82,7 @@ LIFE_CYCLE = rows(
         "new-prompt-makes-its-tune-look-untrained": around(
             "create_tune_prompt", untrained_by_a_prompt
         ),
-        "only-one-waiting-prompt-is-let-go": swap(jobs, "release_waiting", release_one),
+        "only-one-waiting-prompt-is-let-go": swap(training, "release_waiting", release_one),
         "finished-prompt-changes-with-every-read": around(
             "get_prompt",
             lambda handler, s, c, to: s.store.update(
@@ -107,7 +96,7 @@ LIFE_CYCLE = rows(
 # -- callbacks -------------------------------------------------------------------------------------
 def send_tune(services, row):
     if row.get("callback"):
-        body = presentation_module.callback_body(services, "tune", presentation.tune(services, row))
+        body = presentation.callback_body(services, "tune", presentation.tune(services, row))
         services.callbacks.send(row, row["callback"], body)
 
 
@@ -115,7 +104,7 @@ def sent_when_started(patch, app):
     def make(start):
         def started(services, job, now):
             start(services, job, now)
-            send_tune(services, jobs.target(services, job))
+            send_tune(services, job_steps.target(services, job))
 
         return started
 
@@ -179,7 +168,7 @@ def following(exchange):
 def sent_on_removal(remove):
     def removed(services, row):
         if row.get("callback") and row["trained_at"] is None:
-            body = presentation_module.callback_body(
+            body = presentation.callback_body(
                 services, "prompt", presentation.prompt(services, row)
             )
             door.post(row["callback"], json.dumps(body).encode(), allowed_hosts=(), timeout=5)
@@ -232,7 +221,7 @@ CALLBACKS = rows(
                 row, url, body["prompt"] if row.table == "prompt" else body
             )
         ),
-        "prompt-callback-is-the-whole-object": swap(jobs, "callback_body", whole_prompt),
+        "prompt-callback-is-the-whole-object": swap(presentation, "callback_body", whole_prompt),
         "callback-of-a-lora-prompt-names-the-lora": calling(
             lambda send, row, url, body: (
                 row.table == "prompt" and body["prompt"].update(tune_id=row["home_tune_id"]),
@@ -252,7 +241,7 @@ CALLBACKS = rows(
             swap(removal, "remove_prompt", sent_on_removal),
         ),
         "prompts-callback-comes-before-the-pictures": put(
-            jobs, "FINAL", {"prompt": {*NOT_FINAL, "finished", "failed"}}
+            generation, "FINAL", {"prompt": {*NOT_FINAL, "finished", "failed"}}
         ),
         "prompts-callback-comes-for-each-prompt": of_a_run(
             lambda prompts: [[prompt] for prompt in prompts]

@@ -12,7 +12,7 @@ from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import title_mark
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.work.jobs import release_waiting
+from astria_emulator.work.training import release_waiting
 
 
 def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:
