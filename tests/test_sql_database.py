@@ -11,8 +11,8 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from astria_emulator import Config
+from astria_emulator.assembly import open_store
 from astria_emulator.errors import SetupError
-from astria_emulator.services import open_store
 from astria_emulator.storage.sql.database import FILE_NAME, Postgres, Sqlite
 from astria_emulator.storage.sql.tables import SCHEMA
 from astria_emulator.storage.store import Query

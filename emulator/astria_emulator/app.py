@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator import seed_data
 from astria_emulator.answers import Answer
+from astria_emulator.assembly import build
 from astria_emulator.config import Config
 from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
 from astria_emulator.faults.answering import RESET, blow
@@ -28,7 +29,7 @@ from astria_emulator.operations import BoundOperation, bind
 from astria_emulator.outbound.outbox import Outbox
 from astria_emulator.request.connection import connection_of
 from astria_emulator.request.journal import NOTE, Note
-from astria_emulator.services import Caller, Services, build
+from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON, Spec, default_path
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.file_keys import KEY_LENGTH

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from astria_emulator import Config, create_app, services
+from astria_emulator import Config, assembly, create_app
 from astria_emulator.app import Emulator
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.sql import database
@@ -45,8 +45,8 @@ def _stores(
             return FolderFiles(store, config.seed, folders[store])
 
         patch.setattr(database, "CONNECTIONS", 2)  # many applications are kept open
-        patch.setattr(services, "open_store", open_store)
-        patch.setattr(services, "open_files", open_files)
+        patch.setattr(assembly, "open_store", open_store)
+        patch.setattr(assembly, "open_files", open_files)
         yield
 
 

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
 
 from astria_emulator.clock import Clock
 from astria_emulator.storage.store import EXPIRY, FINISHED, WORK, Job, Key, Row, Run, Store
@@ -24,26 +23,6 @@ LOOK_SECONDS = 0.005
 BATCH_SECONDS = 0.003  # what is due within so little is taken up together, by one thread if it can
 IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
 SHARED_IDLE_SECONDS = 0.2  # nor is a job that another process has made
-
-
-class Runner(Protocol):
-    """Takes up jobs.
-
-    `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
-    `expect` of an object whose jobs, whoever makes them, wait for the answer too. `hasten`
-    completes the work of the request that this thread answers, before its answer, and tells of
-    which objects.
-    """
-
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-    def notice(self, job: Job) -> None: ...
-    def expect(self, row: Row) -> None: ...
-    def begin_answer(self) -> None: ...
-    def end_answer(self) -> Callable[[], None]: ...
-    def hasten(self) -> Collection[Key]: ...
-    def settle(self) -> int: ...
-    def finish(self) -> int: ...
 
 
 class ThreadRunner:

@@ -1,0 +1,147 @@
+"""A server put together from its settings: its store, files, backend, runner and callbacks."""
+
+import importlib
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from astria_emulator.backend import Backend
+from astria_emulator.clock import Clock, SystemClock, VirtualClock
+from astria_emulator.config import Config
+from astria_emulator.domain.gallery import load_catalogue
+from astria_emulator.errors import SetupError
+from astria_emulator.faults.rules import Faults
+from astria_emulator.mock.backend import MockBackend
+from astria_emulator.outbound.callbacks import Callbacks
+from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
+from astria_emulator.request.journal import Journal
+from astria_emulator.services import Runner, Services
+from astria_emulator.spec.schemas import Compiler
+from astria_emulator.storage.files import Files
+from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.heartbeat import Upkeep
+from astria_emulator.storage.memory_files import MemoryFiles
+from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.refs import key_mark
+from astria_emulator.storage.store import Job, Query, Store
+from astria_emulator.work.manual_runner import ManualRunner
+from astria_emulator.work.thread_runner import ThreadRunner
+
+BACKENDS = "astria_emulator.backends"  # the group of entry points
+SHARED_SWEEP_SECONDS = 3600.0
+
+
+def load_backend(config: Config, mock: MockBackend) -> Backend:
+    """The mock, or what `MODULE:CLASS` or the name of an entry point makes of the settings.
+
+    Raises SetupError.
+    """
+    name = config.backend
+    if name == "mock":
+        return mock
+    known = {point.name: point for point in entry_points(group=BACKENDS)}
+    module, _, attribute = name.partition(":")
+    try:
+        if name in known:
+            kind = known[name].load()
+        else:
+            kind = getattr(importlib.import_module(module), attribute)
+        made: Backend = kind(config)
+        _ = made.pretends, made.slots, made.tries  # a backend of an earlier version has less
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        names = ", ".join(["mock", *sorted(known)])
+        problem = f"{name!r}: {error}; expected one of {names}, or MODULE:CLASS"
+        raise SetupError("--backend", [problem]) from error
+    if config.clock and not made.pretends:
+        raise SetupError("--clock", ["training takes real time: not with this backend"])
+    return made
+
+
+def open_store(config: Config) -> Store:
+    """The store that the settings ask for.
+
+    Raises SetupError.
+    """
+    if not config.data:
+        if config.database:
+            problem = "needs --data, a folder for files that all servers of this database share"
+            raise SetupError("--database", [problem])
+        return MemoryStore()
+    # SQLAlchemy is loaded only where it is needed.
+    from astria_emulator.storage.sql.database import Database, Postgres, Sqlite
+    from astria_emulator.storage.sql.store import SqlStore
+
+    folder = Path(config.data)
+    database: Database = Postgres(config.database) if config.database else Sqlite(folder)
+    return SqlStore(database)
+
+
+def open_files(config: Config, store: Store) -> Files:
+    """Raises SetupError."""
+    if not config.data:
+        return MemoryFiles(store, config.seed)
+    files = FolderFiles(store, config.seed, Path(config.data) / "files")
+    # What another process writes now has no row yet.
+    age = SHARED_SWEEP_SECONDS if store.is_shared else 0.0
+    threading.Thread(target=files.sweep, args=[time.time() - age], daemon=True).start()
+    return files
+
+
+def owner_of(store: Store, key: str) -> int | None:
+    """The row id of a key's account; None where it was never seen."""
+    found = store.find("user", Query(None, ref=key_mark(key), limit=1))
+    return found[0].id if found else None
+
+
+def build(
+    config: Config,
+    contract: Compiler,
+    do: Callable[["Services", Job, datetime], None],
+    *,
+    outbox: Outbox | None = None,
+) -> Services:
+    """Put a server together that does its jobs by `do`; nothing runs before `start()`.
+
+    Raises SetupError.
+    """
+    clock: Clock = VirtualClock(config.clock_start) if config.clock_start else SystemClock()
+    store = open_store(config)
+    mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
+    faults = Faults(config.seed, partial(owner_of, store))
+    callbacks = Callbacks(store, clock, outbox or ThreadOutbox(config.callback_hosts), faults)
+
+    backend = load_backend(config, mock)
+
+    def run(job: Job, now: datetime) -> None:
+        do(services, job, now)
+
+    runner: Runner = (
+        ManualRunner(store, clock, run)
+        if isinstance(clock, VirtualClock)
+        else ThreadRunner(store, clock, run, slots=backend.slots, interrupt=backend.close)
+    )
+    callbacks.notice = runner.notice
+    # In memory nothing is left behind, and nobody else is at work.
+    upkeep = (store.renew_claims, callbacks.resume) if config.data else ()
+    services = Services(
+        config=config,
+        contract=contract,
+        clock=clock,
+        store=store,
+        files=open_files(config, store),
+        runner=runner,
+        callbacks=callbacks,
+        mock=mock,
+        backend=backend,
+        catalogue=load_catalogue(),
+        upkeep=Upkeep(*upkeep),
+        faults=faults,
+        journal=Journal(),
+    )
+    with store.transaction():
+        services.catalogue.plant(store, services.files)
+    return services
