@@ -17,8 +17,8 @@ import pytest
 import requests
 from PIL import Image
 
+from astria_emulator.api.handlers import tunes
 from astria_emulator.config import PREFIX
-from astria_emulator.handlers import tunes
 
 WORD = "hush"
 KEY = f"sd_{WORD}_key"

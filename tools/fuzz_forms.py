@@ -14,9 +14,9 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["astria_emulator", "werkzeug.sansio.multipart"]):
+    from astria_emulator.api.handlers import all_handlers
+    from astria_emulator.api.operations import bind
     from astria_emulator.errors import ApiError
-    from astria_emulator.handlers import all_handlers
-    from astria_emulator.operations import bind
     from astria_emulator.request.bodies import read_multipart, read_urlencoded
     from astria_emulator.request.calls import Call, parse_json
     from astria_emulator.request.forms import nest

@@ -15,26 +15,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator import seed_data
-from astria_emulator.answers import Answer
-from astria_emulator.assembly import build
-from astria_emulator.config import Config
-from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
-from astria_emulator.faults.answering import RESET, blow
-from astria_emulator.faults.kinds import FILE
-from astria_emulator.faults.reading import first_rules, operations_of
-from astria_emulator.handlers import all_handlers
-from astria_emulator.media import Media
-from astria_emulator.objects.accounts import authenticate, caller_of, key_of
-from astria_emulator.operations import BoundOperation, bind
-from astria_emulator.outbound.outbox import Outbox
-from astria_emulator.request.connection import connection_of
-from astria_emulator.request.journal import NOTE, Note
-from astria_emulator.services import Caller, Services
-from astria_emulator.spec.openapi import JSON, Spec, default_path
-from astria_emulator.spec.schemas import Compiler
-from astria_emulator.storage.file_keys import KEY_LENGTH
-from astria_emulator.surface import PREFIX, add_surface
-from astria_emulator.web import (
+from astria_emulator.api.answers import Answer
+from astria_emulator.api.downloads import Media
+from astria_emulator.api.handlers import all_handlers
+from astria_emulator.api.operations import BoundOperation, bind
+from astria_emulator.api.web import (
     as_response,
     check_host,
     current_request,
@@ -44,6 +29,21 @@ from astria_emulator.web import (
     read_call,
     route,
 )
+from astria_emulator.assembly import build
+from astria_emulator.config import Config
+from astria_emulator.errors import ApiError, Invalid, SetupError, Unauthorized, trace_of
+from astria_emulator.faults.answering import RESET, blow
+from astria_emulator.faults.kinds import FILE
+from astria_emulator.faults.reading import first_rules, operations_of
+from astria_emulator.objects.accounts import authenticate, caller_of, key_of
+from astria_emulator.outbound.outbox import Outbox
+from astria_emulator.request.connection import connection_of
+from astria_emulator.request.journal import NOTE, Note
+from astria_emulator.services import Caller, Services
+from astria_emulator.spec.openapi import JSON, Spec, default_path
+from astria_emulator.spec.schemas import Compiler
+from astria_emulator.storage.file_keys import KEY_LENGTH
+from astria_emulator.surface import PREFIX, add_surface
 from astria_emulator.work import jobs
 
 log = logging.getLogger(__name__)

@@ -14,14 +14,8 @@ from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator import archive, control
-from astria_emulator.config import Config
-from astria_emulator.errors import Forbidden, TooLarge, UnsupportedMediaType
-from astria_emulator.flat_forms import with_flat_forms
-from astria_emulator.operations import BoundOperation, bind
-from astria_emulator.services import Caller, Services
-from astria_emulator.spec.loading import control_contract
-from astria_emulator.spec.openapi import JSON
-from astria_emulator.web import (
+from astria_emulator.api.operations import BoundOperation, bind
+from astria_emulator.api.web import (
     as_response,
     check_host,
     current_request,
@@ -29,6 +23,12 @@ from astria_emulator.web import (
     read_call,
     route,
 )
+from astria_emulator.config import Config
+from astria_emulator.errors import Forbidden, TooLarge, UnsupportedMediaType
+from astria_emulator.flat_forms import with_flat_forms
+from astria_emulator.services import Caller, Services
+from astria_emulator.spec.loading import control_contract
+from astria_emulator.spec.openapi import JSON
 
 PREFIX = "/_emulator"
 DOCS = Path(__file__).with_name("docs")

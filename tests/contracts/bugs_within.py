@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from planting import Bug, Plant, within, without
 
+from astria_emulator.api.handlers import likes, prompts, tunes
+from astria_emulator.api.handlers import themes as theme_handlers
 from astria_emulator.app import Emulator
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
-from astria_emulator.handlers import likes, prompts, tunes
-from astria_emulator.handlers import themes as theme_handlers
 from astria_emulator.mock import backend, drawing
 from astria_emulator.objects import packs, presentation
 from astria_emulator.objects import prompts as prompt_creation

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from astria_emulator import app as front
+from astria_emulator.api.handlers import packs, prompts, tunes
 from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Forbidden, NotFound, Unauthorized
-from astria_emulator.handlers import packs, prompts, tunes
 from astria_emulator.objects import accounts
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import tunes as tune_creation

@@ -4,11 +4,11 @@ import itertools
 from dataclasses import replace
 from io import BytesIO
 
-from astria_emulator import media
+from astria_emulator.api import downloads
+from astria_emulator.api.handlers import prompts, tunes
 from astria_emulator.backend import Artefact
 from astria_emulator.domain import lifecycle
 from astria_emulator.errors import NotFound
-from astria_emulator.handlers import prompts, tunes
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import removal
@@ -60,7 +60,7 @@ DETERMINISM = rows(
             "_pictures",
             lambda real: lambda self, job: real(self, job)[:1] * job.num_images,
         ),
-        "picture-changes-with-every-fetch": swap(media.Media, "_source", drawn_anew),
+        "picture-changes-with-every-fetch": swap(downloads.Media, "_source", drawn_anew),
         "picture-ignores-its-aspect-ratio": swap(
             generation,
             "picture_size",

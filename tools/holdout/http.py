@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 from astria_emulator import app as front
-from astria_emulator import web
+from astria_emulator.api import web
 from astria_emulator.errors import ApiError, BadRequest, NotFound, TooLarge
 from astria_emulator.objects.removal import remove_prompt
 from astria_emulator.objects.tunes import make_tune

@@ -1,8 +1,8 @@
 """Bugs in what objects hold and do: values, LoRAs, packs, likes, copies, themes, inspection."""
 
+from astria_emulator.api.handlers import likes, prompts, themes
 from astria_emulator.domain import prompt_text
 from astria_emulator.errors import ApiError, NotFound
-from astria_emulator.handlers import likes, prompts, themes
 from astria_emulator.objects import packs, tunes
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects.packs import DONE, PackRun

@@ -13,16 +13,16 @@ from typing import Any
 import pytest
 from flask import Response
 
-from astria_emulator import answers
+from astria_emulator.api import answers
+from astria_emulator.api.operations import BoundOperation
+from astria_emulator.api.web import error_response
 from astria_emulator.app import Emulator
 from astria_emulator.errors import ApiError, Invalid, NotFound
 from astria_emulator.objects import tunes
 from astria_emulator.objects.accounts import authenticate
-from astria_emulator.operations import BoundOperation
 from astria_emulator.request.reading import Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
-from astria_emulator.web import error_response
 from astria_emulator.work import job_steps, training
 
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]

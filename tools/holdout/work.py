@@ -9,7 +9,7 @@ from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
 from astria_emulator import app as front
-from astria_emulator.handlers import prompts
+from astria_emulator.api.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import presentation, removal, tunes
 from astria_emulator.objects.results import Made

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from astria_emulator.answers import Answer, Dumper
+from astria_emulator.api.answers import Answer, Dumper
 from astria_emulator.errors import SetupError
 from astria_emulator.objects.results import Empty, Made
 from astria_emulator.request.reading import Loaded, Reader

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Response as BaseResponse
 
-from astria_emulator.answers import Answer
+from astria_emulator.api.answers import Answer
 from astria_emulator.config import ASTRIA_HOSTS, Config
 from astria_emulator.errors import ApiError, BadRequest, Forbidden, TooLarge
 from astria_emulator.request.bodies import read_multipart, read_urlencoded

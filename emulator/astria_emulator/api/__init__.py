@@ -1,0 +1,1 @@
+"""The contract's operations, served by Flask."""
