@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from astria_emulator import archive, control
 from astria_emulator.api.operations import BoundOperation, bind
 from astria_emulator.api.web import (
+    PREFIX,
     as_response,
     check_host,
     current_request,
@@ -30,7 +31,6 @@ from astria_emulator.services import Caller, Services
 from astria_emulator.spec.loading import control_contract
 from astria_emulator.spec.openapi import JSON
 
-PREFIX = "/_emulator"
 DOCS = Path(__file__).with_name("docs")
 ZIP = "application/zip"
 IN_MEMORY = 1 << 20  # bytes of an archive; a longer one is read from a disk

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from astria_emulator import app as front
+from astria_emulator.api import views
 from astria_emulator.api.handlers import packs, prompts, tunes
 from astria_emulator.domain.prompt_text import tokens
 from astria_emulator.errors import Forbidden, NotFound, Unauthorized
@@ -30,7 +30,7 @@ from tools.holdout.work import send_tune
 
 def callers(change):
     """Have everybody's requests be another caller's: `change(caller)`."""
-    return swap(front, "caller_of", lambda real: lambda *of: change(real(*of)))
+    return swap(views, "caller_of", lambda real: lambda *of: change(real(*of)))
 
 
 # -- tenants ---------------------------------------------------------------------------------------

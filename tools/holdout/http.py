@@ -4,8 +4,7 @@ import itertools
 import re
 from dataclasses import replace
 
-from astria_emulator import app as front
-from astria_emulator.api import web
+from astria_emulator.api import views, web
 from astria_emulator.errors import ApiError, BadRequest, NotFound, TooLarge
 from astria_emulator.objects.removal import remove_prompt
 from astria_emulator.objects.tunes import make_tune
@@ -220,7 +219,7 @@ REFUSALS = rows(
         "unknown-branch-is-forgiven": swap(Reader, "_wrapped", forgive_branch),
         "fifty-steps-are-refused": contract("PromptFields.properties.steps", maximum=49),
         "broken-json-is-read-as-nothing": swap(reading, "parse_json", forgive_json),
-        "unknown-content-type-is-read-as-json": swap(front, "read_call", read_as_json),
+        "unknown-content-type-is-read-as-json": swap(views, "read_call", read_as_json),
         "401-is-json": answered(
             "*", written(body={"status": 401, "error": "Unauthorized"}, kind=web.JSON), status=401
         ),

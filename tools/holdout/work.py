@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl, urlencode, urljoin
 
-from astria_emulator import app as front
+from astria_emulator.api import views
 from astria_emulator.api.handlers import prompts
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import presentation, removal, tunes
@@ -313,7 +313,7 @@ def one_caller_for_all(patch, app):
 
         return caller_of
 
-    swap(front, "caller_of", make)(patch, app)
+    swap(views, "caller_of", make)(patch, app)
 
 
 CONCURRENCY = rows(

@@ -126,3 +126,6 @@ def _is_own(origin: str, bound_host: str, public_url: str, *, tls: bool) -> bool
     known = LOOPBACK | {bound_host, urlsplit(public_url).hostname or "localhost"}
     known |= set(ASTRIA_HOSTS) if tls else set()
     return host in known or host.endswith(".localhost")
+
+
+PREFIX = "/_emulator"
