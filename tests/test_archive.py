@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_emulator import archive
+from astria_emulator.control import archive
+from astria_emulator.control.state_shapes import ROWS, WORK
 from astria_emulator.errors import ApiError, BadRequest, Invalid
-from astria_emulator.state_shapes import ROWS, WORK
 from astria_emulator.storage.files import File, Held
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row

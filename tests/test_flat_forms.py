@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.flat_forms import with_flat_forms
+from astria_emulator.control.swagger import with_flat_forms
 from astria_emulator.spec.openapi import JSON, Spec, default_path
 
 SPEC = Spec.read(default_path())

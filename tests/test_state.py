@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator import archive
+from astria_emulator.control import archive
 from astria_emulator.storage.files import File, Files
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.memory_files import MemoryFiles

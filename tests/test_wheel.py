@@ -120,7 +120,7 @@ def test_wheel_holds_the_licences_and_nothing_else_beside_the_packages(wheel):
         "WHEEL",
         "entry_points.txt",
         "licenses/LICENSE",
-        "licenses/emulator/astria_emulator/docs/LICENSE-swagger-ui.txt",
+        "licenses/emulator/astria_emulator/control/docs/LICENSE-swagger-ui.txt",
         "licenses/emulator/astria_emulator/mock/drawing/fonts/OFL.txt",
     }
     assert contract == (ROOT / "openapi.yaml").read_bytes()

@@ -8,7 +8,6 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from astria_emulator import seed_data
 from astria_emulator.api.downloads import Media
 from astria_emulator.api.handlers import all_handlers
 from astria_emulator.api.operations import bind
@@ -22,6 +21,8 @@ from astria_emulator.api.views import (
 from astria_emulator.api.web import PREFIX, error_response, http_error, route
 from astria_emulator.assembly import build
 from astria_emulator.config import Config
+from astria_emulator.control import seed_data
+from astria_emulator.control.routes import add_surface
 from astria_emulator.errors import ApiError, SetupError
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.faults.reading import first_rules, operations_of
@@ -30,7 +31,6 @@ from astria_emulator.services import Services
 from astria_emulator.spec.openapi import JSON, Spec, default_path
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.file_keys import KEY_LENGTH
-from astria_emulator.surface import add_surface
 from astria_emulator.work import jobs
 
 QUICK_BYTES = 65536

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from astria_emulator.app import Emulator, create_app
 from astria_emulator.check_client.plays import CREATES, Callback, Play, Request, Thing
 from astria_emulator.config import Config
-from astria_emulator.control import CALLBACK_SECONDS
+from astria_emulator.control.handlers import CALLBACK_SECONDS
 from astria_emulator.faults.reading import Scenario
 from astria_emulator.outbound.door import Sent
 from astria_emulator.outbound.outbox import Outbox, ThreadOutbox

@@ -13,11 +13,11 @@ from json import JSONEncoder
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from astria_emulator.control.state_checks import check
+from astria_emulator.control.state_document import read, size_of, written
 from astria_emulator.errors import BadRequest, Invalid
 from astria_emulator.request.calls import parse_json
 from astria_emulator.spec.coercion import refuse_null_characters
-from astria_emulator.state_checks import check
-from astria_emulator.state_json import read, size_of, written
 from astria_emulator.storage.file_keys import KEY_LENGTH
 from astria_emulator.storage.files import Room
 from astria_emulator.storage.state import State

@@ -7,11 +7,7 @@ from typing import Any
 
 from astria_emulator.clock import read_time
 from astria_emulator.config import LAST_YEAR
-from astria_emulator.domain.lifecycle import TRANSITIONS
-from astria_emulator.domain.picture_sizes import LARGEST
-from astria_emulator.errors import Invalid
-from astria_emulator.request.uploads import media_type
-from astria_emulator.state_shapes import (
+from astria_emulator.control.state_shapes import (
     DOCUMENT,
     EXTRAS,
     JOB,
@@ -25,6 +21,10 @@ from astria_emulator.state_shapes import (
     WORK,
     Types,
 )
+from astria_emulator.domain.lifecycle import TRANSITIONS
+from astria_emulator.domain.picture_sizes import LARGEST
+from astria_emulator.errors import Invalid
+from astria_emulator.request.uploads import media_type
 from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.store import FIRST_ID
 

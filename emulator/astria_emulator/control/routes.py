@@ -13,7 +13,6 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.utils import send_from_directory
 from werkzeug.wrappers import Response as BaseResponse
 
-from astria_emulator import archive, control
 from astria_emulator.api.operations import BoundOperation, bind
 from astria_emulator.api.web import (
     PREFIX,
@@ -25,8 +24,9 @@ from astria_emulator.api.web import (
     route,
 )
 from astria_emulator.config import Config
+from astria_emulator.control import archive, handlers
+from astria_emulator.control.swagger import with_flat_forms
 from astria_emulator.errors import Forbidden, TooLarge, UnsupportedMediaType
-from astria_emulator.flat_forms import with_flat_forms
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec.loading import control_contract
 from astria_emulator.spec.openapi import JSON
@@ -45,7 +45,7 @@ def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> 
             route(app, operation.path, operation, stream_view(serving, stream))
         else:
             plain.append(operation)
-    for bound in bind(plain, control.HANDLERS, compiler):
+    for bound in bind(plain, handlers.HANDLERS, compiler):
         route(app, bound.operation.path, bound.operation, control_view(serving, bound))
 
     def page(name: str = "index.html") -> BaseResponse:
@@ -88,7 +88,7 @@ def stream_view(
 
 def export_state(services: Services, asked: Request) -> Response:
     headers = {"Content-Disposition": 'attachment; filename="state.zip"'}
-    pieces = archive.write(services.state(), control.version())
+    pieces = archive.write(services.state(), handlers.version())
     return Response(pieces, headers=headers, content_type=ZIP)
 
 

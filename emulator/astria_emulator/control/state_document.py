@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astria_emulator.clock import read_time
-from astria_emulator.state_checks import FORMAT
+from astria_emulator.control.state_checks import FORMAT
 from astria_emulator.storage.files import File, Held, Room
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row, times_apart

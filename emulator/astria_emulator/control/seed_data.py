@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from astria_emulator import archive
 from astria_emulator.api.handlers.packs import create_pack
 from astria_emulator.api.handlers.prompts import create_tune_prompt
 from astria_emulator.api.handlers.tunes import create_tune
 from astria_emulator.api.operations import BoundOperation
+from astria_emulator.control import archive
 from astria_emulator.errors import ApiError, Invalid, Message, SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.objects.accounts import account_of, is_key
