@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from astria_emulator import Config, create_app
 from astria_emulator.app import Emulator
-from astria_emulator.running import serving
+from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Store
 from databases import STORES
 from listeners import listening

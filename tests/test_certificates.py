@@ -16,8 +16,14 @@ from cryptography import x509
 
 from astria_emulator import Config
 from astria_emulator.__main__ import main
-from astria_emulator.certificates import authority, folder_of, names_of, path_of, server_context
 from astria_emulator.errors import SetupError
+from astria_emulator.server.certificates import (
+    authority,
+    folder_of,
+    names_of,
+    path_of,
+    server_context,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -121,7 +127,7 @@ def test_those_who_start_at_once_share_one_authority(make: Callable[..., Config]
 def test_servers_certificate_is_short_lived_and_for_serving(
     make: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from astria_emulator import certificates
+    from astria_emulator.server import certificates
 
     chains: list[bytes] = []
     real = certificates._server_chain

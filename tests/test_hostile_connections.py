@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from urllib3 import encode_multipart_formdata
 
-from astria_emulator import channel as channel_module
-from astria_emulator import server as server_module
-from astria_emulator.server import Server
+from astria_emulator.server import channel as channel_module
+from astria_emulator.server import http_server as server_module
+from astria_emulator.server.http_server import Server
 
 SECONDS = 20
 KEY = b"Authorization: Bearer sd_test\r\n"

@@ -25,7 +25,7 @@ from PIL import Image
 from astria_emulator.__main__ import main, read_config
 from astria_emulator.config import PREFIX, Config
 from astria_emulator.domain.assumptions import ASSUMPTIONS
-from astria_emulator.server import Server
+from astria_emulator.server.http_server import Server
 from astria_emulator.spec.openapi import Spec, default_path
 
 DEADLINE_SECONDS = 30
@@ -321,7 +321,7 @@ def test_server_listens_when_a_name_has_two_addresses():
     """As `localhost` often has; here both are IPv4, which every machine can listen on."""
     ended = run_where(
         {"localhost": ["127.0.0.1", "127.0.0.2"]},
-        "from astria_emulator.server import Server\n"
+        "from astria_emulator.server.http_server import Server\n"
         "server = Server(print, 'localhost', 0, max_body=1000)\n"
         "server.stop()\n"
         "server.run()\n"

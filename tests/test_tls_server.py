@@ -20,9 +20,9 @@ from PIL import Image
 
 from astria_emulator import Config
 from astria_emulator.app import Emulator
-from astria_emulator.certificates import path_of, server_context
-from astria_emulator.server import Server
-from astria_emulator.tls_server import TlsServer, _pass_on
+from astria_emulator.server.certificates import path_of, server_context
+from astria_emulator.server.http_server import Server
+from astria_emulator.server.tls_server import TlsServer, _pass_on
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}

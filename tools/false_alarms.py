@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from astria_emulator import Config, create_app
-from astria_emulator.server import Server
+from astria_emulator.server.http_server import Server
 
 START = "2026-01-01T00:00:00Z"
 MIB = 1024 * 1024

@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
-from astria_emulator import trust
-from astria_emulator.command_line import (
+from astria_emulator.config import LOCAL_KEY, Config
+from astria_emulator.domain.assumptions import ASSUMPTIONS
+from astria_emulator.errors import SetupError
+from astria_emulator.server import trust
+from astria_emulator.server.command_line import (
     cannot_listen,
     certificates,
     read_config,
@@ -18,9 +21,6 @@ from astria_emulator.command_line import (
     with_token,
     write_ready_file,
 )
-from astria_emulator.config import LOCAL_KEY, Config
-from astria_emulator.domain.assumptions import ASSUMPTIONS
-from astria_emulator.errors import SetupError
 
 GROUP = "astria_emulator.commands"  # of entry points
 
@@ -56,7 +56,7 @@ def serve(**flags: Any) -> None:
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app
-    from astria_emulator.server import Server, stop_on_signals
+    from astria_emulator.server.http_server import Server, stop_on_signals
     from astria_emulator.storage.gc_tuning import spare_the_old
 
     app = create_app(config)

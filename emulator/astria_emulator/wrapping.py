@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 
 import click
 
-from astria_emulator import trust
-from astria_emulator.command_line import (
+from astria_emulator.config import PREFIX
+from astria_emulator.server import trust
+from astria_emulator.server.command_line import (
     cannot_listen,
     certificates,
     read_config,
@@ -26,7 +27,6 @@ from astria_emulator.command_line import (
     with_token,
     write_ready_file,
 )
-from astria_emulator.config import PREFIX
 
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGINT")  # by name: Windows has no SIGHUP
 NOT_RUNNABLE, NOT_FOUND = 126, 127  # as a shell has them
@@ -57,7 +57,7 @@ def exec_command(command: tuple[str, ...], **flags: Any) -> None:
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app
-    from astria_emulator.running import serving
+    from astria_emulator.server.background import serving
 
     with ExitStack() as opened:
         try:

@@ -13,7 +13,7 @@ import click
 
 from astria_emulator import BackendError
 from astria_emulator.__main__ import run_command, serve
-from astria_emulator.command_line import set_up_logging
+from astria_emulator.server.command_line import set_up_logging
 from astria_real_backend import requests_of
 from astria_real_backend.catalog import DEFAULTS, Catalogue
 from astria_real_backend.commands import models

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from astria_emulator import Config, create_app
-from astria_emulator.running import serving
+from astria_emulator.server.background import serving
 from tools.holdout.planted import PLANTED
 from tools.holdout.ways import Planted
 from tools.suite_runs import Outcomes, run_properties

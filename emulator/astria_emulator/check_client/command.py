@@ -17,10 +17,10 @@ from astria_emulator.check_client.grading import LEAST_POLL_SECONDS, Verdict, ju
 from astria_emulator.check_client.playing import Stage
 from astria_emulator.check_client.plays import Play
 from astria_emulator.check_client.report import Check
-from astria_emulator.command_line import set_up_logging
 from astria_emulator.config import PREFIX, Config
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.reading import Scenario, scenarios, unknown_scenario
+from astria_emulator.server.command_line import set_up_logging
 
 GOOD_DAY = "good-day"
 NOT_GRADED = 2

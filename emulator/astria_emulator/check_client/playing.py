@@ -20,7 +20,7 @@ from astria_emulator.faults.reading import Scenario
 from astria_emulator.outbound.door import Sent
 from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Entry, Journal
-from astria_emulator.running import serving
+from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Query, Row
 
 MOST_REQUESTS = 100_000  # that are remembered of a play

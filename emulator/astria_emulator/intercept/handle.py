@@ -64,7 +64,7 @@ class Astria:
         """The base address of a real server over the same state, for clients of any kind."""
         self._check_whether_left()
         if not self._url:
-            from astria_emulator.running import serving
+            from astria_emulator.server.background import serving
 
             port = self._running.enter_context(serving(self._app, application=self))
             self._url = f"http://127.0.0.1:{port}"

@@ -99,7 +99,7 @@ def certificates() -> Any:
     Raises SetupError where what it needs is not installed.
     """
     try:
-        from astria_emulator import certificates
+        from astria_emulator.server import certificates
     except ImportError:
         needs = "needs a package: pip install 'astria-emulator[tls]'"
         raise SetupError("--tls", [needs]) from None

@@ -16,8 +16,8 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
-from astria_emulator.channel import HEADER_BYTES, Channel
-from astria_emulator.tls_server import TlsServer
+from astria_emulator.server.channel import HEADER_BYTES, Channel
+from astria_emulator.server.tls_server import TlsServer
 
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 300

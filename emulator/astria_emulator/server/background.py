@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from astria_emulator.app import Emulator
-from astria_emulator.server import Server
+from astria_emulator.server.http_server import Server
 
 
 @contextmanager

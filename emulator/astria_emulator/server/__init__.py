@@ -1,0 +1,1 @@
+"""The emulator on a port: HTTP, HTTPS, and what its commands share."""
