@@ -17,7 +17,7 @@ import requests
 from click.testing import CliRunner
 
 from astria_emulator.__main__ import main
-from astria_emulator.wrapping import FORWARDED
+from astria_emulator.testing.exec import FORWARDED
 
 DEADLINE_SECONDS = 30
 PREFIX = "ASTRIA_EMULATOR_"

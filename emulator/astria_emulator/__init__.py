@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from astria_emulator.errors import Closing as Closing
     from astria_emulator.errors import SetupError as SetupError
     from astria_emulator.errors import WorkLost as WorkLost
-    from astria_emulator.intercept import Astria as Astria
-    from astria_emulator.intercept import mock_astria as mock_astria
+    from astria_emulator.testing.intercept import Astria as Astria
+    from astria_emulator.testing.intercept import mock_astria as mock_astria
 
 _HOMES = {
-    "Astria": "intercept",
+    "Astria": "testing.intercept",
     "create_app": "app",
-    "mock_astria": "intercept",
+    "mock_astria": "testing.intercept",
     "Config": "config",
     "Artefact": "backend",
     "Backend": "backend",

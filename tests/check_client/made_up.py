@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from astria_emulator.check_client.plays import Callback, Play, Request, Thing
 from astria_emulator.faults.reading import scenarios
+from astria_emulator.testing.check_client.play import Callback, Play, Request, Thing
 
 TUNE = {"tune": {"title": "Jane", "callback": "http://127.0.0.1:1/hook?secret=1"}}
 PROMPT = {"prompt": {"text": "ohwx woman"}}

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from astria_emulator.__main__ import main
-from astria_emulator.check_client.command import chosen, config_of
-from astria_emulator.check_client.grading import judge
-from astria_emulator.check_client.plays import Play
-from astria_emulator.check_client.report import Check, abridged, write
-from astria_emulator.check_client.terminal import closing, line
 from astria_emulator.config import Config
 from astria_emulator.faults.reading import scenarios
+from astria_emulator.testing.check_client.command import chosen, config_of
+from astria_emulator.testing.check_client.grading import judge
+from astria_emulator.testing.check_client.play import Play
+from astria_emulator.testing.check_client.report import Check, abridged, write
+from astria_emulator.testing.check_client.terminal import closing, line
 from tests.check_client.made_up import ID, OTHER, call, get, play, post, tune
 from tests.check_client.test_playing import runs
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from astria_emulator.check_client.grading import ADVICE, Verdict, grade, judge
+from astria_emulator.testing.check_client.grading import ADVICE, Verdict, grade, judge
 from tests.check_client.made_up import (
     ID,
     OTHER,

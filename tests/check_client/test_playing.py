@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from astria_emulator.check_client.grading import judge
-from astria_emulator.check_client.playing import Stage
 from astria_emulator.config import Config
 from astria_emulator.faults.reading import scenarios
+from astria_emulator.testing.check_client.grading import judge
+from astria_emulator.testing.check_client.stage import Stage
 
 # What a tiny client may use: `call(method, path, body)` gives a status, 0 where there is no answer,
 # and the JSON, None where there is none; `callback(times)` takes callbacks and answers 200.

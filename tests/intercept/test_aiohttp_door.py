@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from astria_emulator import Astria
-from astria_emulator.intercept.exchange import LATE, PATIENCE
+from astria_emulator.testing.intercept.exchange import LATE, PATIENCE
 from intercept.clients import HEADERS, TUNE, URL
 
 

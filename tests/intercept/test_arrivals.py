@@ -9,7 +9,7 @@ CODE = """
 import sys, warnings
 warnings.simplefilter("error")
 from astria_emulator import mock_astria
-from astria_emulator.intercept.arrivals import Watcher
+from astria_emulator.testing.intercept.import_hook import Watcher
 
 HEADERS, URL = {"Authorization": "Bearer sd_test"}, "https://api.astria.ai/tunes"
 for at in range(2):  # the second time it is there before

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from astria_emulator import Astria, mock_astria
-from astria_emulator.intercept import patches
+from astria_emulator.testing.intercept import patches
 from intercept.clients import HEADERS, TUNE, URL
 
 

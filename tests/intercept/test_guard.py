@@ -13,7 +13,7 @@ import requests
 import urllib3
 
 from astria_emulator import mock_astria
-from astria_emulator.intercept.guard import Refused, guarded
+from astria_emulator.testing.intercept.guard import Refused, guarded
 from intercept.clients import HEADERS, TUNE, URL
 
 HOST = "api.astria.ai"

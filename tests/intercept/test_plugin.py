@@ -72,7 +72,7 @@ def test_fixture_is_safe_in_several_processes(tmp_path):
 
 
 def test_plugin_imports_nothing_heavy():
-    code = "import astria_emulator.pytest_plugin, sys; print(*sys.modules)"
+    code = "import astria_emulator.testing.pytest_plugin, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.split()}
     assert not loaded & {"flask", "marshmallow", "yaml", "requests", "httpx", "responses", "PIL"}

@@ -203,7 +203,7 @@ def test_retries_that_are_spent_end_as_on_the_wire(astria: Astria):
 
 
 def test_what_was_sent_is_not_kept(astria: Astria):
-    from astria_emulator.intercept.requests_door import _door
+    from astria_emulator.testing.intercept.requests_door import _door
 
     for _ in range(3):
         get(f"{URL}/tunes")

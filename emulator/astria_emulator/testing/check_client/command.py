@@ -12,15 +12,15 @@ from typing import Any
 
 import click
 
-from astria_emulator.check_client import report, terminal
-from astria_emulator.check_client.grading import LEAST_POLL_SECONDS, Verdict, judge
-from astria_emulator.check_client.playing import Stage
-from astria_emulator.check_client.plays import Play
-from astria_emulator.check_client.report import Check
 from astria_emulator.config import PREFIX, Config
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.reading import Scenario, scenarios, unknown_scenario
 from astria_emulator.server.command_line import set_up_logging
+from astria_emulator.testing.check_client import report, terminal
+from astria_emulator.testing.check_client.grading import LEAST_POLL_SECONDS, Verdict, judge
+from astria_emulator.testing.check_client.play import Play
+from astria_emulator.testing.check_client.report import Check
+from astria_emulator.testing.check_client.stage import Stage
 
 GOOD_DAY = "good-day"
 NOT_GRADED = 2

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from astria_emulator.app import Emulator, create_app
-from astria_emulator.check_client.plays import CREATES, Callback, Play, Request, Thing
 from astria_emulator.config import Config
 from astria_emulator.control.handlers import CALLBACK_SECONDS
 from astria_emulator.faults.reading import Scenario
@@ -22,6 +21,7 @@ from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Entry, Journal
 from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Query, Row
+from astria_emulator.testing.check_client.play import CREATES, Callback, Play, Request, Thing
 
 MOST_REQUESTS = 100_000  # that are remembered of a play
 OUTPUT_BYTES, OUTPUT_LINES = 65_536, 60  # of what a command printed, the last

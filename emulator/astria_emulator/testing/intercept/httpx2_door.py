@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import httpcore2
 from respx.mocks import HTTPCoreMocker
 
-from astria_emulator.intercept.httpx_door import placed
+from astria_emulator.testing.intercept.httpx_door import placed
 
 if TYPE_CHECKING:
-    from astria_emulator.intercept.patches import Find
+    from astria_emulator.testing.intercept.patches import Find
 
 
 class HTTPCore2Mocker(HTTPCoreMocker):

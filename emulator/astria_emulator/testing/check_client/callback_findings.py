@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from astria_emulator.check_client.plays import Callback, Finding, Play, Request, made_by
-from astria_emulator.check_client.repeating import OBJECTS, knows_the_end
+from astria_emulator.testing.check_client.play import Callback, Finding, Play, Request, made_by
+from astria_emulator.testing.check_client.request_findings import OBJECTS, knows_the_end
 
 DROPPED = "callback-dropped"
 HUNG_UP = "callback-timed-out"

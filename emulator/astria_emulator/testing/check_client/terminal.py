@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterator
 
-from astria_emulator.check_client.grading import ADVICE, HOW, Verdict
-from astria_emulator.check_client.plays import Callback, Finding, Request
-from astria_emulator.check_client.report import Check, abridged, cut, outcome
+from astria_emulator.testing.check_client.grading import ADVICE, HOW, Verdict
+from astria_emulator.testing.check_client.play import Callback, Finding, Request
+from astria_emulator.testing.check_client.report import Check, abridged, cut, outcome
 
 FIRST = 22  # columns of a scenario's name
 SHOWN = 4  # requests and callbacks of a finding

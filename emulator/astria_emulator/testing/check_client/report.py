@@ -27,9 +27,9 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from astria_emulator.check_client.grading import ADVICE, HOW, Verdict, grade
-from astria_emulator.check_client.plays import TO_CALL_BACK, Callback, Request
 from astria_emulator.faults.reading import written
+from astria_emulator.testing.check_client.grading import ADVICE, HOW, Verdict, grade
+from astria_emulator.testing.check_client.play import TO_CALL_BACK, Callback, Request
 
 FORM = 1
 WORDS = ("passed", "failed", "unmet")

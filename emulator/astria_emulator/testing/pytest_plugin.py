@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from astria_emulator.intercept import Astria
+    from astria_emulator.testing.intercept import Astria
 
 MARKER = "astria(**settings): how the fixture `astria` is set up, as mock_astria(**settings)"
 
@@ -21,7 +21,7 @@ def astria(request: pytest.FixtureRequest) -> "Iterator[Astria]":
 
     Markers of the module, the class and the test count together.
     """
-    from astria_emulator.intercept import mock_astria
+    from astria_emulator.testing.intercept import mock_astria
 
     settings: dict[str, Any] = {}
     for marker in request.node.iter_markers("astria"):  # the closest first

@@ -9,10 +9,10 @@ import httpx
 from respx.mocks import HTTPCoreMocker, HTTPXMocker, Mocker
 from respx.models import AllMockedAssertionError, PassThrough
 
-from astria_emulator.intercept.exchange import Asked, Lost, TimedOut
+from astria_emulator.testing.intercept.exchange import Asked, Lost, TimedOut
 
 if TYPE_CHECKING:
-    from astria_emulator.intercept.patches import Find
+    from astria_emulator.testing.intercept.patches import Find
 
 
 class Router:

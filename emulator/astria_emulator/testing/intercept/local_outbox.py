@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from astria_emulator.intercept.receivers import Receiver
 from astria_emulator.outbound.door import Sent
+from astria_emulator.testing.intercept.receivers import Receiver
 
 
 class LocalOutbox:

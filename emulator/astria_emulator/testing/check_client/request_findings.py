@@ -7,7 +7,14 @@ tune in each of its tests.
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from astria_emulator.check_client.plays import TOO_MANY, Finding, Play, Request, Thing, made_by
+from astria_emulator.testing.check_client.play import (
+    TOO_MANY,
+    Finding,
+    Play,
+    Request,
+    Thing,
+    made_by,
+)
 
 REFUSED = 422
 LIMIT = "rate-limited"

@@ -3,13 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from astria_emulator.check_client.hearing import (
+from astria_emulator.testing.check_client.callback_findings import (
     callback_refused,
     doubled_callback_effect,
     lost_callback,
 )
-from astria_emulator.check_client.plays import Finding, Play
-from astria_emulator.check_client.repeating import (
+from astria_emulator.testing.check_client.play import Finding, Play
+from astria_emulator.testing.check_client.request_findings import (
     did_less,
     doubled,
     ignored_retry_after,

@@ -13,9 +13,9 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from astria_emulator.errors import SetupError
-from astria_emulator.intercept.arrivals import watching
-from astria_emulator.intercept.guard import guarded
-from astria_emulator.intercept.handle import Astria
+from astria_emulator.testing.intercept.guard import guarded
+from astria_emulator.testing.intercept.handle import Astria
+from astria_emulator.testing.intercept.import_hook import watching
 
 Find = Callable[[str], Astria | None]
 NEEDS = "neither requests with responses, nor httpx with respx, is installed: " + (
@@ -80,7 +80,7 @@ def _install() -> None:
         raise SetupError("mock_astria", [NEEDS])
 
     def open_door(library: str) -> None:
-        door = import_module(f"astria_emulator.intercept.{ready.pop(library)}")
+        door = import_module(f"astria_emulator.testing.intercept.{ready.pop(library)}")
         _installed.enter_context(door.opened(find))
 
     def open_late(library: str) -> None:

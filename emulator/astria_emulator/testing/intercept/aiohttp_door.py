@@ -12,10 +12,10 @@ from unittest.mock import patch
 from aiohttp import ClientSession, ClientTimeout, SocketTimeoutError
 from yarl import URL
 
-from astria_emulator.intercept.exchange import LATE, PATIENCE
+from astria_emulator.testing.intercept.exchange import LATE, PATIENCE
 
 if TYPE_CHECKING:
-    from astria_emulator.intercept.patches import Find
+    from astria_emulator.testing.intercept.patches import Find
 
 
 @contextmanager

@@ -15,10 +15,10 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Timeout
 
-from astria_emulator.intercept.exchange import Asked, Lost, TimedOut
+from astria_emulator.testing.intercept.exchange import Asked, Lost, TimedOut
 
 if TYPE_CHECKING:
-    from astria_emulator.intercept.patches import Find
+    from astria_emulator.testing.intercept.patches import Find
 
 RESET = (104, "Connection reset by peer")
 Adapter: Any = HTTPAdapter  # of which a method is replaced, as responses itself does it

@@ -14,10 +14,10 @@ from unittest import TestCase
 from astria_emulator.app import Emulator, create_app
 from astria_emulator.clock import wire_time
 from astria_emulator.config import Config
-from astria_emulator.intercept.handle import Astria
-from astria_emulator.intercept.outbox import LocalOutbox
-from astria_emulator.intercept.patches import intercepted
-from astria_emulator.intercept.receivers import receiver_of
+from astria_emulator.testing.intercept.handle import Astria
+from astria_emulator.testing.intercept.local_outbox import LocalOutbox
+from astria_emulator.testing.intercept.patches import intercepted
+from astria_emulator.testing.intercept.receivers import receiver_of
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 BASE_URL = "https://api.astria.ai"

@@ -10,13 +10,19 @@ from astria_emulator.app import Emulator
 from astria_emulator.clock import VirtualClock
 from astria_emulator.errors import Invalid, NotFound, SetupError
 from astria_emulator.faults.reading import operations_of, read_rule, scenarios, unknown_scenario
-from astria_emulator.intercept.exchange import SENT_PATIENCE, Answered, Asked, exchange, relay
-from astria_emulator.intercept.outbox import LocalOutbox
-from astria_emulator.intercept.receivers import receiver_of
-from astria_emulator.intercept.views import Callback, Prompt, Tune
 from astria_emulator.request.connection import IS_LOCAL
 from astria_emulator.request.journal import Entry
 from astria_emulator.storage.store import Query, Row
+from astria_emulator.testing.intercept.exchange import (
+    SENT_PATIENCE,
+    Answered,
+    Asked,
+    exchange,
+    relay,
+)
+from astria_emulator.testing.intercept.local_outbox import LocalOutbox
+from astria_emulator.testing.intercept.receivers import receiver_of
+from astria_emulator.testing.intercept.views import Callback, Prompt, Tune
 
 ROUNDS = 200  # of work and callbacks, each made by the one before
 

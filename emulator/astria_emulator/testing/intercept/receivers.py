@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from astria_emulator.intercept.exchange import Asked, exchange
 from astria_emulator.outbound import door
 from astria_emulator.outbound.door import Sent
 from astria_emulator.outbound.outbox import TIMEOUT_SECONDS
+from astria_emulator.testing.intercept.exchange import Asked, exchange
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,0 @@
-"""The emulator in the process that calls it: `mock_astria`."""
-
-from astria_emulator.intercept.handle import Astria
-from astria_emulator.intercept.mock import mock_astria
-
-__all__ = ["Astria", "mock_astria"]

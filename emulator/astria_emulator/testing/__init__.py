@@ -1,0 +1,1 @@
+"""For the tests of others: mock_astria, the fixture, exec and check-client."""
