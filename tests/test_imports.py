@@ -1,4 +1,4 @@
-"""Who may import what: one door per dependency, arrows one way, and a light `import emulator`."""
+"""Who may import what: one door per dependency, arrows one way, and a light import."""
 
 import ast
 import subprocess
@@ -12,37 +12,52 @@ import pytest
 import astria_emulator
 
 ROOT = Path(astria_emulator.__file__).parent
+# A module's name in the package; a folder's own is that of its __init__.py.
 SOURCES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): ast.parse(path.read_text())
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
+        path.read_text()
+    )
     for path in sorted(ROOT.rglob("*.py"))
 }
+# The rooms, left to right: a module imports from its own room and from those left of it.
+ORDER = (
+    "errors", "clock", "backend", "storage", "spec", "domain", "request", "config", "mock",
+    "faults", "outbound", "services", "objects", "work", "api", "assembly", "control", "app",
+    "server", "testing", "__main__",
+)  # fmt: skip
+APART = {"__init__", "examples"}  # the names for users; programs that use nothing of ours
 # A package, and the modules that may import it.
 DOORS = {
-    "flask": {"app", "surface", "web"},
-    "marshmallow": {"schemas", "fields", "operations", "shortcuts"},
-    "yaml": {"documents"},
+    "flask": {"api.views", "api.web", "app", "control.routes"},
+    "marshmallow": {
+        "request.reading", "spec.fast_path", "spec.fields", "spec.loading", "spec.schemas",
+    },
+    "yaml": {"spec.yaml_files"},
     "werkzeug": {
-        "app", "bodies", "faults.answering", "intercept.exchange", "media", "surface", "web",
+        "api.downloads", "api.views", "api.web", "app", "control.routes", "faults.answering",
+        "request.bodies", "testing.intercept.exchange",
     },
-    "waitress": {"channel", "server"},
-    "click": {"__main__", "check_client.command", "command_line", "wrapping"},
-    "jinja2": {"check_client.report"},
-    "cryptography": {"certificates"},
-    "sqlalchemy": {"sql.database", "sql.statements", "sql.tables", "sql.work"},
+    "waitress": {"server.channel", "server.http_server"},
+    "click": {"__main__", "server.command_line", "testing.check_client.command", "testing.exec"},
+    "jinja2": {"testing.check_client.report"},
+    "cryptography": {"server.certificates"},
+    "sqlalchemy": {
+        "storage.sql.database", "storage.sql.statements", "storage.sql.tables", "storage.sql.work",
+    },
     "PIL": {
-        "drawing.__init__", "drawing.caption", "drawing.palette", "drawing.scene",
-        "drawing.text",
+        "mock.drawing", "mock.drawing.caption", "mock.drawing.palette", "mock.drawing.scene",
+        "mock.drawing.text",
     },
-    "requests": {"examples.careful", "examples.careless", "intercept.requests_door"},
-    "responses": {"intercept.requests_door"},
-    "urllib3": {"intercept.requests_door"},
-    "httpx": {"intercept.httpx_door", "intercept.receivers"},
-    "httpcore": {"intercept.httpx_door"},
-    "httpcore2": {"intercept.httpx2_door"},
-    "respx": {"intercept.httpx_door", "intercept.httpx2_door"},
-    "aiohttp": {"intercept.aiohttp_door"},
-    "yarl": {"intercept.aiohttp_door"},
-    "pytest": {"pytest_plugin"},
+    "requests": {"examples.careful", "examples.careless", "testing.intercept.requests_door"},
+    "responses": {"testing.intercept.requests_door"},
+    "urllib3": {"testing.intercept.requests_door"},
+    "httpx": {"testing.intercept.httpx_door", "testing.intercept.receivers"},
+    "httpcore": {"testing.intercept.httpx_door"},
+    "httpcore2": {"testing.intercept.httpx2_door"},
+    "respx": {"testing.intercept.httpx2_door", "testing.intercept.httpx_door"},
+    "aiohttp": {"testing.intercept.aiohttp_door"},
+    "yarl": {"testing.intercept.aiohttp_door"},
+    "pytest": {"testing.pytest_plugin"},
 }  # fmt: skip
 LAZY = {"PIL"}  # imported within functions only
 HEAVY = (
@@ -90,17 +105,19 @@ def packages(module: str, *, inside_functions: bool) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def own_modules(module: str) -> set[str]:
-    """The modules of ours that a module needs to be imported."""
+def own_modules(module: str, *, inside_functions: bool = False) -> set[str]:
+    """The modules of ours that a module imports, itself left out."""
     found = set()
-    for name in imports(SOURCES[module], inside_functions=False):
+    for name in imports(SOURCES[module], inside_functions=inside_functions):
         if name.startswith("astria_emulator."):
             steps = name.split(".")[1:]
-            ends = [".".join(steps[:end]) for end in range(len(steps), 0, -1)]
-            found |= {
-                next(full for end in ends for full in (end, f"{end}.__init__") if full in SOURCES)
-            }
+            ends = (".".join(steps[:end]) for end in range(len(steps), 0, -1))
+            found.add(next((end for end in ends if end in SOURCES), "__init__"))
     return found - {module}
+
+
+def room(module: str) -> str:
+    return module.partition(".")[0]
 
 
 @pytest.mark.parametrize("package", DOORS)
@@ -126,44 +143,37 @@ def test_nothing_else_is_imported() -> None:
 
 
 def test_imports_do_not_go_round_in_a_circle() -> None:
-    graph = {module: own_modules(module) for module in SOURCES}
-    order = list(TopologicalSorter(graph).static_order())  # raises CycleError
-    assert order.index("errors") < order.index("spec") < order.index("app")
+    TopologicalSorter({module: own_modules(module) for module in SOURCES}).prepare()
 
 
-# Right of a module stand those that it may not need: the arrows point one way.
-@pytest.mark.parametrize(
-    ("layer", "above"),
-    [
-        ({"errors", "clock", "config", "prompt_text"}, {"spec", "forms", "schemas", "store"}),
-        ({"spec", "forms", "schemas"}, {"store", "lifecycle", "files", "services", "app"}),
-        ({"lifecycle", "store", "files", "outbound", "backend"}, {"callbacks", "runner", "mock"}),
-        ({"faults.rules", "outbox"}, {"callbacks", "runner", "services"}),
-        ({"mock", "callbacks", "runner"}, {"services", "jobs", "operations", "app"}),
-        ({"services", "jobs"}, {"operations", "app", "control", "__main__"}),
-        ({"state", "snapshots"}, {"services", "archive", "seed_data"}),
-        ({"operations", "journal"}, {"app", "control", "faults.reading", "__main__"}),
-        ({"archive"}, {"operations", "seed_data", "control", "app", "__main__"}),
-        ({"seed_data"}, {"control", "surface", "app", "__main__"}),
-        ({"faults.reading", "faults.answering"}, {"app", "control", "__main__"}),
-        ({"app", "running", "control", "__main__"}, {"intercept.handle", "intercept.mock"}),
-        ({"intercept.exchange", "intercept.receivers"}, {"intercept.handle", "app"}),
-        ({"intercept.handle", "intercept.guard"}, {"intercept.patches"}),
-        ({"intercept.patches"}, {"intercept.mock", "pytest_plugin"}),
-        ({"app", "running", "control"}, {"command_line", "wrapping", "check_client.plays"}),
-        ({"check_client.plays"}, {"app", "running", "check_client.repeating"}),
-        ({"check_client.repeating", "check_client.hearing"}, {"check_client.grading"}),
-        ({"check_client.grading"}, {"app", "check_client.playing", "check_client.report"}),
-        ({"check_client.playing", "check_client.terminal"}, {"check_client.command", "wrapping"}),
-    ],
-)  # fmt: skip
-def test_module_needs_nothing_that_stands_above_it(layer: set[str], above: set[str]) -> None:
-    for module in layer:
-        needed, more = set(), {module}
-        while more:
-            needed |= more
-            more = {name for found in more for name in own_modules(found)} - needed
-        assert needed & above == set(), module
+def test_every_module_is_in_a_room() -> None:
+    assert {room(module) for module in SOURCES} == {*ORDER, *APART}
+
+
+@pytest.mark.parametrize("name", ORDER)
+def test_room_imports_from_those_left_of_it_only(name: str) -> None:
+    """Also within functions: an import that is put off is an arrow, too."""
+    left = {*ORDER[: ORDER.index(name) + 1]}
+    arrows = {
+        f"{module} -> {needed}"
+        for module in SOURCES
+        if room(module) == name
+        for needed in own_modules(module, inside_functions=True)
+        if room(needed) not in left
+    }
+    assert arrows == set()
+
+
+@pytest.mark.parametrize("folder", sorted({str(path.parent) for path in ROOT.rglob("*.py")}))
+def test_room_says_its_purpose_in_a_sentence(folder: str) -> None:
+    tree = ast.parse((Path(folder) / "__init__.py").read_text())
+    sentence = (ast.get_docstring(tree) or "").partition("\n")[0]
+    assert sentence.endswith(".")
+
+
+def test_no_module_is_long() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in ROOT.rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 300} == {}
 
 
 @pytest.mark.parametrize("example", ["examples.careful", "examples.careless"])
@@ -173,7 +183,7 @@ def test_example_needs_nothing_of_ours(example: str) -> None:
 
 def test_handlers_know_no_http() -> None:
     for module in SOURCES:
-        if module.startswith("handlers."):
+        if module.startswith("api.handlers."):
             found = packages(module, inside_functions=True)
             assert found & {"flask", "werkzeug", "http", "waitress"} == set()
 

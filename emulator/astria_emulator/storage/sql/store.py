@@ -1,7 +1,6 @@
 """The store in a database. One model test for it and the one in memory: tests/test_store.py."""
 
 import json
-import threading
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,8 +10,8 @@ from typing import Any
 from astria_emulator.storage.sql import statements as sql
 from astria_emulator.storage.sql.database import Database, Record, Session
 from astria_emulator.storage.sql.records import micros, owner_number, read_job, read_row, ref_text
-from astria_emulator.storage.sql.work import Work
-from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
+from astria_emulator.storage.sql.transactions import Transactions
+from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row
 
 Claim = tuple[int, int]
 
@@ -34,63 +33,23 @@ class SqlStore:
     def __init__(self, database: Database):
         self._database = database
         self.is_shared = database.is_shared
-        self._local = threading.local()
+        self._transactions = Transactions(database)
         # Claims of this process, by job and attempt: those it works at, and those it has let go.
         self._running: set[Claim] = set()
         self._let_go: set[Claim] = set()
         # A row that has not changed is read once, and its JSON written once.
         self._read = lru_cache(REMEMBERED)(read_row)
 
-    # -- transactions ------------------------------------------------------------------------------
-    @property
-    def _work(self) -> Work | None:
-        """The transaction of this thread."""
-        return getattr(self._local, "work", None)
-
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        with self._transaction():
+        with self._transactions.write():
             yield
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Work]:
-        if self._work is not None:  # within another one, whose end counts
-            yield self._work
-            return
-        work = None
-        try:
-            with self._database.write() as session:
-                work = self._local.work = Work(session)
-                yield work
-                work.flush()
-        except BaseException:
-            self._local.work = None
-            for act in reversed(work.undo if work else ()):
-                act()
-            raise
-        finally:
-            self._local.work = None
-        act_on_commit(work.later)
-
     def on_rollback(self, act: Callable[[], object]) -> None:
-        if self._work:
-            self._work.undo.append(act)
+        self._transactions.on_rollback(act)
 
     def on_commit(self, act: Callable[[], object]) -> None:
-        if self._work:
-            self._work.later.append(act)
-        else:
-            act()
-
-    @contextmanager
-    def _reading(self) -> Iterator[Session]:
-        """A session that sees what this thread's transaction has changed."""
-        if self._work:
-            self._work.flush()
-            yield self._work.session
-        else:
-            with self._database.read() as session:
-                yield session
+        self._transactions.on_commit(act)
 
     # -- rows --------------------------------------------------------------------------------------
     def insert(
@@ -102,7 +61,7 @@ class SqlStore:
         id: int | None = None,
         refs: tuple[int | str, ...] = (),
     ) -> Row:
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             if id is None:
                 id = work.next(table, FIRST_ID.get(table, 1))
             uid = (work.counters.get("epoch", 0) << EPOCH_BITS) + id
@@ -114,7 +73,7 @@ class SqlStore:
     def get(self, table: str, id: int) -> Row | None:
         if not 0 < id <= LAST:
             return None
-        work = self._work
+        work = self._transactions.work
         if work:
             if (table, id) in work.rows:
                 return work.rows[table, id]
@@ -135,7 +94,7 @@ class SqlStore:
         self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
     ) -> Row:
         """Apply changes to the newest version of a row. A deleted row stays deleted."""
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             current = self.current(row)
             if current is None:
                 return row
@@ -145,7 +104,7 @@ class SqlStore:
             return new
 
     def delete(self, row: Row) -> None:
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             if current := self.current(row):
                 work.put(current, None)
 
@@ -172,27 +131,27 @@ class SqlStore:
         statement = sql.PAGE if query.ref is None else sql.PAGE_OF_REF
         if query.ref is not None:
             given["ref"] = ref_text(query.ref)
-        with self._reading() as session:
+        with self._transactions.read() as session:
             return [self._read(*found) for found in session.rows(statement, given)]
 
     def rows(self) -> list[Row]:
         """All rows, by table and id."""
-        with self._reading() as session:
+        with self._transactions.read() as session:
             found = session.rows(sql.ALL_ROWS)
         return sorted((read_row(*record) for record in found), key=lambda row: (row.table, row.id))
 
     def next_ids(self) -> dict[str, int]:
         """The id that a table's next row is given, where it has had a row."""
-        with self._reading() as session:
+        with self._transactions.read() as session:
             counters = dict(session.rows(sql.COUNTERS_NOW))
         return {name: id for name, id in counters.items() if name not in NO_TABLES}
 
     def set_next_ids(self, ids: Mapping[str, int]) -> None:
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             work.counters.update(ids)
 
     def reset(self) -> None:
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             kept = {name: work.counters.get(name, 1) for name in ("epoch", "job")}
             work.forget(**kept | {"epoch": kept["epoch"] + 1})
 
@@ -207,7 +166,7 @@ class SqlStore:
         progress: Mapping[str, Any] = NOTHING,
     ) -> Job:
         """Note work to be done; one that was begun elsewhere goes on from there."""
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             what = (work.next("job"), kind, row.table, row.id, row.uid, due)
             job = Job(*what, attempt=attempt, progress=progress, home=row.home)
             work.jobs.append(job)
@@ -215,7 +174,7 @@ class SqlStore:
 
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None:
         """When the first waiting job of some lanes is due that is not to be passed over."""
-        with self._reading() as session:
+        with self._transactions.read() as session:
             first = self._first(session, lanes, None, skip)
             return first.due if first else None
 
@@ -224,12 +183,12 @@ class SqlStore:
     ) -> Job | None:
         """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
         while True:
-            with self._reading() as session:  # so that looking for work makes nobody wait
+            with self._transactions.read() as session:  # so that looking for work makes nobody wait
                 job = self._first(session, lanes, now, skip)
             if job is None:
                 return None
             mine = {"new_home": self._database.home, "term": self._term}
-            with self._transaction() as work:
+            with self._transactions.write() as work:
                 # Another may have been as quick.
                 if work.session.run(sql.CLAIM, _claim(job) | mine):
                     job = job.claimed()
@@ -264,7 +223,7 @@ class SqlStore:
         claim = (job.id, job.attempt)
         if job.state == "running" and claim not in self._running:
             return False  # it has ended
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             work.flush()
             self.on_commit(partial(self._running.discard, claim))
             return work.session.run(sql.END, _claim(job)) > 0
@@ -281,25 +240,25 @@ class SqlStore:
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             work.flush()
             told = {"new_progress": json.dumps(progress)}
             return work.session.run(sql.REPORT, _claim(job) | told) > 0
 
     def cancel_jobs(self, row: Row) -> None:
         """Drop an object's waiting jobs, and ask those that run to stop."""
-        with self._transaction() as work:
+        with self._transactions.write() as work:
             work.flush()
             for statement in (sql.DROP_WAITING, sql.ASK_RUNNING):
                 work.session.run(statement, {"of_kind": row.table, "of": row.id})
 
     def has_jobs(self, lane: str) -> bool:
-        with self._reading() as session:
+        with self._transactions.read() as session:
             return bool(session.rows(sql.ANY_JOB, {"of_lane": lane}))
 
     def jobs(self) -> list[Job]:
         """All jobs that have not ended, by (due, id)."""
-        with self._reading() as session:
+        with self._transactions.read() as session:
             return [read_job(*record) for record in session.rows(sql.ALL_JOBS)]
 
     def renew_claims(self) -> None:
@@ -307,7 +266,7 @@ class SqlStore:
         let_go = tuple(self._let_go)
         running = tuple(self._running) if self.is_shared else ()
         if let_go or running:
-            with self._transaction() as work:
+            with self._transactions.write() as work:
                 for id, attempt in let_go:
                     work.session.run(sql.LET_GO, {"of_job": id, "of_attempt": attempt})
                 for id, attempt in running:
