@@ -34,7 +34,7 @@ test-stores: $(VENV)/tested  ## Run the tests of the API on SQLite, and on Postg
 	$(BOTH) test-sqlite test-postgres
 
 test-sqlite test-postgres: test-%: $(VENV)/tested
-	$(BIN)/pytest tests/api --store $* -q -W ignore::pytest.PytestUnraisableExceptionWarning
+	$(BIN)/pytest tests/behaviour --store $* -q -W ignore::pytest.PytestUnraisableExceptionWarning
 
 holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read it, the contract suite finds
 	$(BIN)/python -m tools.holdout $(HOLDOUT)

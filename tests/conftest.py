@@ -16,14 +16,14 @@ from astria_emulator import Config, create_app
 from astria_emulator.app import Emulator
 from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Store
-from databases import STORES
-from listeners import listening
+from tests.databases import STORES
+from tests.listeners import listening
 
 START = "2026-01-01T00:00:00Z"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    help = "what tests/api keeps its objects in; the wire does not tell"
+    help = "what tests/behaviour keeps its objects in; the wire does not tell"
     parser.addoption("--store", choices=list(STORES), default="memory", help=help)
 
 

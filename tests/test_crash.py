@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from databases import postgres_database
+from tests.databases import postgres_database
 
 ROOT = Path(__file__).resolve().parents[1]
 

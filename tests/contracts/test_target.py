@@ -13,7 +13,7 @@ from astria_contracts import target as module
 from astria_contracts.document import read_document
 from astria_contracts.options import SECOND_KEY, Options
 from astria_contracts.target import Answer, Target, TargetError, describe, opened
-from listeners import listening
+from tests.listeners import listening
 
 DOCUMENT = read_document()
 FULL = {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from listeners import listening
+from tests.listeners import listening
 
 HEADERS = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["https://a.example/1"]}

@@ -5,8 +5,8 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from listeners import listening
 from tests.faults.test_work import fault
+from tests.listeners import listening
 
 
 def log(api):

@@ -1,7 +1,7 @@
 """What marshmallow's load and dump give for values that are right, in a fraction of the time.
 
 Only the way is shorter: each value is checked and written by the same field. Where anything is
-wrong, marshmallow itself is asked, and tells all of it. tests/test_shortcuts.py compares the two.
+wrong, marshmallow itself is asked, and tells all of it. tests/spec/test_fast_path.py compares both.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The store in a database. One model test for it and the one in memory: tests/test_store.py."""
+"""The store in a database. tests/storage/test_store.py tries it and the one in memory alike."""
 
 import json
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping

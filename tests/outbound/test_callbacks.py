@@ -1,0 +1,442 @@
+"""What is sent to whom, once, in which order, and what is remembered of it."""
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import pytest
+
+from astria_emulator.clock import VirtualClock
+from astria_emulator.faults.rules import Faults
+from astria_emulator.outbound import callbacks as callbacks_module
+from astria_emulator.outbound.callbacks import Callbacks
+from astria_emulator.outbound.outbox import ThreadOutbox
+from astria_emulator.storage.store import CALLBACKS, Query, Row, Store
+from tests.listeners import listening
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+SOON = 5.0  # seconds that a test waits for another thread at most
+
+
+@pytest.fixture
+def callbacks(store: Store) -> Iterator[Callbacks]:
+    made = Callbacks(store, VirtualClock(START), ThreadOutbox(()), Faults(0))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tune(store: Store) -> Row:
+    return store.insert("tune", 1, {})
+
+
+@pytest.fixture
+def prompt(store: Store) -> Row:
+    return store.insert("prompt", 1, {})
+
+
+@pytest.fixture
+def gates() -> Iterator[Callable[[Callable[[str], None]], str]]:
+    """Serves POSTs on loopback; each is answered once a function of its path has returned."""
+    opened = ExitStack()
+
+    def start(act: Callable[[str], None]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                act(self.path)
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, format: str, *args: Any) -> None: ...
+
+        return opened.enter_context(listening(Handler))
+
+    with opened:
+        yield start
+
+
+def deliveries(store: Store) -> list[Row]:
+    return store.find("delivery", Query(None))
+
+
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+# -- once ----------------------------------------------------------------------------------------
+def test_callback_is_delivered_with_its_body(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any
+) -> None:
+    callbacks.send(tune, receiver.url + "/hook?id={X}", {"tune": {"title": "Zoë"}})
+    assert callbacks.wait(SOON)
+    assert receiver.received == [("/hook?id={X}", {"tune": {"title": "Zoë"}})]
+    [delivery] = deliveries(store)
+    assert delivery["seconds"] >= 0
+    assert {**delivery, "seconds": None} == {
+        "id": delivery.id,
+        "object": "tune",
+        "object_id": tune.id,
+        "url": receiver.url + "/hook?id={X}",
+        "body": {"tune": {"title": "Zoë"}},
+        "state": "delivered",
+        "at": START,
+        "status": 200,
+        "error": None,
+        "seconds": None,
+    }
+
+
+def test_attempt_is_recorded_before_it_is_sent(
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
+) -> None:
+    seen: list[Any] = []
+    url = gates(lambda path: seen.extend(row["state"] for row in deliveries(store)))
+    callbacks.send(tune, url, {})
+    assert callbacks.wait(SOON)
+    assert seen == ["recorded"]
+
+
+@pytest.mark.parametrize("status", [200, 204, 302, 404, 500, 503])
+def test_callback_is_not_sent_again_whatever_is_answered(
+    status: int, callbacks: Callbacks, store: Store, tune: Row, receiver: Any
+) -> None:
+    receiver.status = status
+    callbacks.send(tune, receiver.url, {})
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
+    assert [(row["state"], row["status"]) for row in deliveries(store)] == [("delivered", status)]
+
+
+def test_callback_is_not_sent_again_when_nobody_listens(
+    callbacks: Callbacks, store: Store, tune: Row
+) -> None:
+    callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
+    assert callbacks.wait(SOON)
+    [delivery] = deliveries(store)
+    assert (delivery["state"], delivery["status"]) == ("failed", None)
+    assert delivery["error"].startswith("ConnectionRefusedError")
+
+
+def test_callback_is_blocked_when_its_host_is_not_allowed(
+    callbacks: Callbacks, store: Store, tune: Row
+) -> None:
+    callbacks.send(tune, "http://169.254.169.254/", {})
+    assert callbacks.wait(SOON)
+    assert deliveries(store)[0]["error"].startswith("blocked: ")
+
+
+def test_callback_is_dropped_when_its_object_is_gone(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any
+) -> None:
+    store.delete(tune)
+    callbacks.send(tune, receiver.url, {})
+    assert callbacks.wait(SOON)
+    assert receiver.received == []
+    [delivery] = deliveries(store)
+    assert (delivery["state"], delivery["error"]) == ("dropped", "the object was deleted")
+
+
+def test_callback_that_waits_is_dropped_when_its_object_goes_in_the_meantime(
+    callbacks: Callbacks, store: Store, tune: Row, prompt: Row, gates: Any
+) -> None:
+    arrived, go = threading.Event(), threading.Event()
+    paths: list[str] = []
+
+    def act(path: str) -> None:
+        paths.append(path)
+        arrived.set()
+        assert go.wait(SOON)
+
+    url = gates(act)
+    callbacks.send(tune, url + "/tune", {})
+    callbacks.send(prompt, url + "/prompt", {}, after=[("tune", tune.id)])
+    assert arrived.wait(SOON)
+    store.delete(prompt)
+    go.set()
+    assert callbacks.wait(SOON)
+    assert paths == ["/tune"]
+    assert [row["state"] for row in deliveries(store)] == ["dropped", "delivered"]
+
+
+def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    job = store.claim_job(["callbacks"], None)  # the attempt is recorded; then the process ends
+    assert job is not None
+    end_job = store.end_job
+    monkeypatch.setattr(store, "claim_job", lambda *_: replace(job, attempt=2))
+    monkeypatch.setattr(store, "end_job", lambda _: end_job(job))
+    callbacks._send_next()
+    monkeypatch.undo()
+    [delivery] = deliveries(store)
+    assert delivery["state"] == "unknown"
+    assert receiver.received == []
+    again = callbacks.send_again(delivery)
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
+    states = [(row.id, row["state"], row.get("redelivery_of")) for row in deliveries(store)]
+    assert states == [(again.id, "delivered", delivery.id), (delivery.id, "unknown", None)]
+
+
+def test_callback_whose_result_could_not_be_noted_is_unknown(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    end = callbacks._end
+    monkeypatch.setattr(callbacks, "_end", lambda *_: {}["away"])
+    callbacks._send_next()
+    monkeypatch.setattr(callbacks, "_end", end)
+    store.renew_claims()
+    callbacks._send_next()
+    assert [row["state"] for row in deliveries(store)] == ["unknown"]
+    assert len(receiver.received) == 1
+
+
+def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
+    callbacks: Callbacks, store: Store, tune: Row, receiver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks._outbox, "submit", lambda act: None)
+    callbacks.send(tune, receiver.url, {})
+    monkeypatch.undo()
+    assert not callbacks.wait(0)
+    callbacks.resume()
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
+
+
+# -- order ---------------------------------------------------------------------------------------
+def test_tunes_call_ends_before_its_prompts_begins(
+    callbacks: Callbacks, tune: Row, prompt: Row, gates: Any
+) -> None:
+    arrived, order = threading.Event(), []
+
+    def act(path: str) -> None:
+        if path == "/tune":
+            order.append(f"prompt came early: {arrived.wait(0.1)}")
+        else:
+            arrived.set()
+        order.append(path)
+
+    url = gates(act)
+    callbacks.send(tune, url + "/tune", {})
+    callbacks.send(prompt, url + "/prompt", {}, after=[("tune", tune.id)])
+    assert callbacks.wait(SOON)
+    assert order == ["prompt came early: False", "/tune", "/prompt"]
+
+
+def test_call_waits_for_all_that_it_comes_after(
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
+) -> None:
+    prompts = [store.insert("prompt", 1, {}) for _ in range(3)]
+    order: list[str] = []
+    lock = threading.Lock()
+
+    def act(path: str) -> None:
+        with lock:
+            order.append(path)
+
+    url = gates(act)
+    for row in prompts:
+        callbacks.send(row, f"{url}/{row.id}", {}, after=[("tune", tune.id)])
+    callbacks.send(tune, f"{url}/last", {}, after=[("prompt", row.id) for row in prompts])
+    assert callbacks.wait(SOON)
+    assert sorted(order[:3]) == [f"/{row.id}" for row in prompts]
+    assert order[3:] == ["/last"]
+
+
+def test_call_is_made_at_once_when_what_it_comes_after_has_ended_or_failed(
+    callbacks: Callbacks, tune: Row, prompt: Row, receiver: Any
+) -> None:
+    callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
+    callbacks.send(
+        prompt, receiver.url, {}, after=[("tune", tune.id), ("tune", 1), ("prompt", prompt.id)]
+    )
+    assert callbacks.wait(SOON)
+    assert len(receiver.received) == 1
+
+
+def test_calls_for_different_objects_do_not_wait_for_each_other(
+    callbacks: Callbacks, store: Store, gates: Any
+) -> None:
+    meet = threading.Barrier(4)
+    url = gates(lambda path: meet.wait(SOON))
+    for _ in range(4):
+        callbacks.send(store.insert("tune", 1, {}), url, {})
+    assert callbacks.wait(SOON)
+    assert not meet.broken
+    assert [row["status"] for row in deliveries(store)] == [200] * 4
+
+
+def test_wait_tells_whether_every_call_has_ended(
+    callbacks: Callbacks, tune: Row, gates: Any
+) -> None:
+    arrived, go = threading.Event(), threading.Event()
+
+    def act(path: str) -> None:
+        arrived.set()
+        assert go.wait(SOON)
+
+    assert callbacks.wait(0)
+    callbacks.send(tune, gates(act), {})
+    assert arrived.wait(SOON)
+    assert not callbacks.wait(0)
+    go.set()
+    assert callbacks.wait(SOON)
+
+
+def test_wait_waits_for_both_calls_of_one_object(
+    callbacks: Callbacks, tune: Row, gates: Any
+) -> None:
+    arrived, go = threading.Event(), threading.Event()
+
+    def act(path: str) -> None:
+        if path == "/slow":
+            arrived.set()
+            assert go.wait(SOON)
+
+    url = gates(act)
+    callbacks.send(tune, url + "/slow", {})
+    assert arrived.wait(SOON)
+    callbacks.send(tune, url + "/quick", {})
+    ended = callbacks.wait(0.2)
+    go.set()
+    assert not ended
+    assert callbacks.wait(SOON)
+
+
+# -- the log -------------------------------------------------------------------------------------
+def test_log_keeps_the_last_deliveries(
+    callbacks: Callbacks, store: Store, tune: Row, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(callbacks_module, "LOG_SIZE", 5)
+    store.delete(tune)  # nothing is sent
+    for number in range(12):
+        callbacks.send(tune, f"http://127.0.0.1:9/{number}", {})
+    assert callbacks.wait(SOON)
+    assert [row["url"].rpartition("/")[2] for row in deliveries(store)] == [
+        "11",
+        "10",
+        "9",
+        "8",
+        "7",
+    ]
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "/hook?key=secret",
+        "/hook?key=secret#secret",
+        "/hook?key=my secret",
+    ],
+)
+def test_query_string_is_not_logged(
+    after: str, callbacks: Callbacks, tune: Row, receiver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    callbacks.send(tune, receiver.url + after, {"body": "secret"})
+    assert callbacks.wait(SOON)
+    callbacks.close()
+    assert "secret" not in caplog.text
+    place = receiver.url.removeprefix("http://") + "/hook"
+    assert f"callback tune {tune.id} to {place!r}: " in caplog.text
+
+
+def test_user_name_in_a_url_is_not_logged(
+    callbacks: Callbacks, tune: Row, receiver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    callbacks.send(tune, receiver.url.replace("//", "//user:secret@"), {})
+    assert callbacks.wait(SOON)
+    callbacks.close()
+    assert "secret" not in caplog.text
+    assert "200" in caplog.text
+
+
+def test_failed_call_is_a_warning_and_an_answered_one_is_not(
+    callbacks: Callbacks, tune: Row, receiver: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    callbacks.send(tune, receiver.url, {})
+    assert callbacks.wait(SOON)
+    callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
+    assert callbacks.wait(SOON)
+    callbacks.close()
+    assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
+
+
+def test_call_to_an_address_that_cannot_be_read_is_logged(
+    callbacks: Callbacks, store: Store, tune: Row, caplog: pytest.LogCaptureFixture
+) -> None:
+    callbacks.send(tune, "http://[::1", {})
+    assert callbacks.wait(SOON)
+    callbacks.close()
+    assert deliveries(store)[0]["state"] == "failed"
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any) -> None:
+    made = Callbacks(store, VirtualClock(START), ThreadOutbox(()), Faults(0))
+    arrived, closed = threading.Event(), threading.Event()
+    early: list[bool] = []
+
+    def act(path: str) -> None:
+        arrived.set()
+        early.append(closed.wait(0.05))
+
+    made.send(tune, gates(act), {})
+    assert arrived.wait(SOON)
+    made.close()
+    closed.set()
+    assert early == [False]
+    assert deliveries(store)[0]["state"] == "delivered"
+
+
+# -- what has the ids of before --------------------------------------------------------------------
+def recorded(store: Store, url: str, *refs: str) -> Row:
+    """A delivery that has not ended."""
+    about = {"object": "tune", "object_id": 1, "url": url, "body": {}, "state": "recorded"}
+    return store.insert("delivery", None, {**about, "at": START}, refs=refs)
+
+
+def test_call_that_ends_after_a_restore_lets_nobody_go(
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
+) -> None:
+    def begin_anew(path: str) -> None:
+        with store.transaction():
+            store.reset()
+            recorded(store, "http://a.test", f"open:tune:{tune.id}")
+            recorded(store, "http://a.test", "before:1")
+
+    delivery = callbacks.send(tune, gates(begin_anew), {})
+    callbacks.close()
+    assert [row.id for row in deliveries(store)] == [2, delivery.id]
+    assert [(row["state"], row.refs) for row in deliveries(store)] == [
+        ("recorded", ("before:1",)),
+        ("recorded", (f"open:tune:{tune.id}",)),
+    ]
+
+
+def test_claim_of_before_a_restore_sends_nothing(
+    callbacks: Callbacks, store: Store, receiver: Any
+) -> None:
+    store.add_job("send_callback", recorded(store, receiver.url), START)
+    job = store.claim_job([CALLBACKS], None)
+    assert job
+    store.reset()
+    recorded(store, receiver.url)
+    callbacks._send(job)
+    assert receiver.received == []
+    assert [row["state"] for row in deliveries(store)] == ["recorded"]
