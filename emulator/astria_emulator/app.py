@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from astria_emulator.api.downloads import Media
+from astria_emulator.api.downloads import Downloads
 from astria_emulator.api.handlers import all_handlers
 from astria_emulator.api.operations import bind
 from astria_emulator.api.views import (
@@ -22,7 +22,7 @@ from astria_emulator.api.web import PREFIX, error_response, http_error, route
 from astria_emulator.assembly import build
 from astria_emulator.config import Config
 from astria_emulator.control import seed_data
-from astria_emulator.control.routes import add_surface
+from astria_emulator.control.routes import add_control_routes
 from astria_emulator.errors import ApiError, SetupError
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.faults.reading import first_rules, operations_of
@@ -91,10 +91,10 @@ def create_app(
     for bound in bind(app.compiler.spec.operations, all_handlers(), app.compiler):
         for at in (bound.operation.path, *bound.operation.aliases):
             route(app, at, bound.operation, api_view(serving, bound))
-    app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, file_view(serving, Media()))
+    app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, file_view(serving, Downloads()))
     home = Response(status=302, headers={"Location": f"{PREFIX}/"})
     app.add_url_rule("/", "home", lambda: home)
-    add_surface(app, serving, path)
+    add_control_routes(app, serving, path)
     app.register_error_handler(ApiError, error_response)
     app.register_error_handler(HTTPException, http_error)
     app.register_error_handler(Exception, unexpected_error)

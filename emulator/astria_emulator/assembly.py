@@ -12,7 +12,7 @@ from pathlib import Path
 from astria_emulator.backend import Backend
 from astria_emulator.clock import Clock, SystemClock, VirtualClock
 from astria_emulator.config import Config
-from astria_emulator.domain.gallery import load_catalogue
+from astria_emulator.domain.gallery import load_gallery
 from astria_emulator.errors import SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.mock.backend import MockBackend
@@ -23,10 +23,10 @@ from astria_emulator.services import Runner, Services
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.files import Files
 from astria_emulator.storage.folder_files import FolderFiles
-from astria_emulator.storage.heartbeat import Upkeep
+from astria_emulator.storage.heartbeat import Heartbeat
 from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
-from astria_emulator.storage.refs import key_mark
+from astria_emulator.storage.refs import key_ref
 from astria_emulator.storage.store import Job, Query, Store
 from astria_emulator.work.manual_runner import ManualRunner
 from astria_emulator.work.thread_runner import ThreadRunner
@@ -93,7 +93,7 @@ def open_files(config: Config, store: Store) -> Files:
 
 def owner_of(store: Store, key: str) -> int | None:
     """The row id of a key's account; None where it was never seen."""
-    found = store.find("user", Query(None, ref=key_mark(key), limit=1))
+    found = store.find("user", Query(None, ref=key_ref(key), limit=1))
     return found[0].id if found else None
 
 
@@ -126,7 +126,7 @@ def build(
     )
     callbacks.notice = runner.notice
     # In memory nothing is left behind, and nobody else is at work.
-    upkeep = (store.renew_claims, callbacks.resume) if config.data else ()
+    heartbeat = (store.renew_claims, callbacks.resume) if config.data else ()
     services = Services(
         config=config,
         contract=contract,
@@ -137,11 +137,11 @@ def build(
         callbacks=callbacks,
         mock=mock,
         backend=backend,
-        catalogue=load_catalogue(),
-        upkeep=Upkeep(*upkeep),
+        gallery=load_gallery(),
+        heartbeat=Heartbeat(*heartbeat),
         faults=faults,
         journal=Journal(),
     )
     with store.transaction():
-        services.catalogue.plant(store, services.files)
+        services.gallery.plant(store, services.files)
     return services

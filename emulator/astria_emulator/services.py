@@ -9,14 +9,14 @@ from typing import Any, Protocol
 from astria_emulator.backend import Artefact, Backend
 from astria_emulator.clock import Clock, VirtualClock
 from astria_emulator.config import Config
-from astria_emulator.domain.gallery import Catalogue
+from astria_emulator.domain.gallery import Gallery
 from astria_emulator.faults.rules import Faults
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.request.journal import Journal
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.files import Files
-from astria_emulator.storage.heartbeat import Upkeep
+from astria_emulator.storage.heartbeat import Heartbeat
 from astria_emulator.storage.snapshots import Snapshots
 from astria_emulator.storage.state import State, take
 from astria_emulator.storage.store import CALLBACKS, Job, Key, Row, Store
@@ -57,8 +57,8 @@ class Services:
     callbacks: Callbacks
     mock: MockBackend
     backend: Backend
-    catalogue: Catalogue
-    upkeep: Upkeep
+    gallery: Gallery
+    heartbeat: Heartbeat
     faults: Faults
     journal: Journal
     snapshots: Snapshots = field(default_factory=Snapshots)
@@ -114,7 +114,7 @@ class Services:
         with self.store.transaction():
             switched = self.store.get("setting", 1)
             self._forget()
-            self.catalogue.plant(self.store, self.files)
+            self.gallery.plant(self.store, self.files)
             self.sow()
             if switched:
                 self.idempotency = switched["idempotency"]
@@ -145,7 +145,7 @@ class Services:
         with self.store.transaction():
             self._forget()
             jobs = state.put(self.store, self.files)
-            self.catalogue.plant(self.store, self.files)
+            self.gallery.plant(self.store, self.files)
             if state.now and isinstance(self.clock, VirtualClock):
                 # Before others see the jobs, of which none may be due early.
                 self.store.on_rollback(partial(self.clock.set, self.clock.now()))
@@ -165,14 +165,14 @@ class Services:
         self.backend.start()
         self.runner.start()
         self.callbacks.resume()
-        self.upkeep.start()
+        self.heartbeat.start()
 
     def close(self) -> None:
         """Stop taking up work, and let what is under way end, or a backend's wait."""
         self.runner.stop()
         self.backend.close()
         self.callbacks.close()
-        self.upkeep.stop()
+        self.heartbeat.stop()
         self.store.close()
 
 

@@ -20,7 +20,7 @@ from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.outbound import callbacks, door
 from astria_emulator.outbound.callbacks import Callbacks
-from astria_emulator.storage.refs import title_mark
+from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import Query
 from astria_emulator.work import generation, training
 
@@ -523,7 +523,7 @@ WITHIN = (
     ),
     Bug(
         "old-title-is-remembered",
-        patched(tunes, title_mark=lambda title: title_mark("")),
+        patched(tunes, title_ref=lambda title: title_ref("")),
         "idempotency::tune_is_known_by_its_new_title",
     ),
     Bug(

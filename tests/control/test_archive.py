@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from astria_emulator.control import archive
 from astria_emulator.control.state_shapes import ROWS, WORK
 from astria_emulator.errors import ApiError, BadRequest, Invalid
-from astria_emulator.storage.files import File, Held
+from astria_emulator.storage.files import File, HeldFiles
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row
 from astria_emulator.work import jobs
@@ -37,7 +37,7 @@ def state(path: Path | None = None) -> State:
         File(RECIPE_KEY, "image/jpeg", recipe={"picture": PICTURE}),
     ]
     job = Job(1, "send_callback", "delivery", 1, 1, NOW)
-    return State(0, NOW, {"delivery": 2}, [row], [job], Held(files))
+    return State(0, NOW, {"delivery": 2}, [row], [job], HeldFiles(files))
 
 
 GOOD = b"".join(archive.write(state(), "1.2.3"))

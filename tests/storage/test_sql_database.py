@@ -53,7 +53,7 @@ def test_database_that_is_gone_gives_503(tmp_path: Path, make_app: Any) -> None:
     with postgres_database() as url:
         app = make_app(clock="", data=str(tmp_path), database=url)
         app.services.runner.stop()  # so that nothing but the request asks
-        app.services.upkeep.stop()
+        app.services.heartbeat.stop()
         execute(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
         headers = {"Authorization": "Bearer sd_test"}
         for _ in range(2):

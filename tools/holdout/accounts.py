@@ -10,7 +10,7 @@ from astria_emulator.objects import accounts
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.objects.results import Made
-from astria_emulator.storage.refs import title_mark
+from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import Query
 from tools.holdout.ways import (
     anyones,
@@ -150,7 +150,7 @@ def fingerprint(*, less="", more=()):
 
 
 def everybodys_title(handler, services, caller, arguments):
-    mark = title_mark(arguments["body"]["tune"]["title"])
+    mark = title_ref(arguments["body"]["tune"]["title"])
     for user in services.store.find("user", Query(None)) if caller.idempotent else ():
         if found := services.store.find("tune", Query(user.id, ref=mark, limit=1)):
             return Made(found[0], repeated=True)

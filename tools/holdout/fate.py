@@ -60,7 +60,7 @@ DETERMINISM = rows(
             "_pictures",
             lambda real: lambda self, job: real(self, job)[:1] * job.num_images,
         ),
-        "picture-changes-with-every-fetch": swap(downloads.Media, "_source", drawn_anew),
+        "picture-changes-with-every-fetch": swap(downloads.Downloads, "_source", drawn_anew),
         "picture-ignores-its-aspect-ratio": swap(
             generation,
             "picture_size",

@@ -15,7 +15,7 @@ from astria_emulator.objects import presentation, removal, tunes
 from astria_emulator.objects.results import Made
 from astria_emulator.outbound import door
 from astria_emulator.outbound.callbacks import Callbacks
-from astria_emulator.storage.refs import title_mark
+from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import FIRST_ID, Query
 from astria_emulator.work import generation, job_steps, jobs, training
 from tools.holdout.ways import around, both, calling, calling_at, each, put, rows, stepping, swap
@@ -294,7 +294,7 @@ def last_one_wins(patch, app):
 
 
 def looked_up_before(handler, services, caller, arguments):
-    mark = title_mark(arguments["body"]["tune"]["title"])
+    mark = title_ref(arguments["body"]["tune"]["title"])
     found = services.store.find("tune", Query(caller.account, ref=mark, limit=1))
     time.sleep(RACE_SECONDS)
     if found and caller.idempotent:

@@ -23,7 +23,7 @@ HEADERS = {
     # page around a picture or a video needs the rest.
     "Content-Security-Policy": (
         "sandbox allow-same-origin; default-src 'none'; "
-        "img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
+        "img-src 'self'; downloads-src 'self'; style-src 'unsafe-inline'"
     ),
     "X-Content-Type-Options": "nosniff",
 }
@@ -31,7 +31,7 @@ REMEMBERED = 32  # drawn pictures
 DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
 
 
-class Media:
+class Downloads:
     """Answers a file's address."""
 
     def __init__(self) -> None:

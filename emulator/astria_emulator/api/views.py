@@ -13,7 +13,7 @@ from flask import Request, Response
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.api.answers import Answer
-from astria_emulator.api.downloads import Media
+from astria_emulator.api.downloads import Downloads
 from astria_emulator.api.operations import BoundOperation
 from astria_emulator.api.web import (
     PREFIX,
@@ -123,13 +123,13 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
     return view
 
 
-def file_view(serving: Callable[[], Services], media: Media) -> Callable[..., BaseResponse]:
+def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable[..., BaseResponse]:
     """The view of a file's address; faults know it as the operation `file`."""
 
     def view(key: str) -> BaseResponse:
         services, asked = serving(), current_request()
         asked.environ[NOTE].operation = FILE
-        make = partial(media.respond, services.files, key, asked.environ)
+        make = partial(downloads.respond, services.files, key, asked.environ)
         if found := blow(services.faults, FILE, lambda key: False):
             asked.environ[NOTE].faults = found.names
             return found.answer(connection_of(asked.environ), make, lambda: None)

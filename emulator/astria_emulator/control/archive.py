@@ -19,7 +19,7 @@ from astria_emulator.errors import BadRequest, Invalid
 from astria_emulator.request.calls import parse_json
 from astria_emulator.spec.coercion import refuse_null_characters
 from astria_emulator.storage.file_keys import KEY_LENGTH
-from astria_emulator.storage.files import Room
+from astria_emulator.storage.files import TempFolder
 from astria_emulator.storage.state import State
 
 DOCUMENT, BLOBS = "state.json", "blobs/"
@@ -92,7 +92,7 @@ def _text(document: Any) -> Iterator[bytes]:
 
 
 def load(source: IO[bytes], max_body: int) -> State:
-    """The state that an archive holds; it is checked, and its bytes lie in a room of their own.
+    """The state that an archive holds; it is checked, and its bytes lie in a folder of their own.
 
     source: a file that can be gone back in. max_body: bytes of the largest request body.
     Raises BadRequest where it is no such archive, and Invalid with what is wrong in it.
@@ -102,13 +102,13 @@ def load(source: IO[bytes], max_body: int) -> State:
             blobs = _blobs(archive, max_body)
             document = _document(archive)
             check(document, {key: entry.file_size for key, entry in blobs.items()})
-            room = Room("astria-state-")
+            folder = TempFolder("astria-state-")
             for key, entry in blobs.items():
-                with archive.open(entry) as inner, (room.path / key).open("wb") as out:
+                with archive.open(entry) as inner, (folder.path / key).open("wb") as out:
                     shutil.copyfileobj(inner, out, CHUNK)
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
         raise BadRequest(f"this is no zip archive that can be read: {error}") from None
-    return read(document, room)
+    return read(document, folder)
 
 
 def _blobs(archive: ZipFile, max_body: int) -> dict[str, ZipInfo]:

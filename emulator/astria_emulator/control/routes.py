@@ -36,7 +36,7 @@ ZIP = "application/zip"
 IN_MEMORY = 1 << 20  # bytes of an archive; a longer one is read from a disk
 
 
-def add_surface(app: Flask, serving: Callable[[], Services], contract: Path) -> None:
+def add_control_routes(app: Flask, serving: Callable[[], Services], contract: Path) -> None:
     """Route the control operations, the contract and the documentation pages."""
     compiler = control_contract()
     plain = []

@@ -7,7 +7,7 @@ from typing import Any
 
 from astria_emulator.clock import read_time
 from astria_emulator.control.state_checks import FORMAT
-from astria_emulator.storage.files import File, Held, Room
+from astria_emulator.storage.files import File, HeldFiles, TempFolder
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row, times_apart
 
@@ -64,8 +64,8 @@ def _time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
-def read(document: Mapping[str, Any], room: Room) -> State:
-    """The state of a document that has been checked; `room` has its bytes, by key."""
+def read(document: Mapping[str, Any], folder: TempFolder) -> State:
+    """The state of a document that has been checked; `folder` has its bytes, by key."""
     rows = [
         _read_row(table, row) for table, rows in sorted(document["tables"].items()) for row in rows
     ]
@@ -79,7 +79,9 @@ def read(document: Mapping[str, Any], room: Room) -> State:
         next_ids=next_ids,
         rows=rows,
         jobs=[_read_job(at, job) for at, job in enumerate(document["jobs"], 1)],
-        files=Held([_read_file(key, of, room.path) for key, of in document["files"].items()], room),
+        files=HeldFiles(
+            [_read_file(key, of, folder.path) for key, of in document["files"].items()], folder
+        ),
     )
 
 

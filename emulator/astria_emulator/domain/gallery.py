@@ -1,4 +1,4 @@
-"""Read `seed.yaml`: the gallery, the bundled packs and the models; plant them in an empty store."""
+"""Read `gallery.yaml`: gallery tunes, packs and models; plant them in an empty store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.spec.yaml_files import load_yaml
 from astria_emulator.storage.files import Files
-from astria_emulator.storage.refs import slug_mark, template_mark
+from astria_emulator.storage.refs import slug_ref, template_ref
 from astria_emulator.storage.store import Store
 
 PLANTED = datetime(
@@ -31,7 +31,7 @@ class VideoModel:
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Gallery:
     """The seed file's content."""
 
     tunes: Sequence[Mapping[str, Any]]
@@ -95,7 +95,7 @@ class Catalogue:
             "classes": classes,
         }
         row = {**times, **fixed, **shown, "use_multi": pack["multi"]}
-        store.insert("pack", None, row, id=pack["id"], refs=(slug_mark(pack["slug"]),))
+        store.insert("pack", None, row, id=pack["id"], refs=(slug_ref(pack["slug"]),))
         branch = next(tune["branch"] for tune in self.tunes if tune["id"] == pack["base_tune_id"])
         for template in sorted(pack["templates"], key=lambda row: row["id"]):
             attributes = {
@@ -133,7 +133,7 @@ class Catalogue:
                 None,
                 {**times, **finished, **home, **attributes},
                 id=template["id"],
-                refs=(template_mark(pack["id"]),),
+                refs=(template_ref(pack["id"]),),
             )
 
 
@@ -144,6 +144,6 @@ def _durations(row: Mapping[str, Any] | None) -> Sequence[int] | None:
 
 
 @lru_cache
-def load_catalogue() -> Catalogue:
+def load_gallery() -> Gallery:
     """Read once: each mock of a test plants it anew."""
-    return Catalogue(**load_yaml(Path(__file__).with_name("gallery.yaml")))
+    return Gallery(**load_yaml(Path(__file__).with_name("gallery.yaml")))

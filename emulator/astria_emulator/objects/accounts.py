@@ -5,7 +5,7 @@ Keys are kept hashed; a key that was never seen makes an account where that is a
 
 from astria_emulator.errors import NotFound, Unauthorized
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.refs import key_mark
+from astria_emulator.storage.refs import key_ref
 from astria_emulator.storage.store import Query, Row
 
 
@@ -34,15 +34,15 @@ def is_key(services: Services, key: str) -> bool:
 
 def account_of(services: Services, key: str) -> Row:
     """The account of a key, made when it is new."""
-    mark = key_mark(key)
-    known = Query(None, ref=mark, limit=1)
+    ref = key_ref(key)
+    known = Query(None, ref=ref, limit=1)
     if found := services.store.find("user", known):
         return found[0]
     with services.store.transaction():
         if found := services.store.find("user", known):  # another request was first
             return found[0]
         blank = {"idempotency": None, "created_at": services.clock.now()}
-        row = services.store.insert("user", None, blank, refs=(mark,))
+        row = services.store.insert("user", None, blank, refs=(ref,))
         name = {"name": f"Developer {row.id}", "email": f"developer{row.id}@example.com"}
         return services.store.update(row, name)
 

@@ -11,7 +11,7 @@ from astria_emulator.objects.media import kept_media
 from astria_emulator.objects.prompts import make_prompt, prompt_attributes
 from astria_emulator.objects.tunes import make_tune
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.refs import template_mark
+from astria_emulator.storage.refs import template_ref
 from astria_emulator.storage.store import Query, Row
 
 Given = Mapping[str, Any]
@@ -26,7 +26,7 @@ DONE = {"status": 201, "message": "Prompts created"}
 
 def templates_of(services: Services, pack: Row) -> list[Row]:
     """A pack's templates, newest first."""
-    return services.store.find("prompt", Query(pack.owner, ref=template_mark(pack.id)))
+    return services.store.find("prompt", Query(pack.owner, ref=template_ref(pack.id)))
 
 
 @dataclass(frozen=True)

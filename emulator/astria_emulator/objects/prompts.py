@@ -15,7 +15,7 @@ from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import keep_media, split_media
 from astria_emulator.objects.results import Made
 from astria_emulator.services import FAST, Caller, Services
-from astria_emulator.storage.refs import template_mark
+from astria_emulator.storage.refs import template_ref
 from astria_emulator.storage.store import Query, Row
 
 log = logging.getLogger(__name__)
@@ -70,8 +70,8 @@ def make_prompt(
             raise Invalid({"tune": [Message("must exist", absence)]})
         media, attributes = split_media(given)
         attributes = {**attributes, **more, "text": text, "tune_id": base.id}
-        mark = fingerprint(attributes)
-        same = Query(caller.account, ref=mark, limit=1)
+        ref = fingerprint(attributes)
+        same = Query(caller.account, ref=ref, limit=1)
         repeats = caller.idempotent and not is_copy
         if repeats and (found := services.store.find("prompt", same)):
             return Made(found[0], repeated=True)
@@ -100,7 +100,7 @@ def make_prompt(
             "backend": backend.name,
         }
         ids = dict.fromkeys(tune.id for tune in uses)
-        refs: tuple[int | str, ...] = (*ids, mark, *pack_marks(attributes.get("pack_id")))
+        refs: tuple[int | str, ...] = (*ids, ref, *pack_refs(attributes.get("pack_id")))
         row = services.store.insert("prompt", caller.account, fixed, refs=refs)
         row = services.store.update(row, {"files": keep_media(services, row, media)})
         services.runner.expect(row)
@@ -122,7 +122,7 @@ def _rehomed(services: Services, home: Row, given: Attributes) -> tuple[str, Row
         text = f"{token} {text}".rstrip()
     base = services.store.get("tune", home["home_base_id"])
     if base is None:  # an own tune that has been deleted since
-        base = services.store.get("tune", services.catalogue.default_base[home["branch"]])
+        base = services.store.get("tune", services.gallery.default_base[home["branch"]])
     return text, base or home
 
 
@@ -157,7 +157,7 @@ def check_prompt(
     """Messages by field for a prompt; `uses` are all of its tunes, `named` those in its text."""
     given = with_video_fields(services, body)
     name = given.get("video_model")
-    model = services.catalogue.video_model(name) if name else None
+    model = services.gallery.video_model(name) if name else None
     messages = broken_rules(given, branch, model)
     general = [f"Tune {tune.id} has expired." for tune in uses if tune["state"] == "expired"]
     if uses and given.get("pack_id") and not named:
@@ -174,7 +174,7 @@ def with_video_fields(services: Services, prompt: Attributes) -> dict[str, Any]:
     """
     found = video_fields(prompt.get("text") or "")
     if "video_model" in found:
-        found["video_model"] = found["video_model"] or services.catalogue.default_video_model
+        found["video_model"] = found["video_model"] or services.gallery.default_video_model
     return {**prompt, **{key: value for key, value in found.items() if prompt.get(key) is None}}
 
 
@@ -192,9 +192,9 @@ def brief(tune: Row) -> dict[str, Any]:
     return {"id": tune.id, "title": tune["title"]}
 
 
-def pack_marks(pack_id: int | None) -> list[str]:
+def pack_refs(pack_id: int | None) -> list[str]:
     """What a pack's templates are found by."""
-    return [template_mark(pack_id)] if pack_id else []
+    return [template_ref(pack_id)] if pack_id else []
 
 
 def fingerprint(attributes: Attributes) -> str:

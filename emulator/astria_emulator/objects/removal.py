@@ -50,7 +50,7 @@ def _keys(prompt: Row) -> Iterator[str]:
         yield from [kept] if isinstance(kept, str) else kept
 
 
-def tune_ready(services: Services, row: Row) -> None:
+def schedule_expiry(services: Services, row: Row) -> None:
     """A tune has been trained: its storage begins to run."""
     if struck := services.faults.strike_row({"tune-expires"}, row):
         ends = row["trained_at"] + timedelta(seconds=struck["seconds"])

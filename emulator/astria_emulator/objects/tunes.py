@@ -12,10 +12,10 @@ from astria_emulator.objects.access import visible
 from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import artefact, is_caption
 from astria_emulator.objects.prompts import check_prompt, make_prompt
-from astria_emulator.objects.removal import tune_ready
+from astria_emulator.objects.removal import schedule_expiry
 from astria_emulator.objects.results import Made
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.refs import base_mark, title_mark
+from astria_emulator.storage.refs import base_ref, title_ref
 from astria_emulator.storage.store import Query, Row
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     images = [upload for upload in uploads if upload not in captions]
     images += [Artefact.at(address) for address in body.get("image_urls") or ()]
     nested = body.get("prompts_attributes") or ()
-    mark = title_mark(attributes["title"])
+    ref = title_ref(attributes["title"])
     with services.store.transaction():
-        same = Query(caller.account, ref=mark, limit=1)
+        same = Query(caller.account, ref=ref, limit=1)
         if caller.idempotent and (found := services.store.find("tune", same)):
             return Made(found[0], repeated=True)
         named = _named_base(services, caller, attributes)
@@ -77,7 +77,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "image_keys": [],
             "backend": backend.name,
         }
-        refs = (mark, *([base_mark(named.id)] if named and named.owner is not None else ()))
+        refs = (ref, *([base_ref(named.id)] if named and named.owner is not None else ()))
         row = services.store.insert("tune", caller.account, fixed, refs=refs)
         kept = {
             "image_keys": _kept(services, row, "image", images),
@@ -88,7 +88,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
         row = services.store.update(row, kept)
         if model_type == "faceid":
             row = services.store.update(row, step("tune", row, "finish", now))
-            tune_ready(services, row)
+            schedule_expiry(services, row)
         else:
             services.schedule("start_tune", row, now)
         for prompt in nested:
@@ -124,7 +124,7 @@ def _named_base(services: Services, caller: Caller, attributes: Attributes) -> R
 def _base(services: Services, attributes: Attributes, branch: str, named: Row | None) -> Row | None:
     """The tune that is trained on; None when the one that was named cannot be used."""
     if not attributes.get("base_tune_id"):
-        return services.store.get("tune", services.catalogue.default_base[branch])
+        return services.store.get("tune", services.gallery.default_base[branch])
     return named if named and named["state"] not in ("failed", "expired") else None
 
 

@@ -41,7 +41,7 @@ class File:
         return self.data if self.data is not None else self.recipe or {}
 
 
-class Room:
+class TempFolder:
     """A folder that goes when nothing refers to this any more, or with the process."""
 
     def __init__(self, prefix: str, *, parent: Path | None = None):
@@ -50,11 +50,11 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Held:
-    """Files as they were at a moment; `room` is where those on a disk have a name of their own."""
+class HeldFiles:
+    """Files as they were at a moment; `folder` has second names of those on a disk."""
 
     files: Sequence[File] = ()
-    room: Room | None = None
+    folder: TempFolder | None = None
 
 
 class Files(Protocol):
@@ -70,19 +70,21 @@ class Files(Protocol):
     def put(self, place: str, content_type: str, content: Content) -> str: ...
     def get(self, key: str) -> File | None: ...
     def delete(self, keys: Iterable[str]) -> None: ...
-    def hold(self) -> Held: ...
+    def hold(self) -> HeldFiles: ...
     def restore(self, file: File) -> None: ...
     def reset(self) -> None: ...
 
 
-def held(files: Iterable[File], prefix: str = "astria-held-", parent: Path | None = None) -> Held:
-    """Files to be read later; those on a disk get a second name, in a room within `parent`."""
-    room: Room | None = None
+def held(
+    files: Iterable[File], prefix: str = "astria-held-", parent: Path | None = None
+) -> HeldFiles:
+    """Files to be read later; those on a disk get a second name, in a folder within `parent`."""
+    folder: TempFolder | None = None
     found = []
     for file in files:
         if file.path is not None:
-            room = room or Room(prefix, parent=parent)
-            path = room.path / file.key
+            folder = folder or TempFolder(prefix, parent=parent)
+            path = folder.path / file.key
             try:
                 link(file.path, path)
             except FileNotFoundError:
@@ -90,7 +92,7 @@ def held(files: Iterable[File], prefix: str = "astria-held-", parent: Path | Non
                 continue
             file = replace(file, path=path)
         found.append(file)
-    return Held(found, room)
+    return HeldFiles(found, folder)
 
 
 def link(source: Path, path: Path) -> None:

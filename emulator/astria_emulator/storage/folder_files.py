@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from astria_emulator.storage.file_keys import KEY, Content, key_of
-from astria_emulator.storage.files import File, Held, held, link
+from astria_emulator.storage.files import File, HeldFiles, held, link
 from astria_emulator.storage.store import Query, Row, Store
 
 SPREAD = 2  # characters of a key that name its folder
@@ -67,7 +67,7 @@ class FolderFiles:
                 erase = partial(self._path(row["key"]).unlink, missing_ok=True)
                 self._store.on_commit(erase)
 
-    def hold(self) -> Held:
+    def hold(self) -> HeldFiles:
         files = map(self._file, self._store.find(TABLE, Query(None)))
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         return held(files, f"{self._folder.name}-held-", self._folder.parent)

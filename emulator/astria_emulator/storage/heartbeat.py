@@ -9,13 +9,13 @@ log = logging.getLogger(__name__)
 SECONDS = 2.5  # a fourth of a lease
 
 
-class Upkeep:
+class Heartbeat:
     """Calls some functions now and then, if there are any, until it is stopped."""
 
     def __init__(self, *acts: Callable[[], object]):
         self._acts = acts
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="upkeep", daemon=True)
+        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
 
     def start(self) -> None:
         if self._acts:
@@ -32,4 +32,4 @@ class Upkeep:
                 try:
                     act()
                 except Exception:  # a database that cannot be reached may come back
-                    log.exception("upkeep")
+                    log.exception("heartbeat")

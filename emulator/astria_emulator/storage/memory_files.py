@@ -7,7 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from astria_emulator.storage.file_keys import Content, key_of
-from astria_emulator.storage.files import File, Held, Room, held, link
+from astria_emulator.storage.files import File, HeldFiles, TempFolder, held, link
 from astria_emulator.storage.gc_tuning import free_slowly
 from astria_emulator.storage.store import Store
 
@@ -19,7 +19,7 @@ class MemoryFiles:
         self._store, self.seed = store, seed
         self._files: dict[str, File] = {}
         self._paths: dict[str, Path] = {}  # of those on a disk, which are to be erased there
-        self._room: Room | None = None  # for those that were restored
+        self._folder: TempFolder | None = None  # for those that were restored
 
     def put(self, place: str, content_type: str, content: Content) -> str:
         """Keep a file and return its key.
@@ -47,13 +47,13 @@ class MemoryFiles:
 
         self._store.on_commit(erase)
 
-    def hold(self) -> Held:
+    def hold(self) -> HeldFiles:
         return held(list(self._files.values()))
 
     def restore(self, file: File) -> None:
         if file.path is not None:
-            self._room = self._room or Room("astria-files-")
-            path = self._room.path / uuid4().hex  # one of before may be about to be erased
+            self._folder = self._folder or TempFolder("astria-files-")
+            path = self._folder.path / uuid4().hex  # one of before may be about to be erased
             link(file.path, path)
             self._store.on_rollback(partial(path.unlink, missing_ok=True))
             file = replace(file, path=path)

@@ -1,20 +1,20 @@
-"""What rows are found by besides their ids: marks in `refs`, and slugs."""
+"""What rows are found by besides their ids: texts in their `refs`, and slugs."""
 
 import re
 from hashlib import sha256
 
 
-def title_mark(title: str) -> str:
+def title_ref(title: str) -> str:
     """Of a tune."""
     return f"title:{title}"
 
 
-def slug_mark(slug: str) -> str:
+def slug_ref(slug: str) -> str:
     """Of a pack."""
     return f"slug:{slug}"
 
 
-def template_mark(pack_id: int) -> str:
+def template_ref(pack_id: int) -> str:
     """Of a prompt that is a pack's template."""
     return f"pack:{pack_id}"
 
@@ -24,11 +24,11 @@ def slug_of(title: str, blank: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or blank
 
 
-def base_mark(tune_id: int) -> str:
+def base_ref(tune_id: int) -> str:
     """What the tunes that are trained on a tune are found by."""
     return f"base:{tune_id}"
 
 
-def key_mark(key: str) -> str:
+def key_ref(key: str) -> str:
     """Of an account: keys are kept hashed."""
     return f"key:{sha256(key.encode()).hexdigest()}"

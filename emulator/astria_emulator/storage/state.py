@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from astria_emulator.storage.files import Files, Held
+from astria_emulator.storage.files import Files, HeldFiles
 from astria_emulator.storage.folder_files import TABLE as FILES
 from astria_emulator.storage.store import Job, Row, Store
 
@@ -28,7 +28,7 @@ class State:
     next_ids: Mapping[str, int]
     rows: Sequence[Row]
     jobs: Sequence[Job]
-    files: Held
+    files: HeldFiles
 
     def at(self, origin: str | None) -> "State":
         """The same on another server: addresses that are handed out begin with its origin.

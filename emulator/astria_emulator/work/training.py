@@ -19,9 +19,9 @@ from astria_emulator.objects.lineage import (
     tuned,
 )
 from astria_emulator.objects.media import kept_artefact
-from astria_emulator.objects.removal import erase_tune, tune_ready
+from astria_emulator.objects.removal import erase_tune, schedule_expiry
 from astria_emulator.services import Services
-from astria_emulator.storage.refs import base_mark
+from astria_emulator.storage.refs import base_ref
 from astria_emulator.storage.store import Job, Query, Row
 from astria_emulator.work.job_steps import (
     advance,
@@ -47,9 +47,9 @@ def start_tune(services: Services, job: Job, now: datetime) -> None:
         row = target(services, job)
         base = base_of(services, row)
         if base and base["state"] in ("queued", "training"):
-            mark = base_mark(base.id)  # rows of earlier versions lack it
-            if mark not in row.refs:
-                services.store.update(row, {}, refs=(*row.refs, mark))
+            ref = base_ref(base.id)  # rows of earlier versions lack it
+            if ref not in row.refs:
+                services.store.update(row, {}, refs=(*row.refs, ref))
             end(services, job)
             return
         if base and base["state"] == "failed":
@@ -87,7 +87,7 @@ def keep_tune(services: Services, job: Job, now: datetime, trained: Trained) -> 
                 for at, file in enumerate(trained.files)
             )
             row = services.store.update(row, {"ckpt_key": first, "more_ckpt_keys": more})
-        tune_ready(services, row)
+        schedule_expiry(services, row)
         if row.get("callback"):
             body = presentation.callback_body(services, "tune", presentation.tune(services, row))
             services.callbacks.send(row, row["callback"], body)
@@ -135,7 +135,7 @@ def release_waiting(services: Services, tune: Row, now: datetime) -> None:
 
     Oldest first. To be called within a transaction.
     """
-    for row in reversed(services.store.find("tune", Query(tune.owner, ref=base_mark(tune.id)))):
+    for row in reversed(services.store.find("tune", Query(tune.owner, ref=base_ref(tune.id)))):
         if row["state"] == "queued":
             services.schedule("start_tune", row, now)
     waits = Query(tune.owner, ref=tune.id, test=lambda row: row["state"] == "waiting")

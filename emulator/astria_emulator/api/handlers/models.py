@@ -11,19 +11,19 @@ CACHE_SECONDS = 86400
 
 
 def list_models(services: Services, caller: Caller) -> dict[str, Any]:
-    catalogue = services.catalogue
+    gallery = services.gallery
     schema = services.contract.spec.schema("PromptFields")["properties"]["video_model"]
     return {
-        "models": catalogue.models,
-        "default": catalogue.default_model,
-        "default_video_model": catalogue.default_video_model,
+        "models": gallery.models,
+        "default": gallery.default_model,
+        "default_video_model": gallery.default_video_model,
         "video_models": {name: _video_model(services, name) for name in schema["enum"] if name},
         "cache_ttl": CACHE_SECONDS,
     }
 
 
 def _video_model(services: Services, name: str) -> dict[str, Any]:
-    model = services.catalogue.video_model(name)
+    model = services.gallery.video_model(name)
     return {
         "title": name.replace("_", " ").capitalize(),
         "durations": list(model.durations or ()),

@@ -13,7 +13,7 @@ from astria_emulator.objects.fetching import with_files
 from astria_emulator.objects.packs import PackRun, templates_of
 from astria_emulator.objects.tunes import needs_files
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.refs import slug_mark, slug_of
+from astria_emulator.storage.refs import slug_of, slug_ref
 from astria_emulator.storage.store import Query, Row
 
 Given = Mapping[str, Any]
@@ -56,7 +56,7 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
         slug = slug_of(given["title"], "pack")
         taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
         slug = f"{slug}-{row.id}" if taken else slug
-        row = services.store.update(row, {"slug": slug}, refs=(slug_mark(slug),))
+        row = services.store.update(row, {"slug": slug}, refs=(slug_ref(slug),))
     return presentation.pack(services, row, [], caller.origin)
 
 
@@ -98,7 +98,7 @@ def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:
 
 def _by_slug(services: Services, caller: Caller, slug: str) -> Row | None:
     for owner in (caller.account, None):
-        if found := services.store.find("pack", Query(owner, ref=slug_mark(slug), limit=1)):
+        if found := services.store.find("pack", Query(owner, ref=slug_ref(slug), limit=1)):
             return found[0]
     return None
 

@@ -11,7 +11,7 @@ from astria_emulator.objects.media import kept_artefact, kept_media
 from astria_emulator.objects.prompts import (
     NOT_A_TUNE,
     make_prompt,
-    pack_marks,
+    pack_refs,
     prompt_attributes,
     refuse_adapter,
 )
@@ -121,8 +121,8 @@ def _update(services: Services, caller: Caller, row: Row, changes: Given) -> Row
         raise Invalid(messages)
     refs = list(row.refs)
     if "pack_id" in changes:
-        refs = [ref for ref in refs if ref not in pack_marks(row["pack_id"])]
-        refs += pack_marks(changes["pack_id"])
+        refs = [ref for ref in refs if ref not in pack_refs(row["pack_id"])]
+        refs += pack_refs(changes["pack_id"])
     changed = {**changes, "updated_at": services.clock.now()}
     return services.store.update(row, changed, refs=tuple(refs))
 

@@ -10,7 +10,7 @@ from astria_emulator.objects.removal import remove_tune
 from astria_emulator.objects.results import Empty, Made
 from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.refs import title_mark
+from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.work.training import release_waiting
 
@@ -42,7 +42,7 @@ def update_tune(services: Services, caller: Caller, *, id: int, body: Mapping[st
         row = services.store.update(
             row,
             {**body["tune"], "updated_at": services.clock.now()},
-            refs=(title_mark(title), *row.refs[1:]),
+            refs=(title_ref(title), *row.refs[1:]),
         )
         for prompt in services.store.find("prompt", Query(caller.account, ref=row.id)):
             tunes = [brief(row) if tune["id"] == row.id else tune for tune in prompt["tunes"]]
