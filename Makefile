@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
 SERVE ?=
 FUZZ_SECONDS ?= 300
 BOTH := $(MAKE) --jobs 2 --output-sync=target  # one core each; each tells when it is done
@@ -59,22 +60,22 @@ format: $(VENV)/tested  ## Put the code into its form
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip  # one that knows --group
 
 $(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable .
+	$(INSTALL) --editable .
 	touch $@
 
 $(VENV)/tested: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test]"
+	$(INSTALL) --editable ".[contracts,postgres,testing,tls]" --group test --group lint
 	touch $@
 
 $(VENV)/real: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[real]"
+	$(INSTALL) --editable ".[real]"
 	touch $@
 
-$(VENV)/tested-real: $(VENV)/tested
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[test,real]"
-	touch $@ $(VENV)/real
+$(VENV)/tested-real: $(VENV)/tested $(VENV)/real
+	touch $@
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -7,8 +7,10 @@ import re
 import subprocess
 import sys
 import threading
+import venv
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,15 +19,17 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 KEY = {"Authorization": "Bearer sd_test"}
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 600
 PACKAGES = ("contracts", "emulator", "real_backend")
 # What pip says when it cannot get the build backend.
 OUT_OF_REACH = ("No matching distribution found for hatchling", "Could not find a version")
 
 
-def pip(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def pip(
+    *arguments: str | Path, python: str | Path = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """Run pip, which gives up soon on a registry that does not answer."""
-    command = [sys.executable, "-m", "pip", *map(str, arguments)]
+    command = [str(python), "-m", "pip", *map(str, arguments)]
     # As variables, these hold for the pip that gets the build backend as well.
     reach = {"PIP_RETRIES": "0", "PIP_DEFAULT_TIMEOUT": "10", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
     return subprocess.run(
@@ -49,33 +53,67 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
-@pytest.fixture
-def target(wheel: Path, tmp_path: Path) -> Path:
-    """A folder that the wheel is installed in."""
-    ended = pip("install", "--no-index", "--no-deps", "--target", tmp_path / "site", wheel)
-    assert ended.returncode == 0, ended.stderr
-    return tmp_path / "site"
+@dataclass(frozen=True)
+class Environment:
+    """Has the wheel; beside it a user's project whose packages are named as our folders."""
+
+    folder: Path
+    project: Path
+
+    def command(self, *words: str) -> list[str]:
+        return [str(self.folder / "bin" / words[0]), *words[1:]]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Ours and Python's settings do not reach it."""
+        kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
+        return {**kept, "PATH": f"{self.folder / 'bin'}{os.pathsep}{kept['PATH']}"}
+
+    def run(self, *words: str) -> str:
+        """What a command prints, run in the project's folder."""
+        ended = subprocess.run(
+            self.command(*words),
+            cwd=self.project,
+            env=self.variables,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        return ended.stdout
+
+
+# The packages of a user's project, each of which knows that it is the user's.
+OWN_PACKAGES = ("contracts", "emulator", "real_backend", "tests")
+
+
+@pytest.fixture(scope="module")
+def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    constraints = ["--constraint", ROOT / "constraints.txt"]
+    ended = pip(
+        "install", *constraints, f"{wheel}[contracts,testing]", python=folder / "bin/python"
+    )
+    if any(said in ended.stdout + ended.stderr for said in OUT_OF_REACH):
+        pytest.skip("the registry that has the packages that the wheel needs is out of reach")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    project = tmp_path_factory.mktemp("project")
+    for name in OWN_PACKAGES:
+        (project / name).mkdir()
+        (project / name / "__init__.py").write_text(f'WHOSE = "the {name} of the user"\n')
+    return Environment(folder, project)
 
 
 @pytest.fixture
-def server(target: Path, tmp_path: Path) -> Iterator[str]:
-    """The URL of a server that runs from the installed wheel, in another folder."""
-    (tmp_path / "elsewhere").mkdir()
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
+def server(environment: Environment, tmp_path: Path) -> Iterator[str]:
+    """The URL of a server that runs from the installed wheel, in the user's project."""
+    serve = ["python", "-m", "astria_emulator", "serve", "--port", "0", "--prompt-seconds", "0"]
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "astria_emulator",
-                "serve",
-                "--port",
-                "0",
-                "--prompt-seconds",
-                "0",
-            ],
-            cwd=tmp_path / "elsewhere",
-            env={**kept, "PYTHONPATH": str(target)},
+            environment.command(*serve),
+            cwd=environment.project,
+            env=environment.variables,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -154,37 +192,185 @@ def test_installed_wheel_serves_its_contract_and_its_documentation(server):
     assert "swagger" in requests.get(f"{server}/_emulator/", timeout=10).text.lower()
 
 
-def test_installed_suite_tests_the_installed_emulator(target, tmp_path):
-    kept = {n: v for n, v in os.environ.items() if not n.startswith(("ASTRIA_", "PYTHON"))}
-    command = [
-        sys.executable,
-        "-m",
-        "astria_contracts",
-        "-k",
-        "accounts",
-        "--report",
-        tmp_path / "report",
-    ]
-    ended = subprocess.run(
-        command,
-        cwd=tmp_path,
-        env={**kept, "PYTHONPATH": str(target)},
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+USERS_TESTS = """
+import importlib
+
+import pytest
+import requests
+
+URL, HEADERS = "https://api.astria.ai", {"Authorization": "Bearer sd_test"}
+TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["https://app.example/1.jpg"]}
+
+
+@pytest.mark.parametrize("name", ["contracts", "emulator", "real_backend", "tests"])
+def test_own_package_is_the_users(name):
+    assert importlib.import_module(name).WHOSE == f"the {name} of the user"
+
+
+def test_tune_is_trained(astria):
+    requests.post(f"{URL}/tunes", headers=HEADERS, json={"tune": TUNE}).raise_for_status()
+    astria.finish()
+    assert astria.tunes[0].state == "trained"
+"""
+
+
+@pytest.mark.parametrize("words", ["pytest", "python -m pytest"])
+def test_users_own_packages_and_the_fixture_work_side_by_side(environment, words):
+    (environment.project / "tests" / "test_app.py").write_text(USERS_TESTS)
+    told = environment.run(*words.split(), "-q", "-p", "no:cacheprovider", "tests")
+    assert "5 passed" in told
+
+
+def test_exec_runs_a_command_of_a_project_that_has_our_folders_names(environment):
+    code = "import contracts, emulator, os, real_backend; print(os.environ['ASTRIA_BASE_URL'])"
+    told = environment.run("astria-emulator", "exec", "--", "python", "-c", code)
+    assert told.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("words", ["astria-contracts", "python -m astria_contracts"])
+def test_installed_suite_tests_the_installed_emulator(environment, tmp_path, words):
+    report = str(tmp_path / "report")
+    environment.run(*words.split(), "-k", "accounts", "--report", report)
     assert (tmp_path / "report" / "report.html").exists()
 
 
-def test_installed_wheel_runs_its_own_modules(target, tmp_path):
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
-    where = subprocess.run(
-        [sys.executable, "-c", "import astria_emulator.app; print(astria_emulator.app.__file__)"],
-        cwd=tmp_path,
-        env={**kept, "PYTHONPATH": str(target)},
+def test_suite_runs_within_pytest(environment):
+    told = environment.run(
+        "pytest", "-q", "-p", "no:cacheprovider", "--pyargs", "astria_contracts", "-k", "accounts"
+    )
+    assert " passed" in told
+
+
+@pytest.mark.parametrize("name", ["astria_emulator", "astria_contracts", "astria_real_backend"])
+def test_installed_package_says_how_it_is_used(environment, name):
+    """Without the packages of the extra `real`, too."""
+    assert "Usage: " in environment.run("python", "-m", name, "--help")
+
+
+def test_installed_wheel_runs_its_own_modules(environment):
+    code = "import astria_emulator.app; print(astria_emulator.app.__file__)"
+    assert Path(environment.run("python", "-c", code).strip()).is_relative_to(environment.folder)
+
+
+USERS_TYPES = """
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from astria_emulator import (
+    Artefact, Astria, Backend, Config, GenerateJob, Trained, TrainJob, mock_astria,
+)
+
+
+@mock_astria
+def test_function(astria: Astria) -> None:
+    astria.finish()
+    state: str = astria.tunes[0].state
+    urls: list[str] = [callback.url for callback in astria.callbacks]
+    assert state and urls
+
+
+@mock_astria(seed=7, other_hosts="refuse")
+async def test_coroutine(astria: Astria) -> None:
+    astria.advance(days=31)
+
+
+@mock_astria
+class TestTunes:
+    def test_method(self, astria: Astria) -> None:
+        astria.reset()
+
+
+def test_context() -> None:
+    with mock_astria(scenario="bad-day") as astria:
+        images: list[str] = list(astria.prompts[0].images)
+    assert images
+
+
+@pytest.mark.astria(idempotency=True)
+def test_fixture(astria: Astria) -> None:
+    astria.deliver_to("http://localhost:3000")
+
+
+class MyBackend:
+    name = "mine"
+    slots = 1
+    tries = 3
+    pretends = False
+
+    def __init__(self, config: Config) -> None: ...
+    def start(self) -> None: ...
+    def close(self) -> None: ...
+    def serves(self, branch: str) -> bool:
+        return branch == "sd15"
+
+    def refusal(self, branch: str, base_tune_id: int) -> str | None:
+        return None
+
+    def side(self, base_tune_id: int) -> int | None:
+        return None
+
+    def forget(self, tune_id: int | None) -> None: ...
+    def train_seconds(self, attributes: Mapping[str, Any]) -> float:
+        return 60.0
+
+    def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
+        return 1.0
+
+    def train(self, job: TrainJob, report: Callable[[Mapping[str, Any]], bool]) -> Trained:
+        return Trained(files=[Artefact("application/octet-stream", b"weights")], report={})
+
+    def generate(
+        self, jobs: Sequence[GenerateJob], report: Callable[[Mapping[str, Any]], bool]
+    ) -> list[list[Artefact]]:
+        return [[Artefact("image/jpeg", b"") for _ in range(job.num_images)] for job in jobs]
+
+    def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
+        return {"name": name}
+
+
+backend: Backend = MyBackend(Config())
+"""
+
+
+def check_types(environment: Environment, code: str) -> subprocess.CompletedProcess[str]:
+    """Check a user's file against the installed wheel."""
+    path = environment.project / "app.py"
+    path.write_text(code)
+    flags = ["--strict", "--cache-dir", os.devnull, "--config-file", os.devnull]
+    python = environment.folder / "bin" / "python"
+    return subprocess.run(
+        [sys.executable, "-m", "mypy", *flags, "--python-executable", python, path],
+        cwd=environment.project,
+        env=environment.variables,
         capture_output=True,
         text=True,
         timeout=DEADLINE_SECONDS,
     )
-    assert where.stdout.strip() == str(target / "astria_emulator" / "app.py")
+
+
+def test_users_types_are_checked_against_the_wheel(environment):
+    ended = check_types(environment, USERS_TYPES)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "error"),
+    [
+        ("state: str =", "state: int =", "assignment"),
+        ('other_hosts="refuse"', 'other_hosts="deny"', "call-overload"),
+        ("astria.finish()", "astria.finnish()", "attr-defined"),
+        ("-> str | None:\n        return None", "-> int:\n        return 0", "assignment"),
+    ],
+)
+def test_wrong_types_are_errors(environment, right, wrong, error):
+    ended = check_types(environment, USERS_TYPES.replace(right, wrong, 1))
+    assert ended.returncode == 1
+    assert f"[{error}]" in ended.stdout
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_wheel_says_that_its_packages_are_typed(wheel, package):
+    with zipfile.ZipFile(wheel) as archive:
+        assert f"astria_{package}/py.typed" in archive.namelist()
