@@ -7,7 +7,7 @@ SERVE ?=
 FUZZ_SECONDS ?= 300
 BOTH := $(MAKE) --jobs 2 --output-sync=target  # one core each; each tells when it is done
 
-.PHONY: serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench clean
+.PHONY: help serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -76,6 +76,9 @@ $(VENV)/real: $(VENV)/installed
 
 $(VENV)/tested-real: $(VENV)/tested $(VENV)/real
 	touch $@
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean:  ## Remove what the other targets made
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist
