@@ -35,7 +35,7 @@ MAX_PART = 100_000
 
 
 def load(kind: str, **body: Any) -> None:
-    CREATE_TUNE.load(Call({}, (), {}, kind, has_body=True, **body))
+    CREATE_TUNE.reader.load(Call({}, (), {}, kind, has_body=True, **body))
 
 
 def read_json(data: bytes) -> None:

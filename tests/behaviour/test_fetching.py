@@ -233,7 +233,7 @@ def test_type_is_as_the_other_side_tells_it(fetching_api, site, photo, sent, kin
 
 # -- files of this server --------------------------------------------------------------------------
 def test_own_file_is_kept_anew_without_asking_for_it(fetching_api, photo, monkeypatch):
-    monkeypatch.setattr(fetching.outbound, "fetch", None)
+    monkeypatch.setattr(fetching.door, "fetch", None)
     data = {"tune[title]": "t", "tune[name]": "man", "tune[images][]": (BytesIO(photo()), "a.jpg")}
     [upload] = fetching_api.call("POST", "/tunes", data=data).json["orig_images"]
     first = fetching_api.prompt(690204, input_image_url=upload)

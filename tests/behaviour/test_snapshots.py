@@ -27,7 +27,7 @@ def names(api: Any) -> list[str]:
 @pytest.fixture
 def api(make_app: Any) -> Any:
     """An application of its own: snapshots stay when another test's is put back."""
-    from conftest import Api
+    from tests.conftest import Api
 
     return Api(make_app(clock="2026-01-01T00:00:00Z").test_client())
 
@@ -91,7 +91,7 @@ def test_snapshots_survive_a_reset_and_a_restore(api) -> None:
 
 
 def test_work_goes_on_from_where_it_was(make_app, receiver) -> None:
-    from conftest import Api
+    from tests.conftest import Api
 
     app = make_app(clock="2026-01-01T00:00:00Z", train_seconds=60)
     api = Api(app.test_client())

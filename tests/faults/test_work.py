@@ -29,7 +29,7 @@ def test_only_the_nth_training_fails(api):
 
 
 def test_training_fails_for_its_key_only(make_app):
-    from conftest import Api
+    from tests.conftest import Api
 
     app = make_app()
     one, other = Api(app.test_client(), "sd_one"), Api(app.test_client(), "sd_other")
