@@ -239,7 +239,7 @@ def at_once(do: Callable[[Environ, Call, int], Answer]) -> Plant:
                 count[0] -= 1
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
-        patch.setattr(app, "is_quick", lambda request: False)  # nor are requests put in a row
+        patch.setattr(app, "is_quick", lambda *asked: False)  # nor are requests put in a row
         between(counted)(patch, app)
 
     return plant

@@ -504,7 +504,7 @@ def test_client_that_takes_no_answer_to_many_requests_stops_nobody():
         start_response("200 OK", [("Content-Length", "400000")])
         return [b"x" * 400_000]
 
-    server = Server(app, "127.0.0.1", 0, max_body=500_000, is_quick=lambda request: True)
+    server = Server(app, "127.0.0.1", 0, max_body=500_000, is_quick=lambda *asked: True)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     with socket.create_connection(("127.0.0.1", server.port)) as greedy:

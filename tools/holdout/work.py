@@ -253,7 +253,7 @@ CALLBACKS = rows(
 # -- concurrency -----------------------------------------------------------------------------------
 def on_threads(plant):
     """Answer no request in the server's own thread, where they come one by one."""
-    return both(lambda patch, app: patch.setattr(app, "is_quick", lambda request: False), plant)
+    return both(lambda patch, app: patch.setattr(app, "is_quick", lambda *asked: False), plant)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ IDLE_SECONDS = 60  # without a byte either way
 IDLE_SECONDS_WHEN_FULL = 5
 IN_MEMORY = 131_072  # bytes of a body; longer ones are in files until they have come
 
+# Of a request's path, content type and bytes of its body: whether nothing makes its answer wait.
+IsQuick = Callable[[str, str | None, int], bool]
+
 
 class Server:
     """An HTTP server on one address; `port` is the real one when 0 was asked for.
@@ -42,7 +45,7 @@ class Server:
         port: int,
         *,
         max_body: int,
-        is_quick: Callable[[Any], bool] = lambda request: False,
+        is_quick: IsQuick = lambda path, content_type, length: False,
         tls: ssl.SSLContext | None = None,
     ):
         # A name may have several addresses; waitress would make a server of another kind of them.
@@ -140,12 +143,17 @@ class Server:
 
     def _take(self, channel: HTTPChannel) -> None:
         """A request has been read: answer it in this thread if nothing makes it wait."""
-        request = channel.requests[0]
         here = threading.get_ident() == self._loop_thread
-        if here and not request.error and self._is_quick(request):
+        if here and self._waits_for_nothing(channel.requests[0]):
             self._quick.append(channel)
         else:
             self._hand_over(channel)
+
+    def _waits_for_nothing(self, request: Any) -> bool:
+        if request.error:  # it may have no path
+            return False
+        content_type = request.headers.get("CONTENT_TYPE")
+        return self._is_quick(request.path, content_type, request.content_length)
 
     def _wake_from_elsewhere(self) -> None:
         if threading.get_ident() != self._loop_thread:
