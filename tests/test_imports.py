@@ -37,7 +37,7 @@ DOORS = {
         "api.downloads", "api.views", "api.web", "app", "control.routes", "faults.answering",
         "request.bodies", "testing.intercept.exchange",
     },
-    "waitress": {"server.channel", "server.http_server"},
+    "waitress": {"server.waitress_names"},
     "click": {"__main__", "server.command_line", "testing.check_client.command", "testing.exec"},
     "jinja2": {"testing.check_client.report"},
     "cryptography": {"server.certificates"},

@@ -9,13 +9,18 @@ import struct
 import time
 from typing import Any
 
-from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser
-from waitress.task import ErrorTask, WSGITask
-from waitress.utilities import BadRequest, Error, ServerNotImplemented
-
 from astria_emulator.errors import TooLarge
 from astria_emulator.request.connection import CONNECTION
+from astria_emulator.server.waitress_names import (
+    BadRequest,
+    ClientDisconnected,
+    Error,
+    ErrorTask,
+    HTTPChannel,
+    HTTPRequestParser,
+    ServerNotImplemented,
+    WSGITask,
+)
 
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
 REQUEST_SECONDS = 300.0  # for all of a request

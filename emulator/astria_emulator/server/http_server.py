@@ -12,12 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from waitress import wasyncore
-from waitress.channel import HTTPChannel
-from waitress.server import create_server
-
 from astria_emulator.server.channel import HEADER_BYTES, Channel
 from astria_emulator.server.tls_server import TlsServer
+from astria_emulator.server.waitress_names import HTTPChannel, create_server, wasyncore
 
 THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 300
@@ -54,19 +51,19 @@ class Server:
         )
         own = str(address[0][4][0])
         limit = connection_limit(FILES_EACH_TLS if tls else FILES_EACH)
+        self._sockets: dict[int, Any] = {}  # by number: what the loop looks at
         self._server: Any = create_server(
             app,
+            map=self._sockets,
             host="127.0.0.1" if tls else own,
             port=0 if tls else port,
             url_scheme="https" if tls else "http",
             threads=THREADS,
             connection_limit=limit,
-            channel_timeout=IDLE_SECONDS,
             cleanup_interval=5,
             inbuf_overflow=IN_MEMORY,
             # A long answer is put aside: a client that does not read it holds no thread.
             outbuf_high_watermark=max_body,
-            asyncore_use_poll=True,
             max_request_body_size=max_body,
             max_request_header_size=HEADER_BYTES,
             clear_untrusted_proxy_headers=False,  # nothing here reads them
@@ -110,7 +107,6 @@ class Server:
         Waitress' own loop drops queued requests when it is interrupted; this one empties the queue
         first.
         """
-        sockets = self._server._map
         self._loop_thread = threading.get_ident()
         while not self._stopping:
             self._turn(1.0)
@@ -124,13 +120,13 @@ class Server:
             self._turn(0.05)
         self._server.task_dispatcher.shutdown()
         self._told.wait()  # `stop` is done with the trigger that is closed now
-        wasyncore.close_all(sockets)
+        wasyncore.close_all(self._sockets)
         if self._tls:
             self._tls.close()
 
     def _turn(self, timeout: float) -> None:
         """Read and write what can be, close what has stalled, and answer what is quick."""
-        wasyncore.loop(timeout=timeout, use_poll=True, map=self._server._map, count=1)
+        wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
         while self._stalled:
             self._stalled.pop().handle_close()
         while self._quick:
