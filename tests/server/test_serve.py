@@ -515,3 +515,28 @@ def test_client_that_takes_no_answer_to_many_requests_stops_nobody():
     server.stop()
     thread.join(15)
     assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("is_quick", [True, False])
+def test_thread_that_reads_requests_answers_those_that_are_quick(is_quick):
+    answering = []
+
+    def app(environ, start_response):
+        answering.append(threading.current_thread())
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    asked = []
+
+    def ask(*about):
+        asked.append(about)
+        return is_quick
+
+    server = Server(app, "127.0.0.1", 0, max_body=1000, is_quick=ask)
+    reading = threading.Thread(target=server.run, daemon=True)
+    reading.start()
+    assert requests.post(f"http://127.0.0.1:{server.port}/a", json=[1], timeout=DEADLINE_SECONDS).ok
+    server.stop()
+    reading.join()
+    assert asked == [("/a", "application/json", 3)]
+    assert [thread is reading for thread in answering] == [is_quick]
