@@ -86,12 +86,12 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
 
     def execute(self) -> None:
         error = self.request.error
-        told = {"status": error.code, "error": error.reason}
+        answer = {"status": error.code, "error": error.reason}
         if error.code == 400:
-            told["error"] = error.body
+            answer["error"] = error.body
         if error.code == 413:
-            told = TooLarge().body
-        body = json.dumps(told, separators=(",", ":"))
+            answer = TooLarge().body
+        body = json.dumps(answer, separators=(",", ":"))
         self.status = f"{error.code} {error.reason}"
         self.content_length = len(body)
         self.response_headers.append(("Content-Type", "application/json"))

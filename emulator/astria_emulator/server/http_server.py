@@ -77,7 +77,7 @@ class Server:
         self._stalled: list[HTTPChannel] = []
         self._loop_thread = 0
         self._hand_over, self._wake = self._server.add_task, self._server.pull_trigger
-        self._server.add_task = self._take
+        self._server.add_task = self._dispatch
         self._server.pull_trigger = self._wake_from_elsewhere
         self.port: int = self._server.effective_port
         self._tls = None
@@ -89,7 +89,7 @@ class Server:
                 raise
             self.port = self._tls.port
         self._stopping = False
-        self._told = threading.Event()
+        self._stop_has_ended = threading.Event()
 
     def stop(self) -> None:
         """Take no new connections, and return from `run` when all answers are out.
@@ -99,7 +99,7 @@ class Server:
         if not self._stopping:
             self._stopping = True
             self._wake()
-            self._told.set()
+            self._stop_has_ended.set()
 
     def run(self) -> None:
         """Serve until `stop`.
@@ -119,7 +119,7 @@ class Server:
         while self._is_busy() and time.monotonic() < deadline:
             self._turn(0.05)
         self._server.task_dispatcher.shutdown()
-        self._told.wait()  # `stop` is done with the trigger that is closed now
+        self._stop_has_ended.wait()  # it uses the trigger that is closed now
         wasyncore.close_all(self._sockets)
         if self._tls:
             self._tls.close()
@@ -137,7 +137,7 @@ class Server:
             else:
                 channel.service()
 
-    def _take(self, channel: HTTPChannel) -> None:
+    def _dispatch(self, channel: HTTPChannel) -> None:
         """A request has been read: answer it in this thread if nothing makes it wait."""
         here = threading.get_ident() == self._loop_thread
         if here and self._waits_for_nothing(channel.requests[0]):

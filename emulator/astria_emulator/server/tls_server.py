@@ -11,7 +11,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK = 65536
 HANDSHAKE_SECONDS = 10.0
@@ -37,7 +37,7 @@ class TlsServer:
         self._open: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(connections)
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(_note)
+        self._loop.set_exception_handler(_log_failure)
         self._thread = threading.Thread(target=self._loop.run_forever, name="tls", daemon=True)
         self._thread.start()
         self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), self._loop)
@@ -85,11 +85,12 @@ class TlsServer:
         except OSError as error:
             log.debug("a connection ended: %s", type(error).__name__)
         finally:
-            for one in opened:
-                one.close()
-            await asyncio.gather(*(one.wait_closed() for one in opened), return_exceptions=True)
+            for writer in opened:
+                writer.close()
+            closing = (writer.wait_closed() for writer in opened)
+            await asyncio.gather(*closing, return_exceptions=True)
 
-    async def _shake_hands(self, accepted: socket.socket) -> Ends:
+    async def _shake_hands(self, accepted: socket.socket) -> Streams:
         reader = asyncio.StreamReader(CHUNK, self._loop)
         protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
         transport, _ = await self._loop.connect_accepted_socket(
@@ -113,13 +114,13 @@ class TlsServer:
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more and all are taken; then tell so."""
+    """Pass bytes on until there are no more and all are taken; then signal the end."""
     try:
         while data := await reader.read(CHUNK):
             writer.write(data)
-            await _taken(writer)
+            await _drain_in_time(writer)
         writer.transport.set_write_buffer_limits(high=1, low=0)
-        await _taken(writer)
+        await _drain_in_time(writer)
     except OSError as error:
         log.debug("a connection was cut: %s", type(error).__name__)
     finally:
@@ -130,12 +131,12 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
                 writer.close()
 
 
-async def _taken(writer: asyncio.StreamWriter) -> None:
+async def _drain_in_time(writer: asyncio.StreamWriter) -> None:
     """Wait until little is left to be sent; raises TimeoutError, an OSError."""
     async with asyncio.timeout(IDLE_SECONDS):
         await writer.drain()
 
 
-def _note(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What asyncio tells of handshakes that failed, and of connections that were cut."""
+def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio reports of handshakes that failed, and of connections that were cut."""
     log.debug("%s", context.get("message"))
