@@ -71,14 +71,13 @@ class Server:
         )
         self._server.channel_class = Channel
         self._server.maintenance = self.close_stalled
-        # To hand a request over to another thread may take as long as to answer it.
+        # To hand a request over to another thread costs CPU time: Emulator.is_quick says how much.
         self._is_quick = is_quick
         self._quick: list[HTTPChannel] = []
         self._stalled: list[HTTPChannel] = []
         self._loop_thread = 0
-        self._hand_over, self._wake = self._server.add_task, self._server.pull_trigger
+        self._hand_over = self._server.add_task
         self._server.add_task = self._dispatch
-        self._server.pull_trigger = self._wake_from_elsewhere
         self.port: int = self._server.effective_port
         self._tls = None
         if tls:
@@ -98,7 +97,7 @@ class Server:
         """
         if not self._stopping:
             self._stopping = True
-            self._wake()
+            self._server.pull_trigger()
             self._stop_has_ended.set()
 
     def run(self) -> None:
@@ -151,10 +150,6 @@ class Server:
         content_type = request.headers.get("CONTENT_TYPE")
         return self._is_quick(request.path, content_type, request.content_length)
 
-    def _wake_from_elsewhere(self) -> None:
-        if threading.get_ident() != self._loop_thread:
-            self._wake()
-
     def close_stalled(self, now: float) -> None:
         """Close connections that are idle, also those that do not take their answer."""
         is_full = self._server.in_connection_overflow
@@ -165,7 +160,7 @@ class Server:
                     # To be told to close it would have to take some more. To close it here would
                     # leave its number to a new connection, and what is told of it as well.
                     self._stalled.append(channel)
-                    self._wake()
+                    self._server.pull_trigger()
                 elif not channel.requests:
                     channel.will_close = True
 
