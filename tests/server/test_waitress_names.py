@@ -18,7 +18,7 @@ from astria_emulator.server.waitress_names import (
     create_server,
 )
 
-ADVICE = "see astria_emulator/server/waitress_names.py, and what http_server.py and channel.py do with it"
+ADVICE = "see server/waitress_names.py, and what http_server.py and channel.py do with it"
 ROOT = Path(astria_emulator.__file__).parent
 DOOR = waitress_names.__name__
 ROWS = [(owner, name) for owner, names in RELIED_ON.items() for name in names]

@@ -1,7 +1,7 @@
 """The one door to waitress, and the list of what is used of it without being documented.
 
-Waitress documents its server's settings, and no class or method. What `http_server` and `channel` call,
-set, read or override beyond these settings is listed here, so pyproject.toml allows 3.0 only, and
+Waitress documents its server's settings, and no class or method. What `http_server` and `channel`
+use beyond these settings is listed here, so pyproject.toml allows 3.0 only, and
 `tests/server/test_waitress_names.py` compares the list with waitress and with both modules.
 """
 
