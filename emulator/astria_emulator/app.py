@@ -3,7 +3,6 @@
 import re
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
