@@ -1,6 +1,5 @@
 """A server put together from its settings: its store, files, backend, runner and callbacks."""
 
-import importlib
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
+from pkgutil import resolve_name
 
 from astria_emulator.backend import Backend
 from astria_emulator.clock import Clock, SystemClock, VirtualClock
@@ -44,12 +44,10 @@ def load_backend(config: Config, mock: MockBackend) -> Backend:
     if name == "mock":
         return mock
     known = {point.name: point for point in entry_points(group=BACKENDS)}
-    module, _, attribute = name.partition(":")
+    # A name without a colon is read as a module's: the last part of it is no attribute.
+    path = name if ":" in name else f"{name}:"
     try:
-        if name in known:
-            kind = known[name].load()
-        else:
-            kind = getattr(importlib.import_module(module), attribute)
+        kind = known[name].load() if name in known else resolve_name(path)
         made: Backend = kind(config)
         _ = made.pretends, made.slots, made.tries  # a backend of an earlier version has less
     except (ImportError, AttributeError, ValueError, TypeError) as error:

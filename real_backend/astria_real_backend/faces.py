@@ -1,9 +1,8 @@
 """Where faces are in a picture, where it is cut around them, and who mends them."""
 
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from math import floor
-from operator import attrgetter
+from pkgutil import resolve_name
 from typing import NamedTuple
 
 import numpy as np
@@ -170,15 +169,15 @@ def load_restorer(name: str) -> Restorer:
 
     Raises ValueError when there is none; what is returned raises it for pixels of another shape.
     """
-    module, _, function = name.partition(":")
     try:
-        found = attrgetter(function)(import_module(module))
+        found = resolve_name(name)
     except Exception as error:  # a module may fail with anything while it is imported
         raise ValueError(
             f"restorer {name!r}: expected MODULE:FUNCTION that can be imported ({error})"
         ) from error
     if not callable(found):
-        raise ValueError(f"restorer {name!r}: expected a function, found {type(found).__name__}")
+        kind = type(found).__name__
+        raise ValueError(f"restorer {name!r}: expected MODULE:FUNCTION, found {kind}")
 
     def restore(face: Pixels) -> Pixels:
         better = np.asarray(found(face))
