@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
-from astria_emulator.spec.fields import Items
+from astria_emulator.spec.fields import Items, Scalar
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -36,11 +36,22 @@ def dump(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
     for name, field in schema.dump_fields.items():
         if name in data:
             value = data[name]
-            if type(value) in PLAIN:
-                found[name] = value
-            else:
-                found[name] = field._serialize(value, name, data)
+            found[name] = value if type(value) in PLAIN else _written(field, value)
     return found
+
+
+def _written(field: Any, value: Any) -> Any:
+    if type(value) in PLAIN:
+        return value
+    if isinstance(field, Scalar):
+        return field.write(value)
+    if isinstance(field, Items):
+        return [_written(field.inner, item) for item in value]
+    if isinstance(field, fields.Nested):
+        return dump(field.schema, value)
+    if isinstance(field, fields.Dict):
+        return {key: _written(field.value_field, item) for key, item in value.items()}
+    return value
 
 
 def _load(schema: Any, value: Any) -> dict[str, Any]:
@@ -75,4 +86,4 @@ def _value(field: Any, value: Any) -> Any:
         return _load(field.schema, value)
     if isinstance(field, fields.Dict):
         return field.deserialize(value)
-    return field._deserialize(value, None, None)
+    return field.read(value)

@@ -146,7 +146,11 @@ class Scalar(fields.Field[Any]):
                 (lambda v: -(2**bits) <= v < 2**bits, "is out of range", "format", schema["format"])
             )
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def read(self, value: Any) -> Any:
+        """A value that is not null, checked.
+
+        Raises marshmallow's ValidationError.
+        """
         if self.types and not any(_is_type(value, kind) for kind in self.types):
             raise ValidationError(
                 Message(
@@ -162,8 +166,15 @@ class Scalar(fields.Field[Any]):
                 )
         return value
 
-    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+    def write(self, value: Any) -> Any:
+        """A value as JSON has it."""
         return wire_time(value) if isinstance(value, datetime) else value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return self.read(value)
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return self.write(value)
 
 
 def _explain(value: Any, keyword: str, argument: Any) -> str:
@@ -182,12 +193,16 @@ def _explain(value: Any, keyword: str, argument: Any) -> str:
 class Upload(fields.Field[Any]):
     """A file part of a form, handed on as it is."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+    def read(self, value: Any) -> Any:
+        """Raises marshmallow's ValidationError."""
         if isinstance(value, str | int | float | bool | list | dict):
             raise ValidationError(
                 Message("is not a file", "expected a file part of a multipart form")
             )
         return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return self.read(value)
 
 
 class Items(fields.List[Any]):
