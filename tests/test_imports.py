@@ -30,7 +30,8 @@ APART = {"__init__", "examples"}  # the names for users; programs that use nothi
 DOORS = {
     "flask": {"api.views", "api.web", "app", "control.routes"},
     "marshmallow": {
-        "request.reading", "spec.fast_path", "spec.fields", "spec.loading", "spec.schemas",
+        "request.reading", "spec.exact", "spec.fast_path", "spec.fields", "spec.loading",
+        "spec.schemas",
     },
     "yaml": {"spec.yaml_files"},
     "werkzeug": {

@@ -85,5 +85,7 @@ def _value(field: Any, value: Any) -> Any:
     if isinstance(field, fields.Nested):
         return _load(field.schema, value)
     if isinstance(field, fields.Dict):
-        return field.deserialize(value)
+        if not isinstance(value, dict):
+            raise Declined
+        return {key: _value(field.value_field, item) for key, item in value.items()}
     return field.read(value)

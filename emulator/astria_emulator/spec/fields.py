@@ -113,11 +113,17 @@ def _is_type(value: Any, kind: str) -> bool:
         case "integer":
             whole = isinstance(value, float) and value.is_integer()
             return (isinstance(value, int) or whole) and not isinstance(value, bool)
+        case "whole":
+            return isinstance(value, int) and not isinstance(value, bool)
         case "number":
             is_finite = isinstance(value, float) and math.isfinite(value)
             # No float holds a larger integer.
             is_whole = isinstance(value, int) and not isinstance(value, bool)
             return is_finite or (is_whole and abs(value) < 2**1023)
+        case "object":
+            return isinstance(value, dict)
+        case "array":
+            return isinstance(value, list)
     return False
 
 
@@ -125,16 +131,25 @@ TYPE_MESSAGES = {
     "string": "is not a string",
     "boolean": "is not a boolean",
     "integer": "must be an integer",
+    "whole": "must be an integer",
     "number": "is not a number",
+    "object": "is not an object",
+    "array": "is not an array",
 }
 
 
 class Scalar(fields.Field[Any]):
-    """A string, number or boolean that meets every keyword of its schema."""
+    """A string, number or boolean that meets every keyword of its schema.
 
-    def __init__(self, schema: Node, **kwargs: Any):
+    Where a schema allows several types it may be an object or array, of any form.
+    exact: 1.0 is no integer.
+    """
+
+    def __init__(self, schema: Node, *, exact: bool = False, **kwargs: Any):
         super().__init__(allow_none=allows_null(schema), **kwargs)
-        self.types = types_of(schema)
+        self.types = tuple(
+            "whole" if exact and kind == "integer" else kind for kind in types_of(schema)
+        )
         self.message: str | None = schema.get("x-message")
         self.checks = [
             (CHECKS[key][0](schema[key]), CHECKS[key][1](schema[key]), key, schema[key])
@@ -206,12 +221,19 @@ class Upload(fields.Field[Any]):
 
 
 class Items(fields.List[Any]):
-    def __init__(self, inner: fields.Field[Any], schema: Node, **kwargs: Any):
+    """exact: an object is no array of its names."""
+
+    def __init__(
+        self, inner: fields.Field[Any], schema: Node, *, exact: bool = False, **kwargs: Any
+    ):
         super().__init__(inner, allow_none=allows_null(schema), **kwargs)
+        self.exact = exact
         self.minimum = schema.get("minItems", 0)
         self.error_messages = {**self.error_messages, "invalid": "is not an array"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        if self.exact and not isinstance(value, list):
+            raise self.make_error("invalid")
         loaded: list[Any] = super()._deserialize(value, attr, data, **kwargs)
         if len(loaded) < self.minimum:
             raise ValidationError(CHECKS["minItems"][1](self.minimum))

@@ -48,10 +48,15 @@ class Wire(Schema):
 
 
 class Compiler:
-    """Compiles the schemas of one document; a component is compiled once."""
+    """Compiles the schemas of one document; a component is compiled once.
 
-    def __init__(self, spec: Spec):
+    exact: for what a program has written, not a person: nothing is read as what it is not quite,
+    and what is missing is told from what is null.
+    """
+
+    def __init__(self, spec: Spec, *, exact: bool = False):
         self.spec = spec
+        self._exact = exact
         self._classes: dict[str, type[Wire]] = {}
 
     def property_names(self, schema: Node) -> frozenset[str]:
@@ -89,18 +94,18 @@ class Compiler:
     def field(self, schema: Node, *, required: bool = False) -> fields.Field[Any]:
         """The marshmallow field of any schema."""
         resolved = self.spec.resolve(schema)
+        kinds = types_of(resolved)
         kwargs: dict[str, Any] = {
             "required": required,
             "error_messages": {
-                "required": BLANK,
-                "null": BLANK,
+                "required": "is missing" if self._exact else BLANK,
+                "null": f"is null: expected {' or '.join(kinds)}" if self._exact else BLANK,
                 "validator_failed": "is invalid",
                 "invalid": "is invalid",
             },
         }
         if "default" in resolved:
             kwargs |= {"load_default": resolved["default"]}
-        kinds = types_of(resolved)
         if kinds == ("object",):
             if isinstance(extra := resolved.get("additionalProperties"), Mapping):
                 field = fields.Dict(
@@ -112,10 +117,10 @@ class Compiler:
                 self.object_class(schema), allow_none=allows_null(resolved), **kwargs
             )
         if kinds == ("array",):
-            return Items(self.field(resolved["items"]), resolved, **kwargs)
+            return Items(self.field(resolved["items"]), resolved, exact=self._exact, **kwargs)
         if resolved.get("format") == "binary":
             return Upload(**kwargs)
-        return Scalar(resolved, **kwargs)
+        return Scalar(resolved, exact=self._exact, **kwargs)
 
     def lost_names(self, schema: Node, where: str) -> Iterator[str]:
         """Name what an object requires and has no property for, in it and below it."""
