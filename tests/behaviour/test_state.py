@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from astria_emulator.control.state_checks import ROWS, fields_of, times
+from astria_emulator.spec.openapi import JSON
+from astria_emulator.spec.schemas import Compiler
 from tests.listeners import listening
 
 SECONDS = 10
@@ -119,6 +122,28 @@ def test_export_of_the_import_is_the_same(api, make_api, photo, receiver) -> Non
     archive, other = exported(api), make_api()
     restored(other, archive)
     assert exported(other) == archive
+
+
+def asked(compiler: Compiler, table: str) -> frozenset[str]:
+    """What a request may say of an object, which its row then has."""
+    for operation in compiler.spec.operations:
+        if operation.id.startswith("create_") and operation.wrapper == table:
+            assert operation.request_body
+            body = compiler.spec.resolve(operation.request_body["content"][JSON]["schema"])
+            return compiler.property_names(body["properties"][table])
+    return frozenset()
+
+
+def test_row_has_no_field_that_is_not_described(api, photo, receiver) -> None:
+    live(api, photo, receiver.url)
+    contract = api.client.application.services.contract
+    tables = document(exported(api))["tables"]
+    assert tables.keys() >= {"tune", "prompt", "pack", "workspace", "user", "delivery"}
+    for table, rows in tables.items():
+        known = fields_of(ROWS[table]).keys() | asked(contract, table)
+        for row in rows:
+            assert row["data"].keys() | row["times"].keys() <= known
+            assert row["times"].keys() <= times()
 
 
 def test_everything_of_before_is_forgotten(api, make_api) -> None:
@@ -326,7 +351,9 @@ REFUSALS: list[tuple[bytes, int, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("data", "status", "said"), REFUSALS)
+@pytest.mark.parametrize(
+    ("data", "status", "said"), REFUSALS, ids=["empty", "no zip", "later", "nothing", "array"]
+)
 def test_file_that_is_not_right_changes_nothing(api, data, status, said) -> None:
     api.tune()
     before = exported(api)
