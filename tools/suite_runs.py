@@ -7,7 +7,8 @@ import pytest
 
 import astria_contracts
 
-FOLDER = Path(astria_contracts.__file__).parent
+PACKAGE = Path(astria_contracts.__file__).parent
+PROPERTIES = PACKAGE / "properties"
 PLUGINS = ("hypothesispytest", "schemathesis", "astria_contracts.plugin")
 # A callback that is missing, and an object that never ends, are not waited for longer than this.
 PATIENCE_SECONDS = 1
@@ -36,16 +37,8 @@ def run_properties(
     `only` is pytest's -k, and with `first` the first failure is the last.
     """
     outcomes = Outcomes()
-    flags = [
-        *flags,
-        "-c",
-        str(FOLDER / "pytest.ini"),
-        "--rootdir",
-        str(FOLDER),
-        "-q",
-        "--tb=no",
-        "-rN",
-    ]
+    flags = [*flags, "-c", str(PACKAGE / "pytest.ini"), "--rootdir", str(PROPERTIES)]
+    flags += ["-q", "--tb=no", "-rN"]
     flags += ["--disable-plugin-autoload", *(f"-p{name}" for name in PLUGINS)]
     # It collects garbage five times at the end of each run, of all that this process has.
     flags += ["-pno:unraisableexception"]
@@ -54,7 +47,7 @@ def run_properties(
     flags += [f"--astria-patience={PATIENCE_SECONDS}", "--astria-no-shrink"]
     flags += ["-k", only] if only else []
     flags += ["-x"] if first else []
-    nodes = [str(FOLDER / name) for name in names] or [str(FOLDER)]
+    nodes = [str(PROPERTIES / name) for name in names] or [str(PROPERTIES)]
     code = pytest.main([*flags, *nodes], plugins=[outcomes])
     assert code in ENDED, f"the suite ended with {code}"
     return outcomes

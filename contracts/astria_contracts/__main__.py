@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 HERE = Path(__file__).parent
+PROPERTIES = HERE / "properties"
 PLUGINS = ("hypothesispytest", "schemathesis", "astria_contracts.plugin")
 
 
@@ -49,7 +50,8 @@ def main(report: str | None, compare: str | None, expression: str | None, **give
         )
     import pytest
 
-    flags = [*("-c", str(HERE / "pytest.ini")), "--rootdir", str(HERE), "-q", "--tb=no", "-rN"]
+    flags = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(PROPERTIES)]
+    flags += ["-q", "--tb=no", "-rN"]
     # Other plug-ins of the environment have no part in it.
     flags.append("--disable-plugin-autoload")
     flags += [part for name in PLUGINS for part in ("-p", name)]
@@ -67,7 +69,7 @@ def main(report: str | None, compare: str | None, expression: str | None, **give
         flags.append(f"--astria-compare={Path(compare).resolve()}")
     if expression:
         flags += ["-k", expression]
-    raise SystemExit(pytest.main([*flags, str(HERE)]))
+    raise SystemExit(pytest.main([*flags, str(PROPERTIES)]))
 
 
 def run() -> None:

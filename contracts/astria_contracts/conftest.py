@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from astria_contracts.api import Api
-from astria_contracts.listener import Listener, listening
+from astria_contracts.client.api import Api
+from astria_contracts.client.listener import Listener, listening
+from astria_contracts.client.target import Target
+from astria_contracts.client.world import World
 from astria_contracts.plugin import recorder_of
-from astria_contracts.target import Target
-from astria_contracts.world import World
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from astria_contracts.report import Recorder
+    from astria_contracts.report.recorder import Recorder
 
 OPTIONS = {
     "target": "URL of the server to test; by default the emulator is started",
@@ -33,6 +33,7 @@ OPTIONS = {
     "patience": "seconds that a tune or a prompt may take",
     "rate": "requests a second to a public server",
 }
+PROPERTIES = Path(__file__).parent / "properties"
 RECORDER = pytest.StashKey["Recorder"]()
 COMPARED = pytest.StashKey[dict[str, Any]]()
 
@@ -56,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "needs(*capabilities): skip where the target lacks one")
     if compared := config.getoption("--astria-compare"):
-        from astria_contracts.compare import NoReport, read_report
+        from astria_contracts.report.compare import NoReport, read_report
 
         try:
             config.stash[COMPARED] = read_report(compared)
@@ -66,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def is_ours(path: Path) -> bool:
     """Whether a test or a module is the suite's."""
-    return path.parent == Path(__file__).parent
+    return path.parent == PROPERTIES
 
 
 def recorder_of(config: pytest.Config) -> Recorder:
@@ -75,7 +76,7 @@ def recorder_of(config: pytest.Config) -> Recorder:
         from hypothesis import core
 
         from astria_contracts.options import CURRENT, Options
-        from astria_contracts.report import Recorder
+        from astria_contracts.report.recorder import Recorder
 
         given: dict[str, Any] = {
             one.name: tuple(value) if isinstance(value, list) else value
@@ -141,6 +142,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if recorder := config.stash.get(RECORDER, None):
-        from astria_contracts.terminal import show
+        from astria_contracts.report.terminal import show
 
         show(terminalreporter, recorder.report)

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from astria_contracts.checks import problems
-from astria_contracts.document import JSON, Document, Operation
+from astria_contracts.client.checks import problems
+from astria_contracts.spec.document import JSON, Document, Operation
 
 ANY = {200: {JSON: {}}, 204: {}, 401: {"text/plain": {}}, 404: {JSON: {}}, 422: {JSON: {}}}
 OPERATION = Operation("get", "GET", "/things", responses=ANY)

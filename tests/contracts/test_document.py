@@ -4,8 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from astria_contracts import document
-from astria_contracts.document import METHODS, Document, Operation, contract_path, read_document
+from astria_contracts.spec import document
+from astria_contracts.spec.document import (
+    METHODS,
+    Document,
+    Operation,
+    contract_path,
+    read_document,
+)
 
 DOCUMENT = read_document()
 SMALL = {
@@ -154,7 +160,7 @@ def test_values_of_a_path_are_none_for_another_path():
 
 def test_installed_contract_is_that_of_the_emulator(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        document, "__file__", str(tmp_path / "site" / "astria_contracts" / "document.py")
+        document, "__file__", str(tmp_path / "site" / "astria_contracts" / "spec" / "document.py")
     )
     assert contract_path() == tmp_path / "site" / "astria_emulator" / "openapi.yaml"
     (tmp_path / "openapi.yaml").touch()

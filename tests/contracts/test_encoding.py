@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl
 import pytest
 import requests
 
-from astria_contracts.document import JSON, MULTIPART, URLENCODED
-from astria_contracts.encoding import File, bracketed, curl_body, encode
+from astria_contracts.spec.document import JSON, MULTIPART, URLENCODED
+from astria_contracts.spec.encoding import File, bracketed, curl_body, encode
 
 PICTURE = File("1.png", b"\x89PNG")
 

@@ -6,7 +6,7 @@ import threading
 import pytest
 import requests
 
-from astria_contracts.listener import listening
+from astria_contracts.client.listener import listening
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from astria_contracts.document import JSON, URLENCODED, Document
-from astria_contracts.meter import UNASKED, Meter, Part
+from astria_contracts.client.coverage import UNASKED, Meter, Part
+from astria_contracts.spec.document import JSON, URLENCODED, Document
 
 ANSWER = {"content": {JSON: {"schema": {}}}}
 CALLBACK = {"post": {"requestBody": {"content": {JSON: {"schema": {}}}}}}

@@ -3,7 +3,6 @@
 import ast
 import copy
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from bugs_answered import ANSWERED
@@ -12,10 +11,10 @@ from bugs_shown import SHOWN
 from bugs_within import WITHIN
 from planting import Bug
 
-from astria_contracts.document import Document, read_document
+from astria_contracts.spec.document import Document, read_document
 from astria_emulator.app import Emulator
 from astria_emulator.errors import TooLarge
-from tools.suite_runs import FOLDER, run_properties
+from tools.suite_runs import PROPERTIES, run_properties
 
 BUGS = (*SHOWN, *ANSWERED, *ASKED, *WITHIN)
 LIMITS = {"train_seconds": 30, "prompt_seconds": 10, "max_file_mb": 4, "max_body_mb": 20}
@@ -62,7 +61,7 @@ def test_planted_bug_is_found(
 
 def test_history_on_a_clock_that_goes_is_found_to_differ(monkeypatch: pytest.MonkeyPatch):
     on_a_real_clock = ["--train-seconds", "0", "--log-level", "error"]
-    monkeypatch.setattr("astria_contracts.target.EMULATOR", on_a_real_clock)
+    monkeypatch.setattr("astria_contracts.client.target.EMULATOR", on_a_real_clock)
     name = node("determinism::same_history_gives_the_same_answers")
     assert run_properties("", name).red == {name}
 
@@ -85,7 +84,7 @@ def test_refusal_of_a_large_body_in_other_words_is_found(
 def test_contract_that_wants_more_than_is_documented_is_found(
     schema: str, name: str, monkeypatch: pytest.MonkeyPatch
 ):
-    from astria_contracts import test_witnesses
+    from astria_contracts.properties import test_witnesses
 
     raw = copy.deepcopy(dict(read_document().raw))
     raw["components"]["schemas"][schema]["required"].append("a_field_of_our_own")
@@ -96,7 +95,7 @@ def test_contract_that_wants_more_than_is_documented_is_found(
 def test_every_property_is_turned_red_by_a_bug():
     written = {
         f"{path.stem.removeprefix('test_')}::{function.name.removeprefix('test_')}"
-        for path in sorted(Path(FOLDER).glob("test_*.py"))
+        for path in sorted(PROPERTIES.glob("test_*.py"))
         for function in ast.parse(path.read_text()).body
         if isinstance(function, ast.FunctionDef) and function.name.startswith("test_")
     }

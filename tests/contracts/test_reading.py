@@ -2,7 +2,7 @@
 
 import pytest
 
-from astria_contracts.reading import Reader, is_blank
+from astria_contracts.spec.reading import Reader, is_blank
 
 READER = Reader(
     {

@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from planting import between, said, shown
 
 from astria_contracts.__main__ import main
-from astria_contracts.compare import FORM, NoReport, comparison, read_report
-from astria_contracts.page import render
-from astria_contracts.terminal import lines, plain
+from astria_contracts.report.compare import FORM, NoReport, comparison, read_report
+from astria_contracts.report.page import render
+from astria_contracts.report.terminal import lines, plain
 from astria_emulator.app import Emulator
 from tools.suite_runs import run_properties
 

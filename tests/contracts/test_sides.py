@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from astria_contracts.document import (
+from astria_contracts.spec.document import (
     JSON,
     MULTIPART,
     URLENCODED,
@@ -12,8 +12,17 @@ from astria_contracts.document import (
     Operation,
     read_document,
 )
-from astria_contracts.encoding import File
-from astria_contracts.sides import ANY_KEY, BLANK, ITEM, MISSING, Sides, is_of, types_of, values_at
+from astria_contracts.spec.encoding import File
+from astria_contracts.spec.sides import (
+    ANY_KEY,
+    BLANK,
+    ITEM,
+    MISSING,
+    Sides,
+    is_of,
+    types_of,
+    values_at,
+)
 
 DOCUMENT = read_document()
 NO_PATHS = {"info": {"version": "1"}, "security": [], "paths": {}, "components": {}}

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 import requests
 
-from astria_contracts import target as module
-from astria_contracts.document import read_document
+from astria_contracts.client import target as module
+from astria_contracts.client.target import Answer, Target, TargetError, describe, opened
 from astria_contracts.options import SECOND_KEY, Options
-from astria_contracts.target import Answer, Target, TargetError, describe, opened
+from astria_contracts.spec.document import read_document
 from tests.listeners import listening
 
 DOCUMENT = read_document()

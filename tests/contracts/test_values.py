@@ -3,11 +3,10 @@
 import pytest
 from hypothesis import given, settings
 
-from astria_contracts.api import NOTHING
-from astria_contracts.document import read_document
-from astria_contracts.encoding import File
-from astria_contracts.sides import MISSING, sides_of
-from astria_contracts.values import DATA_URL, PATTERNS, beyond, sample, strategy_of, within
+from astria_contracts.spec.document import read_document
+from astria_contracts.spec.encoding import NOTHING, File
+from astria_contracts.spec.sides import MISSING, sides_of
+from astria_contracts.spec.values import DATA_URL, PATTERNS, beyond, sample, strategy_of, within
 
 DOCUMENT = read_document()
 SIDES = sides_of(DOCUMENT)

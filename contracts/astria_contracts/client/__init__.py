@@ -1,0 +1,1 @@
+"""Speaks to the server that is tested: requests, what every answer must satisfy, and callbacks."""

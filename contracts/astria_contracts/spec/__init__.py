@@ -1,0 +1,1 @@
+"""The contract, `openapi.yaml`, as data: operations, constraints, and values that test them."""

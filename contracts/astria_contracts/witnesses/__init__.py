@@ -1,0 +1,1 @@
+"""What Astria's documentation and recordings show as sent and answered, as facts with sources."""
