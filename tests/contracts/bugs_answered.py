@@ -1,10 +1,11 @@
 """Planted bugs of how is answered, and the properties that each turns red."""
 
 import os
-import time
+import threading
 from typing import Any
 
 from planting import (
+    ALONE_SECONDS,
     JSON,
     Answer,
     Bug,
@@ -87,10 +88,13 @@ def half_done(environ: Environ, call: Call) -> Answer:
 def the_latest(environ: Environ, call: Call, running: int) -> Answer:
     """Under load an answer is another request's."""
     found = call(environ)
-    if environ["REQUEST_METHOD"] in ("POST", "PATCH") and found.status < 300:
+    if environ["REQUEST_METHOD"] not in ("POST", "PATCH") or found.status >= 300:
+        return found
+    with ANSWER_COMES:
         LATEST.append(found)
+        ANSWER_COMES.notify_all()
         if running > 1:
-            time.sleep(0.01)  # so that there is another one
+            ANSWER_COMES.wait_for(lambda: LATEST[-1] is not found, ALONE_SECONDS)
             return LATEST[-1]
     return found
 
@@ -168,6 +172,7 @@ def says(*words: bytes) -> Any:
 
 
 LATEST: list[Answer] = []
+ANSWER_COMES = threading.Condition()
 BY_TITLE: dict[bytes, Answer] = {}
 CACHE: dict[str, Answer] = {}
 FIRST_ONLY = lambda found: dict(list(found.items())[:1])

@@ -1,6 +1,6 @@
 """Planted bugs within the emulator, and the properties that each turns red."""
 
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -25,6 +25,7 @@ from astria_emulator.storage.store import Query
 from astria_emulator.work import generation, training
 
 Real = Callable[..., Any]
+LONGEST_SECONDS = 60.0  # that anything is waited for
 
 
 def patched(module: Any, **values: Any) -> Plant:
@@ -106,7 +107,6 @@ def other_base(real: Real) -> Real:
 def twice(real: Real) -> Real:
     def do(services: Any, row: Any) -> None:
         if row.get("callback"):
-            time.sleep(0)
             tell_again = callbacks.Callbacks.send
             body = presentation.callback_body(
                 services, "prompt", presentation.prompt(services, row)
@@ -128,10 +128,17 @@ def run_twice(real: Real) -> Real:
 
 
 def late_tune(real: Real) -> Real:
+    """A tune's callback is sent once one of a prompt has been."""
+    prompt_sent = threading.Event()
+
     def post(url: str, body: bytes, **more: Any) -> Any:
-        if body.startswith(b'{"tune"'):
-            time.sleep(0.1)
-        return real(url, body, **more)
+        is_of_tune = body.startswith(b'{"tune"')
+        if is_of_tune:
+            assert prompt_sent.wait(LONGEST_SECONDS)
+        sent = real(url, body, **more)
+        if not is_of_tune:
+            prompt_sent.set()
+        return sent
 
     return post
 

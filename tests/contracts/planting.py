@@ -4,7 +4,6 @@ import io
 import json
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from astria_emulator.app import Emulator
 Plant = Callable[[pytest.MonkeyPatch, Emulator], None]
 Environ = dict[str, Any]
 JSON = "application/json"
+ALONE_SECONDS = 0.05  # without another request, one is taken to be alone
 
 
 class Bug:
@@ -225,17 +225,19 @@ def with_environ(change: Callable[[Environ], Any]) -> Plant:
 
 
 def at_once(do: Callable[[Environ, Call, int], Answer]) -> Plant:
-    """Know how many requests there are at a time."""
-    lock, count = threading.Lock(), [0]
+    """Know how many requests there are at a time: each waits for another one, if one comes."""
+    changed, count = threading.Condition(), [0]
 
     def counted(environ: Environ, call: Call) -> Answer:
-        with lock:
+        with changed:
             count[0] += 1
+            changed.notify_all()
+            changed.wait_for(lambda: count[0] > 1, ALONE_SECONDS)
+            running = count[0]
         try:
-            time.sleep(0.003)  # so that there are others
-            return do(environ, call, count[0])
+            return do(environ, call, running)
         finally:
-            with lock:
+            with changed:
                 count[0] -= 1
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:

@@ -1,8 +1,8 @@
 """A server on this machine that callbacks are sent to."""
 
+import itertools
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,13 +13,16 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Received:
-    """One call: its method, its path with the query string, its headers, and its body."""
+    """One call: its method, its path with the query string, its headers, and its body.
+
+    `number` is its place in the order in which calls have come.
+    """
 
     method: str
     path: str
     headers: dict[str, str]
     body: Any
-    at: float
+    number: int
 
 
 @dataclass
@@ -31,7 +34,7 @@ class Listener:
     """
 
     base: str = ""
-    patience: float = 10.0
+    patience: float = 60.0
     redirect: str = ""
     statuses: dict[str, int] = field(default_factory=dict)
     _received: list[Received] = field(default_factory=list)
@@ -67,9 +70,10 @@ class Listener:
 
 
 @contextmanager
-def listening(url: str = "", *, patience: float = 10.0) -> Iterator[Listener]:
+def listening(url: str = "", *, patience: float = 60.0) -> Iterator[Listener]:
     """A listener on a free port of loopback, or behind an address that leads here."""
     listener = Listener(patience=patience)
+    numbers = itertools.count()
 
     class Handler(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -79,7 +83,7 @@ def listening(url: str = "", *, patience: float = 10.0) -> Iterator[Listener]:
             except ValueError:
                 body = raw
             headers = {name.lower(): value for name, value in self.headers.items()}
-            got = Received(self.command, self.path, headers, body, time.monotonic())
+            got = Received(self.command, self.path, headers, body, next(numbers))
             self.send_response(listener.note(got))
             self.send_header("Location", listener.redirect)
             self.send_header("Content-Length", "0")

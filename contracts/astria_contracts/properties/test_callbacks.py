@@ -138,8 +138,8 @@ def test_tune_is_told_before_its_prompts(
         api.final(f"/prompts/{prompt['id']}")
     calls = [listener.wait(at) for at in places]
     assert list(map(len, calls)) == [1, 1, 1]
-    times = [call.at for [call] in calls]
-    assert min(times) == times[0]
+    numbers = [call.number for [call] in calls]
+    assert min(numbers) == numbers[0]
 
 
 def test_nothing_is_told_while_the_object_is_not_final(
@@ -229,7 +229,7 @@ def test_pack_run_tells_of_the_tune_of_each_prompt_and_once_of_all(
     one_call(api, listener, tune, "run_pack", "tune_trained")
     calls = listener.wait(each, count=len(prompts))
     assert sorted(call.body["prompt"]["id"] for call in calls) == sorted(shown)
-    assert listener.got(together)[0].at > max(call.at for call in calls)
+    assert listener.got(together)[0].number > max(call.number for call in calls)
 
 
 def test_run_on_tunes_that_exist_tells_once_of_all(

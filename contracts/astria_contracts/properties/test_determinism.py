@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from astria_contracts.client.api import Api
-from astria_contracts.client.target import Target, emulator
+from astria_contracts.client.target import ANSWER_SECONDS, Target, emulator
 from astria_contracts.client.world import World
 from astria_contracts.spec.encoding import picture
 
@@ -99,7 +99,7 @@ def history(url: str) -> list[str]:
     def ask(method: str, path: str, body: Any = None, **more: Any) -> Any:
         headers = {"Authorization": "Bearer sd_history"}
         answer = requests.request(
-            method, url + path, json=body, headers=headers, timeout=60, **more
+            method, url + path, json=body, headers=headers, timeout=ANSWER_SECONDS, **more
         )
         told.append(f"{answer.status_code} {answer.text}")
         return json.loads(answer.text or "null")
@@ -114,5 +114,5 @@ def history(url: str) -> list[str]:
     ended = ask("GET", f"/prompts/{made['id']}")
     shown = ask("GET", f"/tunes/{tune['id']}")
     for file in (*ended["images"], *shown["orig_images"], shown["ckpt_url"]):
-        told.append(requests.get(file, timeout=60).content.hex())
+        told.append(requests.get(file, timeout=ANSWER_SECONDS).content.hex())
     return told

@@ -10,7 +10,7 @@ import pytest
 from astria_contracts.client import checks
 from astria_contracts.client.api import Api
 from astria_contracts.client.sample_requests import Request, request_of
-from astria_contracts.client.target import Answer, Target
+from astria_contracts.client.target import ANSWER_SECONDS, Answer, Target
 from astria_contracts.client.world import World
 from astria_contracts.spec.document import JSON, Operation, read_document
 
@@ -149,7 +149,7 @@ def test_body_that_is_too_large_is_refused_before_it_is_read(
     make = http.client.HTTPSConnection if at.scheme == "https" else http.client.HTTPConnection
     path = operation.path.format(**request.path)
     api.target.pace()
-    connection = make(at.netloc, timeout=60)
+    connection = make(at.netloc, timeout=ANSWER_SECONDS)
     connection.putrequest(operation.method, at.path + path)
     connection.putheader("Authorization", f"Bearer {api.key}")
     connection.putheader("Content-Type", JSON)
