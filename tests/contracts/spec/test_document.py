@@ -168,4 +168,4 @@ def test_installed_contract_is_that_of_the_emulator(tmp_path, monkeypatch):
 
 
 def test_contract_of_the_checkout_is_read():
-    assert contract_path() == Path(__file__).parents[2] / "openapi.yaml"
+    assert contract_path() == Path(__file__).parents[3] / "openapi.yaml"

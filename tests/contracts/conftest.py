@@ -1,0 +1,1 @@
+"""Makes the planted bugs importable from the folders of these tests."""
