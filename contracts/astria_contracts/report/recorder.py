@@ -29,7 +29,7 @@ import platform
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -37,17 +37,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import core
-from hypothesis.vendor.pretty import RepresentationPrinter
-from schemathesis.generation import hypothesis as schemathesis_hypothesis
 
 from astria_contracts.client.target import Target, TargetError, opened
 from astria_contracts.options import Options
 from astria_contracts.report.compare import FORM, comparison
+from astria_contracts.report.failures import (
+    LONGEST,
+    let_hypothesis_print,
+    message,
+    messages,
+    skip_reason,
+    smallest_cases,
+)
 from astria_contracts.spec.document import Operation, read_document
 
 SHOWN = 12  # the last exchanges of a property that has failed
-LONGEST = 4000  # characters of a reason or a case
 SECRET = 8  # characters: a shorter key protects nothing, and its letters may be anywhere
 OUTCOMES = ("passed", "failed", "skipped")
 CUT_OFF = {
@@ -72,7 +76,7 @@ class Recorder:
         self._begun, self._at = time.monotonic(), datetime.now(UTC)
         self._properties: dict[str, dict[str, Any]] = {}
         self.report: dict[str, Any] = {}
-        _let_hypothesis_print()
+        let_hypothesis_print()
 
     @property
     def target(self) -> Target:
@@ -82,7 +86,7 @@ class Recorder:
             except TargetError as error:
                 self._error = str(error)
             except Exception as error:
-                self._error = _told(error)
+                self._error = message(error)
             if self._target is None:
                 pytest.exit(self._error, returncode=pytest.ExitCode.USAGE_ERROR)
         return self._target
@@ -105,11 +109,11 @@ class Recorder:
             "operations": sorted(self._target.operations | _operations_of(item)),
         }
         if report.skipped:
-            found["reason"] = _why_skipped(report)
+            found["reason"] = skip_reason(report)
         elif report.failed:
             exchanges = [asdict(one) for one in self._target.exchanges[-SHOWN:]]
-            found["reason"] = _reason(error) or report.longreprtext[-LONGEST:]
-            found |= {"case_shown": _shrunk(error), "exchanges": exchanges}
+            found["reason"] = messages(error) or report.longreprtext[-LONGEST:]
+            found |= {"case_shown": smallest_cases(error), "exchanges": exchanges}
         known = self._properties.get(item.nodeid)
         if known is None or known["outcome"] != "failed":
             self._properties[item.nodeid] = found
@@ -254,49 +258,3 @@ def _counted(properties: list[dict[str, Any]]) -> dict[str, int]:
 
 def _sentence(name: str) -> str:
     return name.replace("_", " ").strip().capitalize()
-
-
-def _why_skipped(report: pytest.TestReport) -> str:
-    long: Any = report.longrepr
-    return (str(long[2]) if isinstance(long, tuple) else str(long)).removeprefix("Skipped: ")
-
-
-def _leaves(error: BaseException | None) -> Iterator[BaseException]:
-    """What has failed: hypothesis and schemathesis raise several failures as a group."""
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:
-            yield from _leaves(one)
-    elif error is not None:
-        yield error
-
-
-def _reason(error: BaseException | None) -> str:
-    """The messages of a failure."""
-    told = [_told(one) for one in _leaves(error)]
-    if len(told) > 1:
-        told = [f"{number}. {text}" for number, text in enumerate(told, 1)]
-    return "\n".join(told)[:LONGEST]
-
-
-def _told(error: BaseException) -> str:
-    """A message; that of an error which no assertion has raised says what it is, and where."""
-    text = str(error).strip()
-    if isinstance(error, AssertionError | pytest.fail.Exception) and text:
-        return text
-    frame = error.__traceback__
-    while frame and frame.tb_next:
-        frame = frame.tb_next
-    at = f" ({Path(frame.tb_frame.f_code.co_filename).name}:{frame.tb_lineno})" if frame else ""
-    return f"{type(error).__name__}: {text}".removesuffix(": ") + at
-
-
-def _shrunk(error: BaseException | None) -> str:
-    """The smallest cases that fail, as hypothesis notes them with each error."""
-    cases = ["\n".join(getattr(one, "__notes__", ())) for one in _leaves(error)]
-    return "\n\n".join(filter(None, cases))[:LONGEST]
-
-
-def _let_hypothesis_print() -> None:
-    """Let hypothesis print the values of a case: schemathesis has taken that away, for speed."""
-    schemathesis_hypothesis.setup()  # it does so once, and would later
-    core.RepresentationPrinter = RepresentationPrinter  # type: ignore[attr-defined]
