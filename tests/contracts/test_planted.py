@@ -61,7 +61,7 @@ def test_planted_bug_is_found(
 
 def test_history_on_a_clock_that_goes_is_found_to_differ(monkeypatch: pytest.MonkeyPatch):
     on_a_real_clock = ["--train-seconds", "0", "--log-level", "error"]
-    monkeypatch.setattr("astria_contracts.client.target.EMULATOR", on_a_real_clock)
+    monkeypatch.setattr("astria_contracts.client.discovery.EMULATOR", on_a_real_clock)
     name = node("determinism::same_history_gives_the_same_answers")
     assert run_properties("", name).red == {name}
 

@@ -26,11 +26,12 @@ from PIL import Image
 
 from astria_emulator.__main__ import main, read_config
 from astria_emulator.config import PREFIX, Config
+from astria_emulator.domain.assumptions import ASSUMPTIONS
 from astria_emulator.server.background import serving
 from astria_emulator.server.http_server import Server
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.work import answer_holds
-from listeners import listening
+from tests.listeners import listening
 
 DEADLINE_SECONDS = 30
 HELD_BACK_SECONDS = 0.1

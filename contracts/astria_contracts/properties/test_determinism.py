@@ -7,7 +7,8 @@ import pytest
 import requests
 
 from astria_contracts.client.api import Api
-from astria_contracts.client.target import ANSWER_SECONDS, Target, emulator
+from astria_contracts.client.discovery import emulator
+from astria_contracts.client.target import ANSWER_SECONDS, Target
 from astria_contracts.client.world import World
 from astria_contracts.spec.encoding import picture
 

@@ -38,7 +38,8 @@ from typing import Any
 
 import pytest
 
-from astria_contracts.client.target import Target, TargetError, opened
+from astria_contracts.client.discovery import opened
+from astria_contracts.client.target import Target, TargetError
 from astria_contracts.options import Options
 from astria_contracts.report.compare import FORM, comparison
 from astria_contracts.report.failures import (
