@@ -4,11 +4,15 @@ import ast
 import copy
 from collections.abc import Callable
 
+import bugs_accounts
+import bugs_attributes
+import bugs_callbacks
+import bugs_errors
+import bugs_lifecycle
+import bugs_packs
+import bugs_pictures
+import bugs_requests
 import pytest
-from bugs_answered import ANSWERED
-from bugs_asked import ASKED
-from bugs_shown import SHOWN
-from bugs_within import WITHIN
 from planting import Bug
 
 from astria_contracts.spec.document import Document, read_document
@@ -16,7 +20,16 @@ from astria_emulator.app import Emulator
 from astria_emulator.errors import TooLarge
 from tools.suite_runs import PROPERTIES, run_properties
 
-BUGS = (*SHOWN, *ANSWERED, *ASKED, *WITHIN)
+BUGS = (
+    *bugs_accounts.BUGS,
+    *bugs_attributes.BUGS,
+    *bugs_callbacks.BUGS,
+    *bugs_errors.BUGS,
+    *bugs_lifecycle.BUGS,
+    *bugs_packs.BUGS,
+    *bugs_pictures.BUGS,
+    *bugs_requests.BUGS,
+)
 LIMITS = {"train_seconds": 30, "prompt_seconds": 10, "max_file_mb": 4, "max_body_mb": 20}
 # Properties that look at the suite's own tables, and at no server.
 OF_TABLES = {

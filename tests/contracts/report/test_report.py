@@ -9,7 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from planting import between, said, shown
+from planting import between, said
+from wire_changes import shown
 
 from astria_contracts.__main__ import main
 from astria_contracts.report.compare import FORM, NoReport, comparison, read_report
