@@ -1,5 +1,6 @@
 """What a request may say of an object, and what the object then shows."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -27,6 +28,12 @@ UNGIVEN: Mapping[str, Any] = {
     "face_crop": False,
     "training_face_correct": False,
 }
+# What two objects differ in that were made alike.
+OWN = {"id", "title", "slug", "url", "eta", "created_at", "updated_at", "order_id"}
+OWN |= {"started_training_at", "trained_at", "expires_at", "images", "ckpt_url", "ckpt_urls"}
+OWN |= {"progress_timing_seconds", "progress_elapsed_seconds"}  # work goes on meanwhile
+TOKEN = re.compile(r"<lora:\d+:1>")
+OWN |= {"orig_images", "input_image", "mask_image", "tune_id", "tune"}  # addresses, and the tune
 
 
 def attributes_of(document: Document, operation: Operation) -> dict[str, Schema]:
@@ -84,3 +91,12 @@ def of(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     if isinstance(found.get("cfg_scale"), str):
         found["cfg_scale"] = float(found["cfg_scale"])
     return found
+
+
+def comparable(shown: Any) -> Any:
+    """An object without what is only its own: objects that were made alike are equal in it."""
+    kept = {name: value for name, value in shown.items() if name not in OWN}
+    if "text" in kept:
+        kept |= {"text": TOKEN.sub("<its tune>", kept["text"]), "tunes": len(kept["tunes"])}
+    counts = {name: len(shown[name]) for name in ("orig_images",) if name in shown}
+    return kept | counts
