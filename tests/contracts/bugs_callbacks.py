@@ -32,7 +32,7 @@ def at_deletion(kind: str) -> Callable[[Real], Real]:
         def remove(services: Any, row: Any) -> None:
             real(services, row)
             if row.get("callback"):
-                outbound.post(row["callback"], b"{}", allowed_hosts=(), timeout=1)
+                door.post(row["callback"], b"{}", allowed_hosts=(), timeout=1)
 
         return remove
 
@@ -97,7 +97,7 @@ def late_and_out_of_order(patch: pytest.MonkeyPatch, app: Emulator) -> None:
     patch.setattr(
         Callbacks, "send", lambda self, row, url, body, after=(): send(self, row, url, body)
     )
-    patch.setattr(outbound, "post", late_tune(outbound.post))
+    patch.setattr(door, "post", late_tune(door.post))
 
 
 def retried(real: Real) -> Real:
@@ -127,7 +127,7 @@ BUGS = (
     Bug(
         "query-string-is-lost",
         within(
-            outbound, "post", lambda real: lambda url, *a, **k: real(url.partition("?")[0], *a, **k)
+            door, "post", lambda real: lambda url, *a, **k: real(url.partition("?")[0], *a, **k)
         ),
         "callbacks::call_is_a_plain_post_of_json_at_the_address_as_it_was_given",
         "callbacks::callback_sent_in_a_form_is_called",
