@@ -1,1 +1,1 @@
-"""What any server of this API owes its callers: HTTP only, nothing of the emulator is imported."""
+"""Tests of any server of this API, over HTTP; nothing of the emulator is imported."""

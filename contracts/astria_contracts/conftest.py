@@ -1,4 +1,4 @@
-"""Fixtures of the suite. All live as long as the run: a test leaves nothing that another minds."""
+"""Fixtures of the suite. All last for the whole run: tests do not disturb each other."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a run is asked for, before anything is sent."""
+"""The options of a run."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Options:
     Without a target the emulator is started. `picture_url` is where tunes take their pictures from,
     for a server that fetches them. `rate` is requests a second to a public server.
     `listener_url` is where the target reaches this machine, `control_token` opens its /_emulator/,
-    `has` and `lacks` name capabilities, whatever it says of itself. `seed` None makes each test
+    `has` and `lacks` name capabilities, whatever its description. `seed` None makes each test
     choose its own cases, always the same; with `no_shrink` the first that fails is shown, and no
     smaller one is looked for.
     """

@@ -61,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
         try:
             config.stash[COMPARED] = read_report(compared)
-        except NoReport as error:  # told now, and not when the run is over
+        except NoReport as error:  # reported now, and not when the run is over
             raise pytest.UsageError(str(error)) from None
 
 
@@ -71,7 +71,7 @@ def is_ours(path: Path) -> bool:
 
 
 def recorder_of(config: pytest.Config) -> Recorder:
-    """What notes the run; made when the first test of the suite is collected."""
+    """The recorder of this run, made when the first test of the suite is collected."""
     if RECORDER not in config.stash:
         from hypothesis import core
 
@@ -91,7 +91,7 @@ def recorder_of(config: pytest.Config) -> Recorder:
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> None:
-    """Settle the options before the suite's modules are imported."""
+    """Read the options before the suite's modules are imported."""
     if is_ours(module_path):
         recorder_of(parent.config)
 
@@ -115,7 +115,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if not is_ours(item.path):
         return
     target = recorder_of(item.config).target
-    target.begin()
+    target.start_test()
     for marker in item.iter_markers("needs"):
         for capability in marker.args:
             if reason := target.lacks.get(capability):
@@ -129,7 +129,7 @@ def pytest_runtest_makereport(
     report: pytest.TestReport = yield  # type: ignore[misc,assignment]
     if is_ours(item.path) and RECORDER in item.config.stash:
         error = call.excinfo.value if call.excinfo else None
-        item.config.stash[RECORDER].note(item, report, error)
+        item.config.stash[RECORDER].record(item, report, error)
     return report  # type: ignore[return-value]
 
 

@@ -13,16 +13,24 @@ from planting import (
     Environ,
     Plant,
     Real,
-    between,
     body_of,
+    intercept,
     is_at,
     kind_of,
-    patched,
+    replace_function,
+    replace_values,
     replaced,
-    tell,
-    within,
+    send_callback,
 )
-from wire_changes import ALONE_SECONDS, ANY, BROKEN, answers, at_once, shown, with_environ
+from wire_changes import (
+    ALONE_SECONDS,
+    ANY,
+    BROKEN,
+    change_answer,
+    change_environ,
+    change_fields,
+    under_load,
+)
 
 from astria_emulator.api.handlers import prompts, tunes
 from astria_emulator.api.handlers import themes as theme_handlers
@@ -91,7 +99,7 @@ def of_one(path: str, methods: str = ANY) -> Plant:
             key = environ.get("HTTP_AUTHORIZATION", "")
             environ["HTTP_AUTHORIZATION"] = key.replace("sd_contracts_second", "sd_contracts")
 
-    return with_environ(change)
+    return change_environ(change)
 
 
 def always_repeat_safe(patch: pytest.MonkeyPatch, app: Emulator) -> None:
@@ -115,7 +123,7 @@ def told_again(real: Real) -> Real:
     def create(services: Any, caller: Any, body: Any) -> Any:
         made = real(services, caller, body)
         if made.repeated:
-            tell(services, made.row, "tune")
+            send_callback(services, made.row, "tune")
         return made
 
     return create
@@ -125,17 +133,19 @@ BUGS = (
     # -- accounts
     Bug(
         "command-line-is-told-to-replace-itself",
-        shown("/cli/models", lambda _: {"cli": {"latest_version": "9.9.9"}}),
+        change_fields("/cli/models", lambda _: {"cli": {"latest_version": "9.9.9"}}),
         "accounts::models_name_tunes_and_no_version_of_the_command_line",
     ),
     Bug(
         "base-model-is-missing",
-        answers("GET", "/gallery/tunes", lambda found: [t for t in found if t["id"] != 666678]),
+        change_answer(
+            "GET", "/gallery/tunes", lambda found: [t for t in found if t["id"] != 666678]
+        ),
         "accounts::gallery_has_the_documented_base_models",
     ),
     Bug(
         "workspaces-are-oldest-first",
-        answers("GET", "/workspaces", lambda found: found[::-1]),
+        change_answer("GET", "/workspaces", lambda found: found[::-1]),
         "accounts::workspaces_are_listed_newest_first",
     ),
     # -- tenants
@@ -158,7 +168,7 @@ BUGS = (
     ),
     Bug(
         "text-shows-anybodys-tune",
-        within(
+        replace_function(
             prompt_creation,
             "named_tunes",
             lambda real: (
@@ -174,7 +184,7 @@ BUGS = (
     # -- idempotency
     Bug(
         "title-is-known-for-ever",
-        between(remembered),
+        intercept(remembered),
         "idempotency::creation_is_not_repeat_safe_by_default",
         "idempotency::repeat_shows_the_object_as_it_is_by_now",
         "idempotency::deleted_object_does_not_come_back",
@@ -184,7 +194,7 @@ BUGS = (
     ),
     Bug(
         "repeat-is-told",
-        within(tunes, "make_tune", told_again),
+        replace_function(tunes, "make_tune", told_again),
         "idempotency::repeat_calls_nobody",
     ),
     Bug(
@@ -201,28 +211,32 @@ BUGS = (
     ),
     Bug(
         "scheduler-makes-no-other-prompt",
-        patched(prompt_creation, FINGERPRINT=tuple(name for name in COUNTS if name != "scheduler")),
+        replace_values(
+            prompt_creation, FINGERPRINT=tuple(name for name in COUNTS if name != "scheduler")
+        ),
         "idempotency::documented_attribute_makes_another_prompt",
     ),
     Bug(
         "style-makes-another-prompt",
-        patched(prompt_creation, FINGERPRINT=(*COUNTS, "style")),
+        replace_values(prompt_creation, FINGERPRINT=(*COUNTS, "style")),
         "idempotency::any_other_attribute_makes_no_other_prompt",
     ),
     Bug(
         "old-title-is-remembered",
-        patched(tunes, title_ref=lambda title: title_ref("")),
+        replace_values(tunes, title_ref=lambda title: title_ref("")),
         "idempotency::tune_is_known_by_its_new_title",
     ),
     Bug(
         "copy-is-the-original",
-        within(prompts, "make_prompt", lambda real: lambda *a, is_copy=False, **k: real(*a, **k)),
+        replace_function(
+            prompts, "make_prompt", lambda real: lambda *a, is_copy=False, **k: real(*a, **k)
+        ),
         "idempotency::copy_is_always_another_prompt",
     ),
     # -- concurrency
     Bug(
         "answers-are-mixed-up-under-load",
-        at_once(the_latest),
+        under_load(the_latest),
         "concurrency::tunes_made_at_once_are_all_there_and_their_own",
         "concurrency::prompts_made_at_once_are_all_there_and_their_own",
         "concurrency::changes_at_once_leave_one_of_them",
@@ -230,12 +244,12 @@ BUGS = (
     ),
     Bug(
         "one-title-makes-several-under-load",
-        at_once(twice_made),
+        under_load(twice_made),
         "concurrency::one_title_sent_at_once_makes_one_tune",
     ),
     Bug(
         "deletion-succeeds-twice-under-load",
-        at_once(twice_deleted),
+        under_load(twice_deleted),
         "concurrency::deleting_at_once_succeeds_once",
     ),
 )

@@ -4,8 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from planting import Bug, Plant, Real, within
-from wire_changes import ANY_PROMPT, COPY, TUNES, answers, asked, ignored, shown, told, without
+from planting import Bug, Plant, Real, replace_function
+from wire_changes import (
+    ANY_PROMPT,
+    COPY,
+    TUNES,
+    change_answer,
+    change_attributes,
+    change_body,
+    change_fields,
+    ignore_query,
+    without,
+)
 
 from astria_emulator.api.handlers import prompts
 from astria_emulator.app import Emulator
@@ -37,39 +47,43 @@ BUGS = (
     # -- values
     Bug(
         "list-lacks-the-token",
-        answers("GET", TUNES, lambda found: [{**t, "token": None} for t in found]),
+        change_answer("GET", TUNES, lambda found: [{**t, "token": None} for t in found]),
         "values::tune_is_shown_alike_everywhere",
         "values::tune_reads_back",
     ),
     Bug(
         "style-is-lost",
-        shown(ANY_PROMPT, lambda _: {"style": None}),
+        change_fields(ANY_PROMPT, lambda _: {"style": None}),
         "values::prompt_reads_back",
     ),
     Bug(
         "video-has-no-duration",
-        shown(ANY_PROMPT, lambda _: {"video_duration": None}),
+        change_fields(ANY_PROMPT, lambda _: {"video_duration": None}),
         "values::video_reads_back",
     ),
     Bug(
         "prompt-is-in-no-workspace",
-        shown(ANY_PROMPT, lambda _: {"workspace_id": None}),
+        change_fields(ANY_PROMPT, lambda _: {"workspace_id": None}),
         "values::objects_that_a_prompt_belongs_to_read_back",
         "values::change_of_a_prompt_changes_that_alone",
     ),
     Bug(
         "subtitle-and-brief-are-lost",
-        shown("/packs|/workspaces", lambda o: dict.fromkeys(o.keys() & {"subtitle", "brief"})),
+        change_fields(
+            "/packs|/workspaces", lambda o: dict.fromkeys(o.keys() & {"subtitle", "brief"})
+        ),
         "values::pack_and_workspace_read_back",
     ),
     Bug(
         "title-is-trimmed",
-        told("tune", lambda t: {"title": str(t["title"]).strip()} if t.get("title") else {}),
+        change_attributes(
+            "tune", lambda t: {"title": str(t["title"]).strip()} if t.get("title") else {}
+        ),
         "values::long_texts_read_back",
     ),
     Bug(
         "text-is-unescaped",
-        told(
+        change_attributes(
             "prompt",
             lambda p: {"text": str(p["text"]).replace("&amp;", "&")} if p.get("text") else {},
         ),
@@ -77,12 +91,14 @@ BUGS = (
     ),
     Bug(
         "change-of-a-title-is-one-of-the-name",
-        asked("PATCH", r"/tunes/\d+", lambda b: {"tune": {"name": "man", **b.get("tune", {})}}),
+        change_body(
+            "PATCH", r"/tunes/\d+", lambda b: {"tune": {"name": "man", **b.get("tune", {})}}
+        ),
         "values::change_of_a_tune_changes_that_alone",
     ),
     Bug(
         "change-of-a-workspace-clears-its-brief",
-        asked(
+        change_body(
             "PATCH", r"/workspaces/\d+", lambda b: {"workspace": {"brief": None, **b["workspace"]}}
         ),
         "values::change_of_a_workspace_changes_that_alone",
@@ -97,52 +113,52 @@ BUGS = (
     # -- duplicate
     Bug(
         "copy-shows-no-tunes",
-        shown(COPY, lambda _: {"tunes": []}, method="POST"),
+        change_fields(COPY, lambda _: {"tunes": []}, method="POST"),
         "duplicate::copy_of_a_moved_prompt_moves_as_well",
     ),
     Bug(
         "original-is-no-filter",
-        ignored("orig_prompt_id"),
+        ignore_query("orig_prompt_id"),
         "duplicate::copies_are_found_by_their_original",
     ),
     Bug(
         "copy-keeps-the-seed",
-        asked(
+        change_body(
             "POST", ".*/duplicate", lambda b: {**b, "prompt": without("seed")(b.get("prompt", {}))}
         ),
         "duplicate::copy_takes_changes",
     ),
     Bug(
         "copy-starts-from-nothing",
-        asked("POST", ".*/duplicate", without("image_index")),
+        change_body("POST", ".*/duplicate", without("image_index")),
         "duplicate::copy_starts_from_one_of_the_originals_pictures",
         "duplicate::copy_refuses_a_wrong_change",
     ),
     Bug(
         "copy-forgets-the-style",
-        within(prompts, "prompt_attributes", forgotten("style", "seed", "cfg_scale")),
+        replace_function(prompts, "prompt_attributes", forgotten("style", "seed", "cfg_scale")),
         "duplicate::copy_is_a_new_prompt_with_the_same_attributes",
         "values::copy_reads_back_what_it_changes_and_what_it_does_not",
     ),
     Bug(
         "copy-forgets-its-input",
-        within(prompts, "kept_media", lambda real: lambda *_: {}),
+        replace_function(prompts, "kept_media", lambda real: lambda *_: {}),
         "duplicate::copy_keeps_its_input_when_the_original_is_gone",
     ),
     # -- adapters
     Bug(
         "new-tune-has-no-kind",
-        shown(TUNES, lambda _: {"model_type": None}, method="POST"),
+        change_fields(TUNES, lambda _: {"model_type": None}, method="POST"),
         "adapters::kind_of_a_tune_follows_from_branch_and_base",
     ),
     Bug(
         "gallery-shows-no-prompts",
-        answers("GET", "/tunes/1504944/prompts", lambda _: []),
+        change_answer("GET", "/tunes/1504944/prompts", lambda _: []),
         "adapters::gallery_lists_only_the_callers_own_prompts",
     ),
     Bug(
         "scale-of-a-nested-prompt-is-lost",
-        told(
+        change_attributes(
             "tune",
             lambda t: {
                 "prompts_attributes": [
@@ -155,7 +171,7 @@ BUGS = (
     ),
     Bug(
         "prompt-stays-under-its-lora",
-        within(
+        replace_function(
             prompt_creation,
             "_rehomed",
             lambda real: lambda s, home, given: (given.get("text") or "", home),
@@ -167,25 +183,29 @@ BUGS = (
     ),
     Bug(
         "every-prompt-gets-a-token",
-        within(prompt_creation, "_rehomed", prefixed),
+        replace_function(prompt_creation, "_rehomed", prefixed),
         "adapters::text_that_names_the_lora_stays_as_it_is",
         "adapters::prompt_under_a_checkpoint_stays",
     ),
     Bug(
         "named-tunes-are-not-shown",
-        within(prompt_creation, "named_tunes", lambda real: lambda *_: []),
+        replace_function(prompt_creation, "named_tunes", lambda real: lambda *_: []),
         "adapters::prompt_on_the_base_shows_the_tunes_that_its_text_names",
         "expiry::text_that_names_an_expired_tune_is_refused",
     ),
     # -- constraints
     Bug(
         "eight-pictures-are-too-many",
-        told("prompt", lambda p: {"num_images": 9} if p.get("num_images") == 8 else {}),
+        change_attributes(
+            "prompt", lambda p: {"num_images": 9} if p.get("num_images") == 8 else {}
+        ),
         "constraints::value_within_is_taken[create_tune_prompt]",
     ),
     Bug(
         "nine-pictures-are-eight",
-        told("prompt", lambda p: {"num_images": 8} if p.get("num_images") == 9 else {}),
+        change_attributes(
+            "prompt", lambda p: {"num_images": 8} if p.get("num_images") == 9 else {}
+        ),
         "constraints::value_beyond_is_refused_by_name[create_tune_prompt]",
     ),
 )

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from planting import Bug, Real, tell, within
-from wire_changes import shown
+from planting import Bug, Real, replace_function, send_callback
+from wire_changes import change_fields
 
 from astria_emulator.api.handlers import prompts, tunes
 from astria_emulator.app import Emulator
@@ -21,7 +21,7 @@ LONGEST_SECONDS = 60.0  # that anything is waited for
 def at_creation(real: Real) -> Real:
     def create(services: Any, caller: Any, body: Any) -> Any:
         made = real(services, caller, body)
-        tell(services, made.row, "tune")
+        send_callback(services, made.row, "tune")
         return made
 
     return create
@@ -111,7 +111,7 @@ def retried(real: Real) -> Real:
 BUGS = (
     Bug(
         "blank-callback-stays-blank",
-        shown(
+        change_fields(
             ".*",
             lambda o: {"callback": o["callback"] or ""} if "callback" in o else {},
             method="POST",
@@ -120,13 +120,13 @@ BUGS = (
     ),
     Bug(
         "callback-is-the-whole-object",
-        within(presentation, "callback_body", full_body),
+        replace_function(presentation, "callback_body", full_body),
         "callbacks::trained_tune_is_told_once_and_reduced",
         "callbacks::ended_prompt_is_told_once_and_reduced",
     ),
     Bug(
         "query-string-is-lost",
-        within(
+        replace_function(
             door, "post", lambda real: lambda url, *a, **k: real(url.partition("?")[0], *a, **k)
         ),
         "callbacks::call_is_a_plain_post_of_json_at_the_address_as_it_was_given",
@@ -135,35 +135,35 @@ BUGS = (
     Bug("prompts-come-first", late_and_out_of_order, "callbacks::tune_is_told_before_its_prompts"),
     Bug(
         "tune-is-told-of-as-it-is-made",
-        within(tunes, "make_tune", at_creation),
+        replace_function(tunes, "make_tune", at_creation),
         "callbacks::nothing_is_told_while_the_object_is_not_final",
         "callbacks::faceid_tune_tells_nobody",
     ),
     Bug(
         "deletion-is-told",
-        within(prompts, "remove_prompt", at_deletion("prompt")),
+        replace_function(prompts, "remove_prompt", at_deletion("prompt")),
         "callbacks::nothing_is_told_of_what_was_deleted",
     ),
     Bug(
         "failing-receiver-is-called-again",
-        within(door, "post", retried),
+        replace_function(door, "post", retried),
         "callbacks::answer_of_the_receiver_changes_nothing",
     ),
     Bug(
         "prompt-is-told-of-twice",
-        within(generation, "end_prompt", twice),
+        replace_function(generation, "end_prompt", twice),
         "callbacks::ended_prompt_is_told_once_and_reduced",
         "callbacks::nobody_is_told_twice_of_one_object",
     ),
     Bug(
         "run-is-told-of-twice",
-        within(generation, "tell_run", run_twice),
+        replace_function(generation, "tell_run", run_twice),
         "callbacks::pack_run_tells_of_the_tune_of_each_prompt_and_once_of_all",
         "callbacks::run_on_tunes_that_exist_tells_once_of_all",
     ),
     Bug(
         "callback-names-another-tune",
-        within(presentation, "callback_body", other_base),
+        replace_function(presentation, "callback_body", other_base),
         "callbacks::prompt_moved_to_a_base_is_told_of_with_the_base",
     ),
 )

@@ -6,23 +6,23 @@ from planting import (
     Bug,
     Call,
     Environ,
-    between,
+    body_contains,
     body_of,
+    intercept,
     is_at,
+    json_answer,
     kind_of,
     replaced,
-    said,
-    says,
 )
 from wire_changes import (
     LISTS,
     NOT_FOUND,
-    answers,
-    instead,
-    queried,
-    shown,
-    told_otherwise,
-    with_environ,
+    answer_by_status,
+    answer_instead,
+    change_answer,
+    change_environ,
+    change_fields,
+    change_query,
     without,
 )
 
@@ -80,29 +80,29 @@ BUGS = (
     # -- errors
     Bug(
         "denial-is-json",
-        told_otherwise(401, said(401, {"error": "Access denied"})),
+        answer_by_status(401, json_answer(401, {"error": "Access denied"})),
         "errors::without_a_key_everything_is_denied",
     ),
     Bug(
         "public-list-needs-a-key",
-        instead("GET", "/gallery/packs|/cli/models", DENIED, when=no_key),
+        answer_instead("GET", "/gallery/packs|/cli/models", DENIED, when=no_key),
         "errors::public_list_needs_no_key",
         "packs::gallery_lists_the_public_packs_newest_first_without_a_key",
     ),
     Bug(
         "object-is-looked-up-before-the-key",
-        instead("GET", "/tunes/1", NOT_FOUND, when=no_key),
+        answer_instead("GET", "/tunes/1", NOT_FOUND, when=no_key),
         "errors::denial_comes_before_all_else",
     ),
     Bug(
         "not-found-lacks-its-status",
-        told_otherwise(404, said(404, {"error": "Not Found"})),
+        answer_by_status(404, json_answer(404, {"error": "Not Found"})),
         "errors::unknown_object_is_not_found",
     ),
-    Bug("not-found-is-a-page", told_otherwise(404, PAGE), "errors::unknown_path_is_not_found"),
+    Bug("not-found-is-a-page", answer_by_status(404, PAGE), "errors::unknown_path_is_not_found"),
     Bug(
         "unknown-workspace-is-ignored",
-        with_environ(lambda env: env.pop("HTTP_X_WORKSPACE_ID", None)),
+        change_environ(lambda env: env.pop("HTTP_X_WORKSPACE_ID", None)),
         "errors::unknown_workspace_is_not_found",
         "errors::workspace_that_is_no_number_is_a_bad_request",
         "accounts::scope_shows_what_was_made_in_it",
@@ -111,24 +111,24 @@ BUGS = (
     ),
     Bug(
         "other-method-is-not-told-which-there-are",
-        between(without_allow),
+        intercept(without_allow),
         "errors::other_method_is_answered_with_those_that_there_are",
     ),
     Bug(
         "body-that-cannot-be-read-is-empty",
-        between(read_as_nothing),
+        intercept(read_as_nothing),
         "errors::body_that_is_no_json_is_a_bad_request",
         "errors::body_of_another_type_is_refused",
     ),
     Bug(
         "refusal-names-one-field",
-        answers("POST", ".*", FIRST_ONLY, status=422),
+        change_answer("POST", ".*", FIRST_ONLY, status=422),
         "errors::refusal_names_all_that_is_wrong_at_once",
         "duplicate::copy_refuses_a_wrong_change",
     ),
     Bug(
         "refused-request-is-half-done",
-        between(half_done),
+        intercept(half_done),
         "errors::refused_tune_leaves_nothing",
         "errors::refused_change_changes_nothing",
         "themes::refused_theme_makes_nothing",
@@ -136,12 +136,17 @@ BUGS = (
     ),
     Bug(
         "odd-text-is-an-error",
-        instead("POST", ".*", said(500, {"status": 500, "error": "Oops"}), when=says(b"<lora::>")),
+        answer_instead(
+            "POST",
+            ".*",
+            json_answer(500, {"status": 500, "error": "Oops"}),
+            when=body_contains(b"<lora::>"),
+        ),
         "errors::odd_text_is_no_trouble",
     ),
     Bug(
         "query-that-cannot-be-read-is-ignored",
-        queried(
+        change_query(
             LISTS, lambda q: {k: v for k, v in q.items() if v not in ("many", "x", "perhaps", "-1")}
         ),
         "errors::query_that_cannot_be_read_is_a_bad_request",
@@ -149,19 +154,21 @@ BUGS = (
     # -- generated
     Bug(
         "user-has-no-address",
-        answers("GET", "/users", without("email")),
+        change_answer("GET", "/users", without("email")),
         "generated::generated_case_is_answered_as_the_contract_says",
     ),
     Bug(
         "id-is-a-text",
-        shown(".*", lambda o: {"id": str(o["id"])} if "id" in o else {}, method="GET POST PATCH"),
+        change_fields(
+            ".*", lambda o: {"id": str(o["id"])} if "id" in o else {}, method="GET POST PATCH"
+        ),
         "generated::generated_sequence_is_answered_as_the_contract_says",
         "witnesses::request_is_answered_as_its_source_says",
     ),
     # -- faults
     Bug(
         "gateway-answers-with-a-page",
-        told_otherwise(504, Answer(504, {"Content-Type": "text/html"}, b"<h1>Gateway</h1>")),
+        answer_by_status(504, Answer(504, {"Content-Type": "text/html"}, b"<h1>Gateway</h1>")),
         "faults::failure_is_said_in_the_services_words_and_changes_nothing",
     ),
     Bug(

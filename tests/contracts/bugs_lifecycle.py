@@ -5,7 +5,19 @@ from itertools import count
 from typing import Any
 
 import pytest
-from planting import Answer, Bug, Call, Environ, Real, between, is_at, patched, said, tell, within
+from planting import (
+    Answer,
+    Bug,
+    Call,
+    Environ,
+    Real,
+    intercept,
+    is_at,
+    json_answer,
+    replace_function,
+    replace_values,
+    send_callback,
+)
 from wire_changes import (
     ANY_PROMPT,
     CHANGED,
@@ -13,10 +25,10 @@ from wire_changes import (
     PROMPTS,
     TUNE,
     TUNES,
-    answers,
-    shown,
-    told,
-    told_otherwise,
+    answer_by_status,
+    change_answer,
+    change_attributes,
+    change_fields,
 )
 
 from astria_emulator.api.handlers import prompts, tunes
@@ -48,7 +60,7 @@ def files_stay(patch: pytest.MonkeyPatch, app: Emulator) -> None:
 def told_when_expired(real: Real) -> Real:
     def erase(services: Any, row: Any) -> None:
         real(services, row)
-        tell(services, row, "tune")
+        send_callback(services, row, "tune")
 
     return erase
 
@@ -113,34 +125,34 @@ BUGS = (
     # -- lifecycle
     Bug(
         "tune-is-trained-as-it-is-made",
-        shown(TUNES, lambda t: {"trained_at": t["created_at"]}, method="POST"),
+        change_fields(TUNES, lambda t: {"trained_at": t["created_at"]}, method="POST"),
         "lifecycle::new_tune_has_begun_nothing",
     ),
     Bug(
         "tune-shows-no-list-of-weights",
-        shown(TUNE, lambda t: {"ckpt_urls": []} if "ckpt_urls" in t else {}),
+        change_fields(TUNE, lambda t: {"ckpt_urls": []} if "ckpt_urls" in t else {}),
         "lifecycle::tune_hands_out_its_weights_once_trained",
     ),
     Bug(
         "prompt-shows-a-picture-at-once",
-        shown(ANY_PROMPT, lambda p: {"images": [p["url"]]}, method="POST"),
+        change_fields(ANY_PROMPT, lambda p: {"images": [p["url"]]}, method="POST"),
         "lifecycle::new_prompt_has_no_pictures",
     ),
     Bug(
         "one-picture-is-missing",
-        shown(PROMPT, lambda p: {"images": p["images"][:-1]}),
+        change_fields(PROMPT, lambda p: {"images": p["images"][:-1]}),
         "lifecycle::prompt_goes_forward_to_its_pictures",
         "callbacks::ended_prompt_is_told_once_and_reduced",
     ),
     Bug(
         "prompt-begins-as-it-is-made",
-        shown(PROMPT, lambda p: {"started_training_at": p["created_at"]}),
+        change_fields(PROMPT, lambda p: {"started_training_at": p["created_at"]}),
         "lifecycle::prompt_waits_for_its_tune",
         "adapters::prompt_waits_for_the_lora_that_it_names",
     ),
     Bug(
         "ended-objects-go-on-changing",
-        shown(
+        change_fields(
             f"{TUNE}|{PROMPT}", lambda _: {"updated_at": f"2990-01-01T00:00:{next(TICK):06.3f}Z"}
         ),
         "lifecycle::what_has_ended_stays_as_it_is",
@@ -149,18 +161,18 @@ BUGS = (
     ),
     Bug(
         "ids-descend",
-        shown(f"{TUNES}|{PROMPTS}", lambda o: {"id": 10**9 - o["id"]}, method="POST"),
+        change_fields(f"{TUNES}|{PROMPTS}", lambda o: {"id": 10**9 - o["id"]}, method="POST"),
         "lifecycle::ids_ascend",
         "deletion::id_of_a_deleted_object_is_not_given_again",
     ),
     Bug(
         "faceid-tune-is-not-ready",
-        shown(TUNES, lambda t: {"trained_at": None, "expires_at": None}, method="POST"),
+        change_fields(TUNES, lambda t: {"trained_at": None, "expires_at": None}, method="POST"),
         "lifecycle::faceid_tune_is_ready_as_it_is_made",
     ),
     Bug(
         "list-lacks-a-prompt",
-        answers("GET", r"/tunes/\d+/prompts", lambda found: found[:1] + found[2:]),
+        change_answer("GET", r"/tunes/\d+/prompts", lambda found: found[:1] + found[2:]),
         "lifecycle::nested_prompts_are_made_in_their_order",
         "values::nested_prompts_read_back",
         "model::any_history_leaves_what_the_model_says",
@@ -168,7 +180,7 @@ BUGS = (
     ),
     Bug(
         "what-was-read-is-never-read-again",
-        between(seen_for_ever),
+        intercept(seen_for_ever),
         "lifecycle::tune_goes_forward_to_its_end",
         "lifecycle::patch_changes_the_time_of_change_and_no_other",
         "deletion::deleted_tune_is_gone_with_its_prompts_and_files",
@@ -178,7 +190,7 @@ BUGS = (
     ),
     Bug(
         "nested-prompts-are-reversed",
-        told(
+        change_attributes(
             "tune", lambda t: {"prompts_attributes": t.get("prompts_attributes", [])[::-1] or None}
         ),
         "lifecycle::nested_prompts_are_made_in_their_order",
@@ -186,19 +198,19 @@ BUGS = (
     ),
     Bug(
         "tune-lasts-29-days",
-        patched(lifecycle, STORAGE=timedelta(days=29)),
+        replace_values(lifecycle, STORAGE=timedelta(days=29)),
         "lifecycle::tune_goes_forward_to_its_end",
         "expiry::tune_lasts_until_its_time",
     ),
     # -- expiry
     Bug(
         "expiry-is-told",
-        within(training, "erase_tune", told_when_expired),
+        replace_function(training, "erase_tune", told_when_expired),
         "expiry::expiry_calls_nobody",
     ),
     Bug(
         "expired-tune-is-used",
-        within(
+        replace_function(
             prompt_creation,
             "check_prompt",
             lambda real: lambda *a, uses=(), **k: real(*a, uses=(), **k),
@@ -208,18 +220,20 @@ BUGS = (
     ),
     Bug(
         "storage-is-not-extended",
-        within(tunes, "make_tune", without_auto_extend),
+        replace_function(tunes, "make_tune", without_auto_extend),
         "expiry::auto_extend_keeps_a_tune_for_30_days_more_and_more",
     ),
     Bug(
         "expired-tune-cannot-be-deleted",
-        within(tunes, "own", not_when_expired),
+        replace_function(tunes, "own", not_when_expired),
         "expiry::expired_tune_can_be_deleted",
     ),
     # -- deletion
     Bug(
         "deletion-succeeds-twice",
-        told_otherwise(404, said(200, {"message": "Prompt successfully deleted"}), "DELETE"),
+        answer_by_status(
+            404, json_answer(200, {"message": "Prompt successfully deleted"}), "DELETE"
+        ),
         "deletion::second_deletion_is_not_found",
         "deletion::gallery_cannot_be_changed",
     ),
@@ -231,25 +245,25 @@ BUGS = (
     ),
     Bug(
         "prompts-of-a-deleted-tune-stay",
-        within(tunes, "remove_tune", prompts_stay),
+        replace_function(tunes, "remove_tune", prompts_stay),
         "deletion::deleted_tune_is_gone_with_its_prompts_and_files",
         "model::any_history_leaves_what_the_model_says",
     ),
     Bug(
         "one-more-prompt-is-deleted",
-        within(prompts, "remove_prompt", one_more),
+        replace_function(prompts, "remove_prompt", one_more),
         "deletion::deletion_leaves_everything_else",
     ),
     Bug(
         "prompt-is-under-every-tune",
-        within(prompts, "_under", under_any_tune),
+        replace_function(prompts, "_under", under_any_tune),
         "deletion::prompt_is_deleted_under_its_own_tune_only",
         "adapters::moved_prompt_is_found_under_the_base_under_the_lora_and_alone",
     ),
     Bug("ids-go-back", ids_go_back, "deletion::id_of_a_deleted_object_is_not_given_again"),
     Bug(
         "prompts-that-name-a-lora-go-with-it",
-        within(tunes, "remove_tune", all_that_name_it),
+        replace_function(tunes, "remove_tune", all_that_name_it),
         "deletion::deleted_lora_takes_only_the_prompts_made_under_it",
     ),
 )

@@ -6,8 +6,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from planting import Answer, Bug, Call, Environ, Real, between, is_at, within
-from wire_changes import FILE, PROMPTS, TUNE, TUNES, answers, shown
+from planting import Answer, Bug, Call, Environ, Real, intercept, is_at, replace_function
+from wire_changes import FILE, PROMPTS, TUNE, TUNES, change_answer, change_fields
 
 from astria_emulator.mock import backend, drawing
 from astria_emulator.work import generation
@@ -55,12 +55,12 @@ BUGS = (
     # -- addresses
     Bug(
         "address-is-another-objects",
-        shown(".*", lambda o: {"url": f"{o['url'][:-6]}9.json"} if "url" in o else {}),
+        change_fields(".*", lambda o: {"url": f"{o['url'][:-6]}9.json"} if "url" in o else {}),
         "addresses::objects_are_at_their_addresses",
     ),
     Bug(
         "uploads-are-shown-backwards",
-        shown(
+        change_fields(
             f"{TUNES}|{TUNE}|{RUN}",
             lambda t: {"orig_images": t["orig_images"][::-1]},
             method="POST",
@@ -71,7 +71,7 @@ BUGS = (
     ),
     Bug(
         "input-and-mask-are-mixed-up",
-        shown(
+        change_fields(
             PROMPTS,
             lambda p: {"input_image": p["mask_image"], "mask_image": p["input_image"]},
             method="POST",
@@ -80,67 +80,67 @@ BUGS = (
     ),
     Bug(
         "cover-leads-nowhere",
-        shown("/p/.*|/gallery/packs", lambda p: {"cover_url": f"{p['cover_url']}0"}),
+        change_fields("/p/.*|/gallery/packs", lambda p: {"cover_url": f"{p['cover_url']}0"}),
         "addresses::covers_and_examples_of_packs_are_pictures",
     ),
-    Bug("files-are-pages", between(as_a_page), "addresses::pictures_of_a_prompt_are_pictures"),
+    Bug("files-are-pages", intercept(as_a_page), "addresses::pictures_of_a_prompt_are_pictures"),
     Bug(
         "pictures-of-a-prompt-are-one",
-        within(backend.MockBackend, "_pictures", one_index),
+        replace_function(backend.MockBackend, "_pictures", one_index),
         "addresses::pictures_of_a_prompt_differ",
     ),
     Bug(
         "picture-by-address-is-empty",
-        within(drawing, "draw_reference", lambda real: lambda *_: b"nothing"),
+        replace_function(drawing, "draw_reference", lambda real: lambda *_: b"nothing"),
         "addresses::pictures_sent_by_address_are_shown",
     ),
     Bug(
         "video-is-empty",
-        within(drawing, "clip", lambda real: lambda *_: b"nothing"),
+        replace_function(drawing, "clip", lambda real: lambda *_: b"nothing"),
         "addresses::video_is_a_video",
     ),
     # -- determinism
     Bug(
         "files-differ-every-time",
-        between(with_noise),
+        intercept(with_noise),
         "determinism::picture_is_the_same_every_time",
         "duplicate::copy_keeps_its_input_when_the_original_is_gone",
     ),
     Bug(
         "seed-is-ignored",
-        within(generation, "generate_job", seeded()),
+        replace_function(generation, "generate_job", seeded()),
         "determinism::seed_decides_the_pictures",
     ),
     Bug(
         "prompts-without-a-seed-have-one",
-        within(generation, "generate_job", seeded(seed=1)),
+        replace_function(generation, "generate_job", seeded(seed=1)),
         "determinism::prompts_without_a_seed_differ",
     ),
     Bug(
         "pictures-have-one-size",
-        within(generation, "picture_size", lambda real: lambda *_: (64, 64)),
+        replace_function(generation, "picture_size", lambda real: lambda *_: (64, 64)),
         "determinism::picture_has_the_size_that_was_asked_for",
         "determinism::picture_has_the_shape_that_was_asked_for",
     ),
     # -- inspection
     Bug(
         "inspection-names-another-class",
-        answers("POST", "/images/inspect", lambda found: {**found, "name": "person"}),
+        change_answer("POST", "/images/inspect", lambda found: {**found, "name": "person"}),
         "inspection::picture_is_inspected_by_its_address",
     ),
     Bug(
         "inspection-is-a-matter-of-chance",
-        answers("POST", "/images/inspect", lambda f: {**f, "selfie": next(TICK) % 2 == 0}),
+        change_answer("POST", "/images/inspect", lambda f: {**f, "selfie": next(TICK) % 2 == 0}),
         "inspection::picture_is_inspected_as_a_file",
     ),
     Bug(
         "things-have-eyes",
-        answers("POST", "/images/inspect", lambda found: {**found, "eye_color": "NONE"}),
+        change_answer("POST", "/images/inspect", lambda found: {**found, "eye_color": "NONE"}),
         "inspection::thing_has_no_traits_of_people",
     ),
     Bug(
         "inspection-blames-nothing",
-        answers(
+        change_answer(
             "POST",
             "/images/inspect",
             lambda found: {"base": next(iter(found.values()))},

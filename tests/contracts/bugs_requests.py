@@ -2,28 +2,39 @@
 
 from typing import Any
 
-from planting import JSON, Bug, Environ, Real, body_of, kind_of, replaced, said, says, within
+from planting import (
+    JSON,
+    Bug,
+    Environ,
+    Real,
+    body_contains,
+    body_of,
+    json_answer,
+    kind_of,
+    replace_function,
+    replaced,
+)
 from wire_changes import (
     ANY,
     BROKEN,
     LISTS,
     NOT_FOUND,
     PROMPTS,
-    answers,
-    asked,
-    ignored,
-    instead,
-    queried,
-    rewritten,
-    turned,
-    with_environ,
+    answer_instead,
+    change_answer,
+    change_body,
+    change_environ,
+    change_query,
+    change_status,
+    ignore_query,
+    replace_bytes,
     without,
 )
 
 from astria_emulator.api.handlers import tunes
 
-UNTYPED = said(415, {"status": 415, "error": "Unsupported Media Type"})
-BLANK = said(422, {"name": ["can't be blank"]})
+UNTYPED = json_answer(415, {"status": 415, "error": "Unsupported Media Type"})
+BLANK = json_answer(422, {"name": ["can't be blank"]})
 URLENCODED = "urlencoded"
 
 
@@ -74,13 +85,13 @@ BUGS = (
     # -- forms
     Bug(
         "broken-body-is-422",
-        turned("POST", ".*", 400, 422),
+        change_status("POST", ".*", 400, 422),
         "forms::body_that_cannot_be_read_is_refused",
         "witnesses::request_that_cannot_be_taken_is_refused",
     ),
     Bug(
         "slash-at-the-end-is-another-path",
-        instead(
+        answer_instead(
             ANY,
             ".*",
             NOT_FOUND,
@@ -90,17 +101,19 @@ BUGS = (
     ),
     Bug(
         "content-type-needs-a-body",
-        instead("GET DELETE", ".*", BROKEN, when=lambda env: kind_of(env) == JSON),
+        answer_instead("GET DELETE", ".*", BROKEN, when=lambda env: kind_of(env) == JSON),
         "forms::content_type_without_a_body_does_not_matter",
     ),
     Bug(
         "charset-makes-another-type",
-        instead("POST", ".*", UNTYPED, when=lambda env: "charset" in env.get("CONTENT_TYPE", "")),
+        answer_instead(
+            "POST", ".*", UNTYPED, when=lambda env: "charset" in env.get("CONTENT_TYPE", "")
+        ),
         "forms::charset_beside_the_content_type_does_not_matter",
     ),
     Bug(
         "some-operations-read-no-forms",
-        instead(
+        answer_instead(
             "POST PATCH",
             r"/prompts|/packs|/workspaces.*|/images.*|/themes|/p/.*|.*/duplicate|.*/\d+",
             UNTYPED,
@@ -113,97 +126,105 @@ BUGS = (
     ),
     Bug(
         "numbers-must-not-be-text",
-        instead(
+        answer_instead(
             "POST",
             ".*",
-            said(422, {"num_images": ["is not a number"]}),
-            when=says(b'"num_images": "'),
+            json_answer(422, {"num_images": ["is not a number"]}),
+            when=body_contains(b'"num_images": "'),
         ),
         "forms::numbers_and_booleans_may_be_text",
         "forms::blank_text_counts_as_absent",
     ),
     Bug(
         "unknown-attributes-are-refused",
-        instead(
-            "POST", ".*", said(422, {"sampler": ["is unknown"]}), when=says(b"sampler", b"width")
+        answer_instead(
+            "POST",
+            ".*",
+            json_answer(422, {"sampler": ["is unknown"]}),
+            when=body_contains(b"sampler", b"width"),
         ),
         "forms::unknown_attributes_are_ignored",
     ),
     Bug(
         "empty-file-input-is-a-file",
-        instead(
-            "POST", ".*", said(422, {"images": ["is not an image"]}), when=says(b'filename=""')
+        answer_instead(
+            "POST",
+            ".*",
+            json_answer(422, {"images": ["is not an image"]}),
+            when=body_contains(b'filename=""'),
         ),
         "forms::file_input_left_empty_is_passed_over",
     ),
     Bug(
         "attributes-need-their-wrapper",
-        instead("POST", r"/tunes|/themes|.*/prompts", BLANK, when=is_unwrapped),
+        answer_instead("POST", r"/tunes|/themes|.*/prompts", BLANK, when=is_unwrapped),
         "forms::attributes_may_stand_without_their_wrapper",
         "themes::theme_may_stand_without_its_wrapper",
     ),
     Bug(
         "attributes-outside-their-wrapper-count",
-        asked("POST", r".*/prompts", outer_wins),
+        change_body("POST", r".*/prompts", outer_wins),
         "forms::attributes_outside_their_wrapper_are_ignored",
     ),
     Bug(
         "numbers-in-brackets-are-names",
-        with_environ(numbered_is_a_name),
+        change_environ(numbered_is_a_name),
         "forms::list_is_written_with_empty_or_with_numbered_brackets",
         "forms::files_are_written_with_empty_or_with_numbered_brackets",
         "forms::nested_objects_may_be_numbered",
     ),
     Bug(
         "nested-objects-are-one",
-        rewritten(URLENCODED, rb"prompts_attributes%5D%5B%5D", rb"prompts_attributes%5D%5B0%5D"),
+        replace_bytes(
+            URLENCODED, rb"prompts_attributes%5D%5B%5D", rb"prompts_attributes%5D%5B0%5D"
+        ),
         "forms::nested_object_begins_where_a_key_repeats",
     ),
     Bug(
         "object-is-no-json-text",
-        rewritten(URLENCODED, rb"characteristics%5D=%7B", rb"other%5D=%7B"),
+        replace_bytes(URLENCODED, rb"characteristics%5D=%7B", rb"other%5D=%7B"),
         "forms::object_is_written_as_fields_or_as_json_text",
     ),
     Bug(
         "plus-is-a-plus",
-        rewritten(URLENCODED, rb"\+", rb"%2B"),
+        replace_bytes(URLENCODED, rb"\+", rb"%2B"),
         "forms::text_of_any_kind_comes_through",
         "forms::form_makes_the_tune_that_json_makes",
         "forms::form_makes_the_prompt_that_json_makes",
     ),
     Bug(
         "addresses-beside-files-are-lost",
-        within(tunes, "make_tune", url_or_file),
+        replace_function(tunes, "make_tune", url_or_file),
         "forms::files_and_addresses_may_stand_together",
     ),
     # -- paging
     Bug(
         "list-lacks-pictures",
-        answers("GET", PROMPTS, lambda found: [{**p, "images": []} for p in found]),
+        change_answer("GET", PROMPTS, lambda found: [{**p, "images": []} for p in found]),
         "paging::list_shows_the_objects_as_they_are",
         "values::what_was_sent_is_still_there_at_the_end",
         "adapters::moved_prompt_is_found_under_the_base_under_the_lora_and_alone",
     ),
     Bug(
         "page-includes-its-cursor",
-        queried(LISTS, lambda q: number(q, "before_id", 1)),
+        change_query(LISTS, lambda q: number(q, "before_id", 1)),
         "paging::walk_by_before_id_is_the_whole_list",
         "paging::what_is_made_during_a_walk_moves_nothing",
     ),
     Bug(
         "offset-is-ignored",
-        ignored("offset"),
+        ignore_query("offset"),
         "paging::walk_by_offset_is_the_whole_list",
         "paging::offset_may_stand_beside_before_id",
         "paging::offset_that_is_too_deep_is_refused_and_names_before_id",
     ),
     Bug(
         "page-holds-a_hundred",
-        queried(LISTS, at_most("limit", 100)),
+        change_query(LISTS, at_most("limit", 100)),
         "paging::page_holds_twenty_unless_it_is_told_and_at_most_120",
     ),
-    Bug("title-is-no-filter", ignored("title"), "paging::tunes_are_filtered"),
-    Bug("branch-is-no-filter", ignored("branch"), "paging::tunes_are_filtered_by_kind"),
-    Bug("likes-are-no-filter", ignored("liked"), "paging::prompts_are_filtered"),
-    Bug("today-is-always", ignored("today"), "paging::prompts_of_today_are_those_of_this_day"),
+    Bug("title-is-no-filter", ignore_query("title"), "paging::tunes_are_filtered"),
+    Bug("branch-is-no-filter", ignore_query("branch"), "paging::tunes_are_filtered_by_kind"),
+    Bug("likes-are-no-filter", ignore_query("liked"), "paging::prompts_are_filtered"),
+    Bug("today-is-always", ignore_query("today"), "paging::prompts_of_today_are_those_of_this_day"),
 )

@@ -38,7 +38,7 @@ class Answer:
         return json.loads(self.content or b"null")
 
 
-def said(status: int, body: Any, **headers: str) -> Answer:
+def json_answer(status: int, body: Any, **headers: str) -> Answer:
     """An answer of our own."""
     return Answer(status, {"Content-Type": JSON, **headers}, json.dumps(body).encode())
 
@@ -46,7 +46,7 @@ def said(status: int, body: Any, **headers: str) -> Answer:
 Call = Callable[[Environ], Answer]
 
 
-def between(do: Callable[[Environ, Call], Answer]) -> Plant:
+def intercept(do: Callable[[Environ, Call], Answer]) -> Plant:
     """Put something between the server and its application."""
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
@@ -72,7 +72,7 @@ def between(do: Callable[[Environ, Call], Answer]) -> Plant:
     return plant
 
 
-def within(module: Any, name: str, make: Callable[[Any], Any]) -> Plant:
+def replace_function(module: Any, name: str, make: Callable[[Any], Any]) -> Plant:
     """Put something else in the place of a function; `make` is given what was there."""
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
@@ -81,7 +81,7 @@ def within(module: Any, name: str, make: Callable[[Any], Any]) -> Plant:
     return plant
 
 
-def patched(module: Any, **values: Any) -> Plant:
+def replace_values(module: Any, **values: Any) -> Plant:
     """Put other values in the place of some."""
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
@@ -112,10 +112,10 @@ def kind_of(environ: Environ) -> str:
     return str(environ.get("CONTENT_TYPE", "")).partition(";")[0]
 
 
-def says(*words: bytes) -> Any:
+def body_contains(*words: bytes) -> Any:
     return lambda environ: any(word in body_of(environ) for word in words)
 
 
-def tell(services: Any, row: Any, kind: str) -> None:
+def send_callback(services: Any, row: Any, kind: str) -> None:
     if row.get("callback"):
         services.callbacks.send(row, row["callback"], {kind: {"id": row.id, "trained_at": None}})

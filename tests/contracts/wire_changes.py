@@ -14,12 +14,12 @@ from planting import (
     Call,
     Environ,
     Plant,
-    between,
     body_of,
+    intercept,
     is_at,
+    json_answer,
     kind_of,
     replaced,
-    said,
 )
 
 from astria_emulator.app import Emulator
@@ -30,13 +30,13 @@ PROMPTS, COPY = r"(/tunes/\d+)?/prompts", r"/prompts/\d+/duplicate"
 ANY_PROMPT = rf"{PROMPTS}|{PROMPT}|{COPY}"
 ANY = "GET POST PATCH PUT DELETE"
 FILE, CHANGED = r"/[0-9a-z]{28}", r"/tunes/\d+|(/tunes/\d+)?/prompts/\d+"
-NOT_FOUND = said(404, {"status": 404, "error": "Not Found"})
-BROKEN = said(400, {"status": 400, "error": "Bad Request"})
+NOT_FOUND = json_answer(404, {"status": 404, "error": "Not Found"})
+BROKEN = json_answer(400, {"status": 400, "error": "Bad Request"})
 LISTS = r"/tunes|/prompts|/tunes/\d+/prompts"
 
 
 # -- what is answered ------------------------------------------------------------------------------
-def answers(
+def change_answer(
     method: str, path: str, change: Callable[[Any], Any], *, kinds: str = "", status: int = 0
 ) -> Plant:
     """Change what JSON answers say; `kinds` of requests alone, answers with `status` alone."""
@@ -51,10 +51,12 @@ def answers(
         changed = change(answer.json)
         return Answer(answer.status, answer.headers, json.dumps(changed).encode())
 
-    return between(do)
+    return intercept(do)
 
 
-def shown(path: str, change: Callable[[Any], Mapping[str, Any]], *, method: str = "GET") -> Plant:
+def change_fields(
+    path: str, change: Callable[[Any], Mapping[str, Any]], *, method: str = "GET"
+) -> Plant:
     """Change fields of the objects that an answer shows, one or a list."""
 
     def changed(found: Any) -> Any:
@@ -62,21 +64,21 @@ def shown(path: str, change: Callable[[Any], Mapping[str, Any]], *, method: str 
             return [changed(item) for item in found]
         return {**found, **change(found)} if isinstance(found, dict) else found
 
-    return answers(method, path, changed)
+    return change_answer(method, path, changed)
 
 
-def instead(
+def answer_instead(
     method: str, path: str, answer: Answer, *, when: Callable[[Environ], bool] = lambda _: True
 ) -> Plant:
     """Answer this, and do nothing."""
-    return between(
+    return intercept(
         lambda environ, call: (
             answer if is_at(environ, method, path) and when(environ) else call(environ)
         )
     )
 
 
-def turned(method: str, path: str, status: int, into: int) -> Plant:
+def change_status(method: str, path: str, status: int, into: int) -> Plant:
     """Answer with another status, and the same body."""
 
     def do(environ: Environ, call: Call) -> Answer:
@@ -84,21 +86,21 @@ def turned(method: str, path: str, status: int, into: int) -> Plant:
         hit = at and answer.status == status
         return Answer(into, answer.headers, answer.content) if hit else answer
 
-    return between(do)
+    return intercept(do)
 
 
-def told_otherwise(status: int, answer: Answer, method: str = ANY, path: str = ".*") -> Plant:
+def answer_by_status(status: int, answer: Answer, method: str = ANY, path: str = ".*") -> Plant:
     """Another answer in the place of those with a status."""
 
     def do(environ: Environ, call: Call) -> Answer:
         at, found = is_at(environ, method, path), call(environ)
         return answer if at and found.status == status else found
 
-    return between(do)
+    return intercept(do)
 
 
 # -- what is asked ---------------------------------------------------------------------------------
-def asked(method: str, path: str, change: Callable[[Any], Any]) -> Plant:
+def change_body(method: str, path: str, change: Callable[[Any], Any]) -> Plant:
     """Change JSON bodies before they are read."""
 
     def do(environ: Environ, call: Call) -> Answer:
@@ -110,10 +112,10 @@ def asked(method: str, path: str, change: Callable[[Any], Any]) -> Plant:
             replaced(environ, json.dumps(change(body)).encode())
         return call(environ)
 
-    return between(do)
+    return intercept(do)
 
 
-def told(wrapper: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Plant:
+def change_attributes(wrapper: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) -> Plant:
     """Change attributes of JSON bodies under their wrapper; None takes one away."""
 
     def changed(body: Any) -> Any:
@@ -123,10 +125,10 @@ def told(wrapper: str, change: Callable[[dict[str, Any]], Mapping[str, Any]]) ->
         merged = {**inner, **change(inner)}
         return {**body, wrapper: {key: item for key, item in merged.items() if item is not None}}
 
-    return asked("POST PATCH", ".*", changed)
+    return change_body("POST PATCH", ".*", changed)
 
 
-def queried(path: str, change: Callable[[dict[str, str]], Mapping[str, str]]) -> Plant:
+def change_query(path: str, change: Callable[[dict[str, str]], Mapping[str, str]]) -> Plant:
     """Change the query of a GET."""
 
     def do(environ: Environ, call: Call) -> Answer:
@@ -137,18 +139,18 @@ def queried(path: str, change: Callable[[dict[str, str]], Mapping[str, str]]) ->
             environ["QUERY_STRING"] = urlencode([*single.items(), *lists])
         return call(environ)
 
-    return between(do)
+    return intercept(do)
 
 
 def without(*names: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     return lambda given: {name: value for name, value in given.items() if name not in names}
 
 
-def ignored(*names: str) -> Plant:
-    return queried(LISTS + "|/packs", without(*names))
+def ignore_query(*names: str) -> Plant:
+    return change_query(LISTS + "|/packs", without(*names))
 
 
-def rewritten(kinds: str, old: bytes, new: bytes) -> Plant:
+def replace_bytes(kinds: str, old: bytes, new: bytes) -> Plant:
     """Replace bytes in the bodies of some content types."""
 
     def do(environ: Environ, call: Call) -> Answer:
@@ -156,20 +158,20 @@ def rewritten(kinds: str, old: bytes, new: bytes) -> Plant:
             replaced(environ, re.sub(old, new, body_of(environ)))
         return call(environ)
 
-    return between(do)
+    return intercept(do)
 
 
-def with_environ(change: Callable[[Environ], Any]) -> Plant:
+def change_environ(change: Callable[[Environ], Any]) -> Plant:
     """Change a request's variables."""
 
     def do(environ: Environ, call: Call) -> Answer:
         change(environ)
         return call(environ)
 
-    return between(do)
+    return intercept(do)
 
 
-def at_once(do: Callable[[Environ, Call, int], Answer]) -> Plant:
+def under_load(do: Callable[[Environ, Call, int], Answer]) -> Plant:
     """Know how many requests there are at a time: each waits for another one, if one comes."""
     changed, count = threading.Condition(), [0]
 
@@ -187,6 +189,6 @@ def at_once(do: Callable[[Environ, Call, int], Answer]) -> Plant:
 
     def plant(patch: pytest.MonkeyPatch, app: Emulator) -> None:
         patch.setattr(app, "is_quick", lambda *asked: False)  # nor are requests put in a row
-        between(counted)(patch, app)
+        intercept(counted)(patch, app)
 
     return plant

@@ -1,4 +1,4 @@
-"""A client of one account. Every answer is checked against the contract as it comes."""
+"""A client of one account. It checks every answer against the contract."""
 
 import shlex
 import time
@@ -14,12 +14,15 @@ from astria_contracts.spec.document import JSON, Operation
 from astria_contracts.spec.encoding import NOTHING, curl_body, encode
 
 POLL_SECONDS = (0.05, 2.0)  # first and longest pause
-IN_CURL = {"first": "$ASTRIA_API_KEY", "second": "$ASTRIA_SECOND_KEY"}  # what stands for a key
+IN_CURL = {
+    "first": "$ASTRIA_API_KEY",
+    "second": "$ASTRIA_SECOND_KEY",
+}  # shown in the place of a key
 PAGE = 120  # the largest page
 FLUX, STABLE_DIFFUSION = 1504944, 690204  # documented bases, of LoRA and of FaceID tunes
 
 
-class Broken(AssertionError):
+class ContractViolation(AssertionError):
     """An answer breaks the contract."""
 
 
@@ -45,15 +48,15 @@ class Api:
         headers: Mapping[str, str] | None = None,
         key: str | None = None,
     ) -> requests.Response:
-        """Send a request and check the answer; `raw` bytes are sent as `media_type`.
+        """Send a request and check the answer; `raw` bytes are sent as they are, as `media_type`.
 
-        Raises Broken.
+        Raises ContractViolation.
         """
         found = self.target.document.find(method, path)
         assert found, f"the contract has no {method} {path}"
         operation, values = found
-        said = raw.decode(errors="replace") if raw is not None and body is NOTHING else body
-        if self.is_spared(operation, values, said):
+        content = raw.decode(errors="replace") if raw is not None and body is NOTHING else body
+        if self.is_too_costly(operation, values, content):
             pytest.skip(f"{operation}: {self.target.lacks['paid']}")
         key = self.key if key is None else key
         sent = {"Authorization": f"Bearer {key}"} if key else {}
@@ -72,9 +75,11 @@ class Api:
             url = getattr(error.request, "url", None) or path
             curl = self._curl(method, url, given, body, media_type, raw)
             self.target.exchanges.append(Exchange(operation.id, curl, 0, ""))
-            raise Broken(f"{operation} was not answered: {type(error).__name__}") from error
+            raise ContractViolation(
+                f"{operation} was not answered: {type(error).__name__}"
+            ) from error
         curl = self._curl(method, answer.request.url or path, given, body, media_type, raw)
-        wrong = self.target.note(
+        wrong = self.target.record(
             operation,
             curl,
             Answer(answer.status_code, answer.headers, answer.content),
@@ -84,9 +89,9 @@ class Api:
             headers=all_headers,
             body={} if body is NOTHING else body,
         )
-        self.target.remember(key, operation, answer.status_code, answer.content)
+        self.target.note_created(key, operation, answer.status_code, answer.content)
         if wrong:
-            raise Broken("\n".join(wrong))
+            raise ContractViolation("\n".join(wrong))
         return answer
 
     def ok(self, method: str, path: str, body: Any = NOTHING, **more: Any) -> Any:
@@ -110,13 +115,15 @@ class Api:
         return answer
 
     def page(self, path: str, **query: Any) -> list[Any]:
-        """All of a list, newest first, by pages of the largest size."""
+        """A whole list, newest first, fetched in pages of the largest size."""
         found: list[Any] = []
         while True:
             before = {"before_id": found[-1]["id"]} if found else {}
             items = self.get(path, limit=PAGE, **query, **before)
             if items and found and items[0]["id"] >= found[-1]["id"]:
-                raise Broken(f"GET {path}: the page before {found[-1]['id']} does not go on")
+                raise ContractViolation(
+                    f"GET {path}: the page before {found[-1]['id']} does not go on"
+                )
             found += items
             if len(items) < PAGE:
                 return found
@@ -126,7 +133,7 @@ class Api:
         return [item["id"] for item in self.page(path, **query)]
 
     def newest(self) -> list[Any]:
-        """The newest object of each kind, to see that nothing was made."""
+        """The newest object of each kind: the same before and after where nothing was created."""
         lists = ("/tunes", "/prompts", "/packs")
         newest = [[item["id"] for item in self.get(path, limit=1)] for path in lists]
         return [*newest, len(self.get("/workspaces"))]
@@ -141,15 +148,18 @@ class Api:
 
     # -- objects -----------------------------------------------------------------------------------
     def unique(self, words: str) -> str:
-        """Words that nothing else of this run, or of another one, is called by."""
-        return f"{words} {self.target.tag}{next(self.target.numbers):05}"  # none begins as another
+        """A name that no other object has."""
+        # Of the same length, so that none is a prefix of another.
+        return f"{words} {self.target.tag}{next(self.target.numbers):05}"
 
     def tune(self, *, media_type: str = JSON, **attributes: Any) -> Any:
-        """A new tune; on the run's branch unless it is told."""
-        return self.ok("POST", "/tunes", {"tune": self.sample(**attributes)}, media_type=media_type)
+        """A new tune, on the run's branch if no other is given."""
+        return self.ok(
+            "POST", "/tunes", {"tune": self.tune_attributes(**attributes)}, media_type=media_type
+        )
 
-    def sample(self, **attributes: Any) -> dict[str, Any]:
-        """Attributes of a tune that is taken."""
+    def tune_attributes(self, **attributes: Any) -> dict[str, Any]:
+        """Attributes of a valid tune."""
         urls = [self.target.options.picture_url] * 2
         known = {
             "title": self.unique("Subject"),
@@ -180,35 +190,37 @@ class Api:
 
     # -- time --------------------------------------------------------------------------------------
     def final(self, path: str) -> Any:
-        """A tune or a prompt once it has ended."""
+        """A tune or a prompt once it is trained or finished."""
         self.finish()
-        return self.until(lambda: self.get(path), lambda found: found["trained_at"])
+        return self.poll(lambda: self.get(path), lambda found: found["trained_at"])
 
     def finish(self) -> None:
-        """Let all work be completed, where the target can be asked to."""
+        """Complete all work, where the target has that capability."""
         if "finish" not in self.target.lacks:
             answer = self.target.control("POST", "finish")
             assert answer.status_code == 200, answer.text
 
     def advance(self, **span: float) -> None:
-        """Move the target's clock, and let all work that has become due be done."""
+        """Move the target's clock; work that is due by then is done."""
         answer = self.target.control("POST", "clock", json=span)
         assert answer.status_code == 200, answer.text
 
-    def until(self, look: Callable[[], Any], is_so: Callable[[Any], Any]) -> Any:
-        """Look again and again, ever more rarely, until it is so."""
+    def poll(self, fetch: Callable[[], Any], is_done: Callable[[Any], Any]) -> Any:
+        """Fetch with growing pauses until the result is accepted."""
         pause, deadline = POLL_SECONDS[0], time.monotonic() + self.target.options.patience
-        while not is_so(found := look()):
-            assert time.monotonic() < deadline, f"it is not so in the end: {found}"
+        while not is_done(found := fetch()):
+            assert time.monotonic() < deadline, (
+                f"not done after {self.target.options.patience} s: {found}"
+            )
             time.sleep(pause)
             pause = min(2 * pause, POLL_SECONDS[1])
         return found
 
-    # -- what is spared ----------------------------------------------------------------------------
-    def is_spared(self, operation: Operation, values: Mapping[str, str], body: Any) -> bool:
-        """Whether the target is to be spared a request."""
-        return self.target.spares and is_costly(
-            operation, values, body, key=self.key, made=self.target.made
+    # -- costs ----------------------------------------------------------------------------
+    def is_too_costly(self, operation: Operation, values: Mapping[str, str], body: Any) -> bool:
+        """Whether a request is not to be sent to this target."""
+        return self.target.avoids_costs and is_costly(
+            operation, values, body, key=self.key, created=self.target.created
         )
 
     def _curl(

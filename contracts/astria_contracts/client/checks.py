@@ -1,4 +1,4 @@
-"""What every answer owes, whatever was asked: the schema, the dialect, order, and no internals."""
+"""Checks of every answer: its schema, the form of errors, the order of lists, and no internals."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 
 from astria_contracts.spec.document import JSON, Document, Operation
 
-# What a server shows of itself when something has gone wrong within.
+# Traces of an internal error in an answer.
 INTERNALS = re.compile(
     r"Traceback \(most recent|File \"/|site-packages|werkzeug|sqlalchemy|psycopg|sqlite3"
     r"|ActiveRecord|/usr/(lib|local)|/home/| at 0x[0-9a-f]{8,}|<!DOCTYPE|<html",
@@ -25,7 +25,7 @@ def problems(
         yield f"status {status} is not among {sorted(operation.responses)}"
         return
     text = content.decode(errors="replace")
-    # Elsewhere it may be what somebody has written into a title.
+    # In other answers this may be text that a user has written into a title.
     if status >= 400 and (found := INTERNALS.search(text)):
         yield f"shows what is within the server: {found[0]!r}"
     schemas = operation.responses[status]
@@ -54,9 +54,9 @@ def json_problems(document: Document, schema: Any, status: int, text: str) -> It
         return
     yield from document.problems(schema, body)
     if status >= 400:
-        yield from dialect(status, body)
+        yield from error_problems(status, body)
     elif isinstance(body, list):
-        yield from order_of(body)
+        yield from order_problems(body)
         for item in body:
             yield from object_problems(item)
     else:
@@ -68,8 +68,8 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)
 
 
-def dialect(status: int, body: Any) -> Iterator[str]:
-    """Errors are told as Rails tells them."""
+def error_problems(status: int, body: Any) -> Iterator[str]:
+    """What differs from the form in which Rails writes errors."""
     if not isinstance(body, dict):
         yield f"an error is an object, not {body!r}"
     elif status == 422:
@@ -79,15 +79,15 @@ def dialect(status: int, body: Any) -> Iterator[str]:
         yield f"an error repeats its status and says what it is: {body!r}"
 
 
-def order_of(items: list[Any]) -> Iterator[str]:
-    """Lists are newest first, and show nothing twice."""
+def order_problems(items: list[Any]) -> Iterator[str]:
+    """Lists are newest first, and have no item twice."""
     ids = [item["id"] for item in items if isinstance(item, dict) and _is_number(item.get("id"))]
     if ids != sorted(set(ids), reverse=True):
         yield f"ids do not descend: {ids}"
 
 
 def object_problems(item: Any) -> Iterator[str]:
-    """What a tune, a prompt or a list's item owes besides its schema."""
+    """What is wrong with an object beyond its schema: the order of its times, images too early."""
     if not isinstance(item, dict):
         return
     times = {name: value for name, value in item.items() if isinstance(value, str)}

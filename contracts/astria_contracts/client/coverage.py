@@ -1,4 +1,4 @@
-"""How much of the contract a run has seen.
+"""How much of the contract a run has covered.
 
 An operation counts once it has succeeded, a status and a media type once answered, a callback once
 received, and a side of a constraint once a request within it was taken, or one beyond it refused.
@@ -13,49 +13,49 @@ from typing import Any
 from astria_contracts.spec.document import Document, Operation
 from astria_contracts.spec.sides import Constraint, Sides
 
-# Statuses that no request can bring about; only a server that takes faults is seen to answer them.
-UNASKED = {
-    429: "needs a server that is told to slow clients down",
-    500: "needs a server that is told to fail",
-    504: "needs a server that is told to be late",
+# Statuses that no request can cause: only a server with fault injection answers them.
+NOT_ON_REQUEST = {
+    429: "needs a server that is summary to slow clients down",
+    500: "needs a server that is summary to fail",
+    504: "needs a server that is summary to be late",
 }
 NONE: Mapping[str, Any] = MappingProxyType({})
-OTHER_SUCCESS = {204: 200}  # the contract allows either
+OTHER_SUCCESS = {204: 200}  # the contract allows both
 
 
 @dataclass
 class Part:
-    """Things of one kind: which are to be seen, which were, and which cannot be, with reasons."""
+    """Items of one kind: those expected, those seen, and those exempt, with the reason."""
 
     name: str
-    wanted: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     exempt: dict[str, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> list[str]:
-        return [one for one in self.wanted if not self.seen[one] and one not in self.exempt]
+        return [one for one in self.expected if not self.seen[one] and one not in self.exempt]
 
     @property
     def share(self) -> float:
-        """Of what can be seen, in whole thousandths: 1.0 is all."""
-        total = sum(one not in self.exempt or bool(self.seen[one]) for one in self.wanted)
+        """The share seen of what is not exempt, rounded down to thousandths; 1.0 is all."""
+        total = sum(one not in self.exempt or bool(self.seen[one]) for one in self.expected)
         return 1.0 if not total else 1000 * (total - len(self.missing)) // total / 1000
 
     def as_json(self) -> dict[str, Any]:
-        total = len(self.wanted)
+        total = len(self.expected)
         exempt = {one: why for one, why in self.exempt.items() if not self.seen[one]}
         return {
             "total": total,
-            "seen": sum(bool(self.seen[one]) for one in self.wanted),
+            "seen": sum(bool(self.seen[one]) for one in self.expected),
             "share": self.share,
             "missing": self.missing,
             "exempt": exempt,
         }
 
 
-class Meter:
-    """Counts what requests and answers touch."""
+class Coverage:
+    """Counts what requests and answers cover."""
 
     def __init__(self, document: Document):
         self._sides = Sides(document)
@@ -66,38 +66,38 @@ class Meter:
         self.callbacks = Part("callbacks")
         self.constraints = Part("constraint sides")
         for operation in document.operations.values():
-            self._want(operation)
+            self._expect(operation)
 
     @property
     def parts(self) -> tuple[Part, ...]:
         known = (self.operations, self.statuses, self.media_types, self.callbacks)
         return (*known, self.constraints)
 
-    def _want(self, operation: Operation) -> None:
+    def _expect(self, operation: Operation) -> None:
         id = operation.id
-        self.operations.wanted.append(id)
+        self.operations.expected.append(id)
         for status, kinds in operation.responses.items():
             label = f"{id} {status}"
-            self.statuses.wanted.append(label)
+            self.statuses.expected.append(label)
             other = OTHER_SUCCESS.get(status)
-            if status in UNASKED:
-                self.statuses.exempt[label] = UNASKED[status]
+            if status in NOT_ON_REQUEST:
+                self.statuses.exempt[label] = NOT_ON_REQUEST[status]
             elif other in operation.responses:
                 self.statuses.exempt[label] = f"the contract allows {other} or {status}"
             for kind in kinds:
-                self.media_types.wanted.append(f"{label} gives {kind}")
+                self.media_types.expected.append(f"{label} gives {kind}")
                 if label in self.statuses.exempt:
                     why = self.statuses.exempt[label]
                     self.media_types.exempt[f"{label} gives {kind}"] = why
-        self.media_types.wanted += [f"{id} takes {kind}" for kind in operation.bodies]
-        self.callbacks.wanted += [f"{id} {name}" for name in operation.callbacks]
+        self.media_types.expected += [f"{id} takes {kind}" for kind in operation.bodies]
+        self.callbacks.expected += [f"{id} {name}" for name in operation.callbacks]
         for constraint in self._sides.of[id]:
             within, beyond = labels(constraint)
-            self.constraints.wanted += [within, beyond]
+            self.constraints.expected += [within, beyond]
             if constraint.one_sided:
                 self.constraints.exempt[beyond] = constraint.one_sided
 
-    def note(
+    def record(
         self,
         operation: Operation,
         status: int,
@@ -127,17 +127,22 @@ class Meter:
             elif refused and not within:
                 self.constraints.seen[labels(constraint)[1]] += 1
 
-    def note_callback(self, operation: str, name: str) -> None:
+    def record_callback(self, operation: str, name: str) -> None:
         self.callbacks.seen[f"{operation} {name}"] += 1
 
     def summary(self) -> Iterator[tuple[str, int, int, float]]:
-        """Name, how many were seen, of how many that can be, and the share."""
+        """For each part: name, items seen, items not exempt, share."""
         for part in self.parts:
-            told = part.as_json()
-            yield part.name, told["seen"], told["total"] - len(told["exempt"]), told["share"]
+            summary = part.as_json()
+            yield (
+                part.name,
+                summary["seen"],
+                summary["total"] - len(summary["exempt"]),
+                summary["share"],
+            )
 
 
 def labels(constraint: Constraint) -> tuple[str, str]:
-    """The names of both sides."""
+    """The names of both sides of a constraint."""
     label = f"{constraint.operation} {constraint.label}"
     return f"{label}, within", f"{label}, beyond"

@@ -1,4 +1,4 @@
-"""Finds the target of a run - a URL, or the emulator started for it - and what it can do."""
+"""Finds the target of a run, a URL or the emulator that is started, and its capabilities."""
 
 import ipaddress
 import secrets
@@ -23,7 +23,7 @@ CAPABILITIES = (
     *("finish", "clock", "idempotency switch", "mock", "faults"),
     *("paid", "second key", "callbacks"),
 )
-# The emulator as it is started where no target is given: on a clock that only moves when asked.
+# Flags of the emulator where no target is given: its clock moves only on request.
 EMULATOR = [
     *("--clock", "2026-01-01T00:00:00Z", "--train-seconds", "30", "--prompt-seconds", "10"),
     *("--max-file-mb", "4", "--max-body-mb", "20", "--log-level", "error"),
@@ -51,7 +51,7 @@ def emulator(*flags: str) -> Iterator[str]:
     """The emulator on a free port, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         ready = Path(folder) / "url"
-        # -P: modules in the current folder are not meant.
+        # -P: do not import modules from the current folder.
         command = [sys.executable, "-P", "-m", "astria_emulator", "serve", "--port", "0"]
         process = subprocess.Popen(  # noqa: S603
             [*command, "--ready-file", str(ready), *EMULATOR, *flags], stdout=subprocess.DEVNULL
@@ -69,7 +69,7 @@ def emulator(*flags: str) -> Iterator[str]:
 
 
 def describe(options: Options, url: str, document: Document) -> Target:
-    """Ask a server what it can do.
+    """Ask a server for its capabilities.
 
     Raises TargetError.
     """
@@ -92,7 +92,7 @@ def describe(options: Options, url: str, document: Document) -> Target:
 
 
 def _info(target: Target) -> Mapping[str, Any]:
-    """What an emulator says of itself; a public server only has to answer."""
+    """The emulator's description of itself; a public server only has to answer."""
     try:
         answer = target.send("GET", "/") if target.is_public else target.control("GET", "info")
     except requests.RequestException as error:
@@ -117,10 +117,10 @@ def _lacks(target: Target) -> dict[str, str]:
     if not can.get("idempotency_switch"):
         lacks["idempotency switch"] = "the target's account setting cannot be changed from here"
     if not can.get("faults"):
-        lacks["faults"] = "the target cannot be told to fail"
+        lacks["faults"] = "the target cannot be made to fail"
     if can.get("real_training", True):
         lacks["mock"] = "the target's pictures may differ from run to run"
-    if target.spares:
+    if target.avoids_costs:
         lacks["paid"] = "it would cost money, or could not be deleted: --allow-paid allows it"
     if not options.second_key:
         lacks["second key"] = "needs a second account: --second-key"
@@ -129,7 +129,7 @@ def _lacks(target: Target) -> dict[str, str]:
     if unknown := {*options.has, *options.lacks} - {*CAPABILITIES}:
         known = ", ".join(CAPABILITIES)
         raise TargetError(f"capability {min(unknown)!r}: expected one of {known}")
-    lacks |= dict.fromkeys(options.lacks, "the run was told that the target lacks it")
+    lacks |= dict.fromkeys(options.lacks, "excluded with --lacks")
     return {name: why for name, why in lacks.items() if name not in options.has}
 
 

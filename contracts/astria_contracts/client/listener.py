@@ -1,4 +1,4 @@
-"""A server on this machine that callbacks are sent to."""
+"""A server on this machine that receives callbacks."""
 
 import itertools
 import json
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True)
-class Received:
+class ReceivedCall:
     """One call: its method, its path with the query string, its headers, and its body.
 
     `number` is its place in the order in which calls have come.
@@ -27,7 +27,7 @@ class Received:
 
 @dataclass
 class Listener:
-    """Notes what it is sent.
+    """Records the calls that it receives.
 
     `statuses` gives what to answer to a path that begins so, `redirect` where a 3xx leads,
     `patience` how many seconds a call may take to come.
@@ -37,31 +37,31 @@ class Listener:
     patience: float = 60.0
     redirect: str = ""
     statuses: dict[str, int] = field(default_factory=dict)
-    _received: list[Received] = field(default_factory=list)
+    _received: list[ReceivedCall] = field(default_factory=list)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def url(self, place: str) -> str:
-        """An address; `place` is unique to one object, and may end in a query string."""
+        """The URL of a path, which is unique to one object and may have a query string."""
         return f"{self.base}/{place}"
 
-    def got(self, place: str) -> list[Received]:
-        """What has been sent to a place, whatever its query string."""
+    def calls(self, place: str) -> list[ReceivedCall]:
+        """The calls to a path, whatever their query string."""
         with self._changed:
             wanted = f"/{place}".partition("?")[0]
             return [one for one in self._received if one.path.partition("?")[0] == wanted]
 
-    def all(self) -> list[Received]:
-        """All that has been sent so far."""
+    def all(self) -> list[ReceivedCall]:
+        """All calls so far."""
         with self._changed:
             return list(self._received)
 
-    def wait(self, place: str, *, count: int = 1) -> list[Received]:
-        """What has been sent to a place, once it is so many calls, or time is up."""
+    def wait(self, place: str, *, count: int = 1) -> list[ReceivedCall]:
+        """The calls to a path, once there are `count` of them or `patience` is over."""
         with self._changed:
-            self._changed.wait_for(lambda: len(self.got(place)) >= count, self.patience)
-            return self.got(place)
+            self._changed.wait_for(lambda: len(self.calls(place)) >= count, self.patience)
+            return self.calls(place)
 
-    def note(self, received: Received) -> int:
+    def record(self, received: ReceivedCall) -> int:
         with self._changed:
             self._received.append(received)
             self._changed.notify_all()
@@ -71,7 +71,7 @@ class Listener:
 
 @contextmanager
 def listening(url: str = "", *, patience: float = 60.0) -> Iterator[Listener]:
-    """A listener on a free port of loopback, or behind an address that leads here."""
+    """A listener on a free port of loopback, or on the port of a URL that leads to this machine."""
     listener = Listener(patience=patience)
     numbers = itertools.count()
 
@@ -83,8 +83,8 @@ def listening(url: str = "", *, patience: float = 60.0) -> Iterator[Listener]:
             except ValueError:
                 body = raw
             headers = {name.lower(): value for name, value in self.headers.items()}
-            got = Received(self.command, self.path, headers, body, next(numbers))
-            self.send_response(listener.note(got))
+            got = ReceivedCall(self.command, self.path, headers, body, next(numbers))
+            self.send_response(listener.record(got))
             self.send_header("Location", listener.redirect)
             self.send_header("Content-Length", "0")
             self.end_headers()

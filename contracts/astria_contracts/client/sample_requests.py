@@ -1,4 +1,4 @@
-"""A request of each operation that is taken, to change in one place and send."""
+"""A valid request for each operation, to send as it is or with one value changed."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ URLS = ["https://example.com/1.jpg"]
 
 @dataclass(frozen=True)
 class Request:
-    """What is sent: parameters by where they stand, and a body."""
+    """Parameters, by where they are sent, and a body."""
 
     operation: Operation
     path: Mapping[str, Any] = field(default_factory=dict)
@@ -28,9 +28,9 @@ class Request:
     body: Any = NOTHING
     media_type: str = JSON
 
-    def is_spared(self, api: Api) -> bool:
+    def is_too_costly(self, api: Api) -> bool:
         path = {name: str(value) for name, value in self.path.items()}
-        return api.is_spared(self.operation, path, {} if self.body is NOTHING else self.body)
+        return api.is_too_costly(self.operation, path, {} if self.body is NOTHING else self.body)
 
     def send(self, api: Api, **more: Any) -> requests.Response:
         path = self.operation.path
@@ -74,7 +74,7 @@ def _placed(sent: Any, steps: list[str], value: Any) -> Any:
 
 
 def tune_body(world: World) -> Any:
-    return {"tune": world.api.sample()}
+    return {"tune": world.api.tune_attributes()}
 
 
 def run_body(world: World) -> Any:
@@ -104,7 +104,7 @@ NEEDS_PAID |= {"update_workspace", "get_workspace"}
 
 
 def request_of(operation: Operation, world: World, media_type: str = JSON) -> Request:
-    """A request that is taken. One that deletes has something of its own to delete."""
+    """A valid request. One that deletes has an object of its own to delete."""
     make = BODIES.get(operation.id)
     body = make(world) if make else NOTHING
     return Request(operation, path=_path(operation, world), body=body, media_type=media_type)

@@ -1,4 +1,4 @@
-"""The server that is tested: how it is asked, and what a run notes and spares."""
+"""The server that is tested: sends requests to it, and keeps what a run sees and creates."""
 
 import itertools
 import json
@@ -12,12 +12,12 @@ from typing import Any
 import requests
 
 from astria_contracts.client import checks
-from astria_contracts.client.costs import places
-from astria_contracts.client.coverage import Meter
+from astria_contracts.client.costs import created_paths
+from astria_contracts.client.coverage import Coverage
 from astria_contracts.options import Options
 from astria_contracts.spec.document import Document, Operation
 
-ANSWER_SECONDS = 120.0  # that an answer, or the start of the emulator, may take
+ANSWER_SECONDS = 120.0  # for an answer, and for the emulator to start
 RETRIES, RETRY_SECONDS = 5, 10.0
 
 
@@ -27,7 +27,7 @@ class TargetError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered, however it was asked."""
+    """What a server answered, whichever library has sent the request."""
 
     status: int
     headers: Mapping[str, str]
@@ -44,7 +44,7 @@ class Exchange:
     answer: str
 
 
-@dataclass(repr=False)  # it knows keys
+@dataclass(repr=False)  # it has keys
 class Target:
     """A server of this API.
 
@@ -60,14 +60,16 @@ class Target:
     is_public: bool = False
     exchanges: list[Exchange] = field(default_factory=list)
     operations: set[str] = field(default_factory=set)
-    made: list[tuple[str, str]] = field(default_factory=list)  # key and path, for the end
-    left: list[str] = field(default_factory=list)  # paths of what could not be deleted
-    tag: str = ""  # of titles; unlike those of other runs at the same server
+    created: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # key and path of each object of this run
+    undeleted: list[str] = field(default_factory=list)  # paths of what could not be deleted
+    tag: str = ""  # in titles; no other run at the same server has it
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     _next: float = 0.0
 
     def __post_init__(self) -> None:
-        self.meter = Meter(self.document)
+        self.coverage = Coverage(self.document)
         self.keys = {"first": self.options.key, "second": self.options.second_key}
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -83,12 +85,12 @@ class Target:
         return session
 
     @property
-    def spares(self) -> bool:
-        """Whether nothing may be made here that costs money or cannot be deleted."""
+    def avoids_costs(self) -> bool:
+        """Whether nothing may be created here that costs money or cannot be deleted."""
         return self.is_public and not self.options.allow_paid
 
     def send(self, method: str, path: str, **more: Any) -> requests.Response:
-        """Send a request; to a public server not faster than it may be asked."""
+        """Send a request; to a public server not faster than `rate` allows."""
         for _ in range(RETRIES):
             self.pace()
             url = path if path.startswith(("http://", "https://")) else self.url + path
@@ -102,49 +104,49 @@ class Target:
         return answer
 
     def control(self, method: str, name: str, **more: Any) -> requests.Response:
-        """Ask the emulator's own surface."""
+        """Send a request to the emulator's own `/_emulator/`."""
         token = self.options.control_token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.send(method, f"/_emulator/{name}", headers=headers, **more)
 
     def pace(self) -> None:
-        """Wait until a public server may be asked again."""
+        """Wait until `rate` allows another request to a public server."""
         if self.is_public:
             with self._lock:
                 wait = self._next - time.monotonic()
                 self._next = max(self._next, time.monotonic()) + 1 / self.options.rate
             time.sleep(max(0.0, wait))
 
-    def note(self, operation: Operation, curl: str, answer: Answer, **request: Any) -> list[str]:
-        """Keep and measure an exchange; returns what is wrong with the answer."""
+    def record(self, operation: Operation, curl: str, answer: Answer, **request: Any) -> list[str]:
+        """Keep an exchange and count what it covers; returns what is wrong with the answer."""
         text = answer.content[:500].decode(errors="replace")
         self.exchanges.append(Exchange(operation.id, curl, answer.status, text))
         self.operations.add(operation.id)
         kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        self.meter.note(operation, answer.status, kind=kind, **request)
+        self.coverage.record(operation, answer.status, kind=kind, **request)
         wrong = checks.problems(
             self.document, operation, answer.status, answer.headers, answer.content
         )
         return [f"{operation} answered {answer.status}: {problem}" for problem in wrong]
 
-    def remember(self, key: str, operation: Operation, status: int, content: bytes) -> None:
-        """Note what was made, for the end."""
+    def note_created(self, key: str, operation: Operation, status: int, content: bytes) -> None:
+        """Note the objects that an answer has created: they are deleted at the end."""
         if 200 <= status < 300 and content.startswith(b"{"):
             with suppress(ValueError, KeyError):
-                found = places(operation, json.loads(content))
-                self.made += [(key, path) for path in found]
+                found = created_paths(operation, json.loads(content))
+                self.created += [(key, path) for path in found]
 
-    def begin(self) -> None:
-        """A test begins."""
+    def start_test(self) -> None:
+        """Forget the exchanges of the test before."""
         self.exchanges.clear()
         self.operations.clear()
 
     def delete_all(self) -> None:
-        """Delete what was made, the newest first, and note what is left."""
-        while self.made:
-            key, path = self.made.pop()
+        """Delete what the run has created, the newest first, and note what cannot be deleted."""
+        while self.created:
+            key, path = self.created.pop()
             if path.startswith(("/packs", "/workspaces")):
-                self.left.append(path)  # there is no operation for that
+                self.undeleted.append(path)  # there is no operation for that
                 continue
             headers = {"Authorization": f"Bearer {key}"}
             try:
@@ -152,4 +154,4 @@ class Target:
             except requests.RequestException:
                 status = 0
             if status not in (200, 204, 404):
-                self.left.append(path)
+                self.undeleted.append(path)

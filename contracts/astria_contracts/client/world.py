@@ -1,4 +1,4 @@
-"""Objects that tests need to be there: made once, and only read."""
+"""Objects that tests share: created once, and only read."""
 
 from functools import cached_property
 from typing import Any
@@ -7,7 +7,7 @@ from astria_contracts.client.api import Api
 
 
 class World:
-    """One of each object of an account."""
+    """One object of each kind, of one account."""
 
     def __init__(self, api: Api):
         self.api = api
@@ -16,14 +16,14 @@ class World:
         return "World(...)"
 
     @property
-    def _kept(self) -> dict[str, Any]:
-        """Tunes are kept where the clock is moved beyond their 30 days."""
+    def _lasting(self) -> dict[str, Any]:
+        """Where the clock is moved beyond their 30 days, tunes are extended."""
         return {} if "clock" in self.api.target.lacks else {"auto_extend": True}
 
     @cached_property
     def tune(self) -> Any:
         """A trained tune."""
-        made = self.api.tune(**self._kept)
+        made = self.api.tune(**self._lasting)
         return self.api.final(f"/tunes/{made['id']}")
 
     @cached_property
@@ -37,13 +37,13 @@ class World:
     @cached_property
     def changing(self) -> Any:
         """A prompt that tests may change, and its tune."""
-        tune = self.api.tune(**self._kept)
+        tune = self.api.tune(**self._lasting)
         return self.api.prompt(tune["id"], num_images=1)
 
     @cached_property
     def lora(self) -> Any:
         """A trained LoRA of Flux."""
-        made = self.api.lora(**self._kept)
+        made = self.api.lora(**self._lasting)
         return self.api.final(f"/tunes/{made['id']}")
 
     @cached_property

@@ -54,7 +54,7 @@ def test_scope_shows_what_was_made_in_it(api: Api) -> None:
         answer = api.ok("GET", "/tunes", query={"title": word}, headers=headers)
         return [item["id"] for item in answer]
 
-    body = {"tune": api.sample(title=word, prompts_attributes=[TEXT])}
+    body = {"tune": api.tune_attributes(title=word, prompts_attributes=[TEXT])}
     first = api.ok("POST", "/tunes", body, headers=here)["id"]
     second = api.tune(title=word)["id"]
     assert (tunes(here), tunes(there), tunes(home)) == ([first], [], [second])

@@ -1,4 +1,4 @@
-"""Every address that is handed out leads to what it is said to be."""
+"""Every URL in an answer leads to what its field names."""
 
 from astria_contracts.client.api import Api
 from astria_contracts.client.world import World

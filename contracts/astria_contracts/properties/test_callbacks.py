@@ -1,4 +1,4 @@
-"""Whoever asked is called once, when the object is final, and nothing depends on the answer."""
+"""A callback is sent once, when its object is final, and nothing depends on its answer."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,8 +19,8 @@ TEXT: dict[str, Any] = {"text": "ohwx woman in a garden", "num_images": 1}
 
 @pytest.fixture
 def place(api: Api) -> Callable[[], str]:
-    """A path that nothing else is called at, with a query string."""
-    return lambda: api.unique("told").replace(" ", "-") + QUERY
+    """A path that is unique, with a query string."""
+    return lambda: api.unique("callback").replace(" ", "-") + QUERY
 
 
 def one_call(api: Api, listener: Listener, place: str, operation: str, name: str) -> Any:
@@ -29,13 +29,13 @@ def one_call(api: Api, listener: Listener, place: str, operation: str, name: str
     assert len(calls) == 1, f"{len(calls)} calls to {place}"
     schema = api.target.document.operations[operation].callbacks[name]
     assert api.target.document.problems(schema, calls[0].body) == []
-    api.target.meter.note_callback(operation, name)
+    api.target.coverage.record_callback(operation, name)
     return calls[0].body
 
 
-def parts(shown: Any, told: Any) -> bool:
-    """Whether a callback's object says what the object itself shows."""
-    return {name: shown[name] for name in told} == dict(told)
+def is_part_of(shown: Any, body: Any) -> bool:
+    """Whether all fields of a callback's object are those of the object itself."""
+    return {name: shown[name] for name in body} == dict(body)
 
 
 # -- what is sent ----------------------------------------------------------------------------------
@@ -43,13 +43,13 @@ def test_trained_tune_is_told_once_and_reduced(
     api: Api, listener: Listener, place: Callable[[], str]
 ) -> None:
     made = api.tune(callback=listener.url(at := place()))
-    assert listener.got(at) == []
+    assert listener.calls(at) == []
     shown = api.final(f"/tunes/{made['id']}")
-    told = one_call(api, listener, at, "create_tune", "tune_trained")
-    assert list(told) == ["tune"]
-    assert parts(shown, told["tune"])
-    assert {"url", "callback", "orig_images", "branch", "token"}.isdisjoint(told["tune"])
-    assert told["tune"]["trained_at"]
+    body = one_call(api, listener, at, "create_tune", "tune_trained")
+    assert list(body) == ["tune"]
+    assert is_part_of(shown, body["tune"])
+    assert {"url", "callback", "orig_images", "branch", "token"}.isdisjoint(body["tune"])
+    assert body["tune"]["trained_at"]
 
 
 def by_tune(api: Api, world: World, url: str) -> Any:
@@ -96,13 +96,13 @@ def test_ended_prompt_is_told_once_and_reduced(
     operation: str,
 ) -> None:
     made = MAKERS[operation](api, world, listener.url(at := place()))
-    assert listener.got(at) == []
+    assert listener.calls(at) == []
     shown = api.final(f"/prompts/{made['id']}")
-    told = one_call(api, listener, at, operation, "prompt_finished")
-    assert list(told) == ["prompt"]
-    assert parts(shown, told["prompt"])
-    assert {"url", "callback", "tunes", "seed", "liked"}.isdisjoint(told["prompt"])
-    assert len(told["prompt"]["images"]) == shown["num_images"]
+    body = one_call(api, listener, at, operation, "prompt_finished")
+    assert list(body) == ["prompt"]
+    assert is_part_of(shown, body["prompt"])
+    assert {"url", "callback", "tunes", "seed", "liked"}.isdisjoint(body["prompt"])
+    assert len(body["prompt"]["images"]) == shown["num_images"]
 
 
 def test_call_is_a_plain_post_of_json_at_the_address_as_it_was_given(
@@ -148,7 +148,7 @@ def test_nothing_is_told_while_the_object_is_not_final(
     nested = [{**TEXT, "callback": listener.url(later := place())}]
     made = api.tune(callback=listener.url(at := place()), prompts_attributes=nested)
     for _ in range(5):
-        calls = len(listener.got(at)), len(listener.got(later))
+        calls = len(listener.calls(at)), len(listener.calls(later))
         if not api.get(f"/tunes/{made['id']}")["trained_at"]:
             assert calls == (0, 0)
     api.final(f"/tunes/{made['id']}")
@@ -156,7 +156,7 @@ def test_nothing_is_told_while_the_object_is_not_final(
     assert call.body["tune"]["trained_at"]
 
 
-# -- what nobody is told of ------------------------------------------------------------------------
+# -- no callback ------------------------------------------------------------------------
 @pytest.mark.needs("finish")
 @pytest.mark.parametrize("kind", ["tune", "prompt"])
 def test_nothing_is_told_of_what_was_deleted(
@@ -170,14 +170,14 @@ def test_nothing_is_told_of_what_was_deleted(
     assert not made["trained_at"], "it has ended at once"
     api.ok("DELETE", f"/{kind}s/{made['id']}")
     api.finish()
-    assert (listener.got(at), listener.got(nested)) == ([], [])
+    assert (listener.calls(at), listener.calls(nested)) == ([], [])
 
 
 @pytest.mark.needs("finish")
 def test_faceid_tune_tells_nobody(api: Api, listener: Listener, place: Callable[[], str]) -> None:
     api.faceid(callback=listener.url(at := place()))
     api.finish()
-    assert listener.got(at) == []
+    assert listener.calls(at) == []
 
 
 def test_blank_callback_is_none(api: Api, world: World) -> None:
@@ -205,7 +205,7 @@ def test_answer_of_the_receiver_changes_nothing(
         api.advance(hours=1)
     api.finish()
     counts = [len(listener.wait(place)) for place in (at, later)]
-    assert (counts, listener.got(other)) == ([1, 1], [])
+    assert (counts, listener.calls(other)) == ([1, 1], [])
     assert api.get(f"/tunes/{made['id']}") == tune
     assert api.get(f"/prompts/{prompt['id']}") == prompt
 
@@ -223,13 +223,13 @@ def test_pack_run_tells_of_the_tune_of_each_prompt_and_once_of_all(
     prompts = api.page(f"/tunes/{made['id']}/prompts")
     assert len(prompts) > 1
     shown = {prompt["id"]: api.final(f"/prompts/{prompt['id']}") for prompt in prompts}
-    told = one_call(api, listener, together, "run_pack", "prompts_finished")
-    assert sorted(prompt["id"] for prompt in told) == sorted(shown)
-    assert all(parts(shown[prompt["id"]], prompt) for prompt in told)
+    body = one_call(api, listener, together, "run_pack", "prompts_finished")
+    assert sorted(prompt["id"] for prompt in body) == sorted(shown)
+    assert all(is_part_of(shown[prompt["id"]], prompt) for prompt in body)
     one_call(api, listener, tune, "run_pack", "tune_trained")
     calls = listener.wait(each, count=len(prompts))
     assert sorted(call.body["prompt"]["id"] for call in calls) == sorted(shown)
-    assert listener.got(together)[0].number > max(call.number for call in calls)
+    assert listener.calls(together)[0].number > max(call.number for call in calls)
 
 
 def test_run_on_tunes_that_exist_tells_once_of_all(
@@ -242,8 +242,8 @@ def test_run_on_tunes_that_exist_tells_once_of_all(
     api.finish()
     together = one_call(api, listener, at, "run_pack", "prompts_finished")
     wanted = len(world.pack["prompts_per_class"]["woman"])
-    assert len({told["id"] for told in together}) == wanted
-    assert all(len(told["images"]) == 1 for told in together)
+    assert len({body["id"] for body in together}) == wanted
+    assert all(len(body["images"]) == 1 for body in together)
 
 
 def test_prompt_moved_to_a_base_is_told_of_with_the_base(
@@ -251,12 +251,12 @@ def test_prompt_moved_to_a_base_is_told_of_with_the_base(
 ) -> None:
     made = api.prompt(world.lora["id"], callback=listener.url(at := place()), num_images=1)
     api.final(f"/prompts/{made['id']}")
-    told = one_call(api, listener, at, "create_tune_prompt", "prompt_finished")
-    assert told["prompt"]["tune_id"] == FLUX
+    body = one_call(api, listener, at, "create_tune_prompt", "prompt_finished")
+    assert body["prompt"]["tune_id"] == FLUX
 
 
 def ids_in(body: Any) -> list[str]:
-    """What a callback tells of: `tune 1`, `prompt 2`."""
+    """The objects in a callback's body: `tune 1`, `prompt 2`."""
     wrapped = body.items() if isinstance(body, dict) else (("prompt", one) for one in body)
     return [f"{kind} {shown['id']}" for kind, shown in wrapped]
 
@@ -264,7 +264,7 @@ def ids_in(body: Any) -> list[str]:
 # -- all of the above ------------------------------------------------------------------------------
 def test_nobody_is_told_twice_of_one_object(listener: Listener) -> None:
     """Also of what the other properties have asked for: a second call may have come late."""
-    told = Counter((call.path, *ids_in(call.body)) for call in listener.all())
-    if not told:
+    body = Counter((call.path, *ids_in(call.body)) for call in listener.all())
+    if not body:
         pytest.skip("no other property has asked for a call")
-    assert [place for place, count in told.items() if count > 1] == []
+    assert [place for place, count in body.items() if count > 1] == []

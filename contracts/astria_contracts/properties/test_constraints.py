@@ -1,4 +1,4 @@
-"""Every constraint of every parameter and field: within it is taken, beyond it refused."""
+"""Every constraint of every parameter and field: values within are accepted, beyond refused."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from astria_contracts.client.api import Api
 from astria_contracts.client.sample_requests import NEEDS_PAID, Request, request_of
-from astria_contracts.client.schemathesis_hooks import is_ruled_out
+from astria_contracts.client.schemathesis_hooks import is_allowed_refusal
 from astria_contracts.client.target import Target
 from astria_contracts.client.world import World
 from astria_contracts.spec.document import Operation, read_document
@@ -55,24 +55,24 @@ def cases(
             for key, item in beside.items():
                 base = base.changed((*parents, key), item)
             request = base.changed(constraint.place, value)
-            if not request.is_spared(api):
+            if not request.is_too_costly(api):
                 yield constraint, value, request
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_value_within_is_taken(operation: Operation, api: Api, world: World) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     wrong = []
     for constraint, value, request in cases(api, world, operation, is_within=True):
         answer = request.send(api)
-        if not (answer.ok or is_ruled_out(operation.path, answer)):
+        if not (answer.ok or is_allowed_refusal(operation.path, answer)):
             wrong.append(f"{constraint.label} {value!r}: {answer.status_code} {answer.text[:120]}")
     assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_value_beyond_is_refused_by_name(operation: Operation, api: Api, world: World) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     tried = list(cases(api, world, operation, is_within=False))
     wrong, before = [], api.newest()
     for constraint, value, request in tried:
@@ -80,19 +80,19 @@ def test_value_beyond_is_refused_by_name(operation: Operation, api: Api, world: 
         if constraint.keyword == "x-clamp":
             fine, before = answer.ok, api.newest()
         else:
-            fine = _tells(answer, constraint)
+            fine = _is_refused_by_name(answer, constraint)
         if not fine:
             wrong.append(f"{constraint.label} {value!r}: {answer.status_code} {answer.text[:120]}")
     assert not wrong, "\n".join(wrong)
     assert api.newest() == before, "a refused request has made something"
 
 
-def spare(operation: Operation, target: Target) -> None:
+def skip_if_costly(operation: Operation, target: Target) -> None:
     if operation.id in NEEDS_PAID and (reason := target.lacks.get("paid")):
         pytest.skip(reason)
 
 
-def _tells(answer: Any, constraint: Constraint) -> bool:
+def _is_refused_by_name(answer: Any, constraint: Constraint) -> bool:
     """Whether a refusal says what was wrong, as its place is refused."""
     where, name = constraint.place[0], _field(constraint)
     if where == "path":
@@ -103,8 +103,8 @@ def _tells(answer: Any, constraint: Constraint) -> bool:
         return False
     if len(constraint.place) == 2 and constraint.keyword in ("required", "type"):
         return True  # without its wrapper a body lacks all that is needed
-    told = {re.split(r"[.\[]", field)[-1] for field in answer.json()}
-    return bool(told & {name, NAMED.get(name)})
+    fields = {re.split(r"[.\[]", field)[-1] for field in answer.json()}
+    return bool(fields & {name, NAMED.get(name)})
 
 
 def _field(constraint: Constraint) -> str:

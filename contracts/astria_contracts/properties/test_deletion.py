@@ -41,8 +41,8 @@ def test_deleted_tune_is_gone_with_its_prompts_and_files(api: Api) -> None:
 def test_deleted_prompt_is_gone_with_its_files(api: Api, world: World, way: str) -> None:
     made = api.prompt(world.tune["id"], media_type=MULTIPART, input_image=picture(2), **TEXT)
     ended = api.final(f"/prompts/{made['id']}")
-    said = api.ok("DELETE", way.format(**made))
-    assert said in (None, {"message": "Prompt successfully deleted"})
+    message = api.ok("DELETE", way.format(**made))
+    assert message in (None, {"message": "Prompt successfully deleted"})
     assert is_gone(api, f"/prompts/{made['id']}", f"/tunes/{made['tune_id']}/prompts/{made['id']}")
     assert made["id"] not in api.ids(f"/tunes/{world.tune['id']}/prompts")
     assert made["id"] not in [item["id"] for item in api.get("/prompts")]

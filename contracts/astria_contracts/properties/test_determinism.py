@@ -95,14 +95,14 @@ def test_same_history_gives_the_same_answers(target: Target, seed: int) -> None:
 
 def history(url: str) -> list[str]:
     """The answers to a few requests, and their files."""
-    told: list[str] = []
+    answers: list[str] = []
 
     def ask(method: str, path: str, body: Any = None, **more: Any) -> Any:
         headers = {"Authorization": "Bearer sd_history"}
         answer = requests.request(
             method, url + path, json=body, headers=headers, timeout=ANSWER_SECONDS, **more
         )
-        told.append(f"{answer.status_code} {answer.text}")
+        answers.append(f"{answer.status_code} {answer.text}")
         return json.loads(answer.text or "null")
 
     image = ("1.png", picture().content, "image/png")
@@ -115,5 +115,5 @@ def history(url: str) -> list[str]:
     ended = ask("GET", f"/prompts/{made['id']}")
     shown = ask("GET", f"/tunes/{tune['id']}")
     for file in (*ended["images"], *shown["orig_images"], shown["ckpt_url"]):
-        told.append(requests.get(file, timeout=ANSWER_SECONDS).content.hex())
-    return told
+        answers.append(requests.get(file, timeout=ANSWER_SECONDS).content.hex())
+    return answers

@@ -46,11 +46,11 @@ def test_copy_takes_changes(api: Api, world: World, kind: str) -> None:
 def test_copy_refuses_a_wrong_change(api: Api, world: World) -> None:
     path = f"/prompts/{world.prompt['id']}/duplicate"
     before = api.get("/prompts", limit=1)[0]["id"]
-    told = api.refused(422, "POST", path, {"prompt": {"num_images": 9, "seed": -1}}).json()
-    assert set(told) == {"num_images", "seed"}
+    errors = api.refused(422, "POST", path, {"prompt": {"num_images": 9, "seed": -1}}).json()
+    assert set(errors) == {"num_images", "seed"}
     for index in (len(world.prompt["images"]), 7):
-        told = api.refused(422, "POST", path, {"image_index": index}).json()
-        assert list(told) == ["image_index"]
+        errors = api.refused(422, "POST", path, {"image_index": index}).json()
+        assert list(errors) == ["image_index"]
     assert api.get("/prompts", limit=1)[0]["id"] == before
 
 

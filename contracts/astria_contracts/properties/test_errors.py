@@ -1,4 +1,4 @@
-"""What is wrong is said in the service's words by every operation, and changes nothing."""
+"""Every operation refuses wrong requests with the service's messages, and changes nothing."""
 
 import http.client
 import re
@@ -29,9 +29,9 @@ def with_status(status: int) -> list[Operation]:
     return [operation for operation in OPERATIONS if status in operation.responses]
 
 
-def spare(operation: Operation, target: Target) -> None:
+def skip_if_costly(operation: Operation, target: Target) -> None:
     """Do not make what costs money, even for a request that is to be refused."""
-    if target.spares and operation.id != "create_tune" and operation.bodies:
+    if target.avoids_costs and operation.id != "create_tune" and operation.bodies:
         pytest.skip(target.lacks["paid"])
 
 
@@ -73,7 +73,7 @@ def test_denial_comes_before_all_else(api: Api) -> None:
 # -- 404 -------------------------------------------------------------------------------------------
 @each([operation for operation in with_status(404) if "{" in operation.path])
 def test_unknown_object_is_not_found(api: Api, world: World, operation: Operation) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     body = request_of(operation, world).body
     for id in (NOBODY, 10**30):
         request = filled(operation, id).changed(("body",), body)
@@ -89,7 +89,7 @@ def test_unknown_object_is_not_found(api: Api, world: World, operation: Operatio
     ]
 )
 def test_unknown_workspace_is_not_found(api: Api, world: World, operation: Operation) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     request = request_of(operation, world)
     before = api.newest()
     answer = request.changed(("header", "X-Workspace-Id"), str(NOBODY)).send(api)
@@ -102,7 +102,7 @@ def test_unknown_path_is_not_found(api: Api) -> None:
     for path in ("/no/such/path", "/tunes/1/no", "/generate"):
         answer = api.target.send("GET", path, headers=headers)
         assert answer.status_code == 404
-        assert list(checks.dialect(404, answer.json())) == []
+        assert list(checks.error_problems(404, answer.json())) == []
 
 
 # -- 405 -------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def test_other_method_is_answered_with_those_that_there_are(api: Api, path: str)
     at = re.sub(r"\{\w+\}", str(NOBODY), path)
     found = api.target.send(method, at, headers=headers)
     assert found.status_code == 405
-    assert list(checks.dialect(405, found.json())) == []
+    assert list(checks.error_problems(405, found.json())) == []
     assert has <= {one.strip() for one in found.headers["Allow"].split(",")}
 
 
@@ -123,7 +123,7 @@ def test_other_method_is_answered_with_those_that_there_are(api: Api, path: str)
 def test_body_that_is_no_json_is_a_bad_request(
     api: Api, world: World, operation: Operation
 ) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     request = request_of(operation, world)
     before = api.newest()
     answer = request.changed(("body",), None).send(api, raw=b'{"a": ', media_type=JSON)
@@ -133,7 +133,7 @@ def test_body_that_is_no_json_is_a_bad_request(
 
 @each(with_status(415))
 def test_body_of_another_type_is_refused(api: Api, world: World, operation: Operation) -> None:
-    spare(operation, api.target)
+    skip_if_costly(operation, api.target)
     request = request_of(operation, world)
     before = api.newest()
     assert request.send(api, raw=b"<a/>", media_type="application/xml").status_code == 415
@@ -160,7 +160,7 @@ def test_body_that_is_too_large_is_refused_before_it_is_read(
         answer = Answer(found.status, dict(found.headers), found.read())
     finally:
         connection.close()
-    wrong = api.target.note(operation, f"curl -X {operation.method} {path}", answer)
+    wrong = api.target.record(operation, f"curl -X {operation.method} {path}", answer)
     assert (answer.status, wrong) == (413, [])
 
 
@@ -196,11 +196,11 @@ def test_refusal_names_all_that_is_wrong_at_once(api: Api) -> None:
         "prompts_attributes": [{"seed": -1}],
     }
     before = api.newest()
-    told = api.refused(422, "POST", "/tunes", {"tune": tune}).json()
+    errors = api.refused(422, "POST", "/tunes", {"tune": tune}).json()
     fields = {"title", "name", "branch", "steps", "callback", "images", "prompts.seed"}
-    assert fields <= set(told)
-    assert told["title"] == told["name"] == ["can't be blank"]
-    assert told["images"] == ["must contain at least one image"]
+    assert fields <= set(errors)
+    assert errors["title"] == errors["name"] == ["can't be blank"]
+    assert errors["images"] == ["must contain at least one image"]
     assert api.newest() == before
 
 
@@ -216,7 +216,7 @@ def test_refusal_names_all_that_is_wrong_at_once(api: Api) -> None:
     ],
 )
 def test_refused_tune_leaves_nothing(api: Api, change: dict[str, Any], field: str) -> None:
-    sent, before = api.sample(**change), api.newest()
+    sent, before = api.tune_attributes(**change), api.newest()
     assert list(api.refused(422, "POST", "/tunes", {"tune": sent}).json()) == [field]
     assert api.newest() == before
     if isinstance(sent["title"], str):
@@ -240,4 +240,4 @@ def test_odd_text_is_no_trouble(api: Api, world: World) -> None:
     for text in ("<lora:99999999999999999999:1>", "{{", "--", "<lora::>", "%s %d {0}", "\\u0000"):
         made = api.prompt(world.tune["id"], text=f"a {text}", num_images=1)
         assert made["tunes"] == []
-    api.refused(400, "POST", "/tunes", {"tune": api.sample(title="nul \0")})
+    api.refused(400, "POST", "/tunes", {"tune": api.tune_attributes(title="nul \0")})

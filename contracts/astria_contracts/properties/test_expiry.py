@@ -41,12 +41,12 @@ def test_expired_tune_stays_and_its_files_and_prompts_go(api: Api) -> None:
 def test_prompt_on_an_expired_tune_is_refused(api: Api) -> None:
     tune, _ = old_tune(api, days=31)
     body = {"prompt": TEXT}
-    told = {"base": [f"Tune {tune['id']} has expired."]}
-    assert api.refused(422, "POST", f"/tunes/{tune['id']}/prompts", body).json() == told
+    expected = {"base": [f"Tune {tune['id']} has expired."]}
+    assert api.refused(422, "POST", f"/tunes/{tune['id']}/prompts", body).json() == expected
     by_body = {"prompt": {**TEXT, "tune_id": tune["id"]}}
-    assert api.refused(422, "POST", "/prompts", by_body).json() == told
+    assert api.refused(422, "POST", "/prompts", by_body).json() == expected
     assert api.page(f"/tunes/{tune['id']}/prompts") == []
-    sample = {"tune": api.sample(base_tune_id=tune["id"])}
+    sample = {"tune": api.tune_attributes(base_tune_id=tune["id"])}
     assert api.refused(422, "POST", "/tunes", sample).json() == {"base_tune_id": ["must exist"]}
 
 
@@ -81,7 +81,7 @@ def test_auto_extend_keeps_a_tune_for_30_days_more_and_more(api: Api) -> None:
 
 @pytest.mark.needs("callbacks")
 def test_expiry_calls_nobody(api: Api, listener: Listener) -> None:
-    at = api.unique("told").replace(" ", "-")
+    at = api.unique("callback").replace(" ", "-")
     old_tune(api, days=31, callback=listener.url(at))
     api.finish()
     assert len(listener.wait(at)) == 1

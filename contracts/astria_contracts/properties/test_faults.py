@@ -1,4 +1,4 @@
-"""A server that is told to fail fails in the service's words; the work was done, or it was not."""
+"""Injected faults are answered with the service's messages; the work is done, or it is not."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ def fault(api: Api, name: str, operation: str, **more: Any) -> Iterator[None]:
         api.target.control("DELETE", f"faults/{added.json()['id']}")
 
 
-def told(answer: requests.Response) -> tuple[int, Any]:
+def status_and_body(answer: requests.Response) -> tuple[int, Any]:
     return answer.status_code, json.loads(answer.text)
 
 

@@ -1,4 +1,4 @@
-"""JSON, multipart and urlencoded forms say the same, in every way that clients write them."""
+"""JSON, multipart and urlencoded bodies mean the same, in every way that clients write them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -29,13 +29,13 @@ def nested(api: Api, tune: Any) -> list[Any]:
 
 
 def by_form(api: Api, path: str, *fields: tuple[str, str]) -> Any:
-    """What fields in this very order make."""
+    """Create an object by a form with these fields, in this order."""
     return api.ok("POST", path, raw=urlencode(fields).encode(), media_type=URLENCODED)
 
 
 def tune_fields(api: Api, *more: tuple[str, str], pictures: bool = True) -> list[tuple[str, str]]:
-    """The fields of a tune that is taken, and more."""
-    sample = api.sample()
+    """The fields of a valid tune, and more."""
+    sample = api.tune_attributes()
     urls = [("tune[image_urls][]", url) for url in sample.pop("image_urls") if pictures]
     return [*((f"tune[{name}]", value) for name, value in sample.items()), *urls, *more]
 
@@ -124,8 +124,8 @@ def test_files_are_written_with_empty_or_with_numbered_brackets(api: Api) -> Non
 
 
 def texts(api: Api) -> list[Any]:
-    """The parts of a tune that is taken, without its pictures."""
-    sample = api.sample(images=None)
+    """The parts of a valid tune, without its pictures."""
+    sample = api.tune_attributes(images=None)
     return [(f"tune[{name}]", (None, value)) for name, value in sample.items()]
 
 
@@ -136,7 +136,7 @@ def multipart(parts: list[Any]) -> dict[str, Any]:
 
 
 def test_files_and_addresses_may_stand_together(api: Api) -> None:
-    sent = api.sample(images=[picture(1), picture(2)])
+    sent = api.tune_attributes(images=[picture(1), picture(2)])
     sent["image_urls"] = [api.target.options.picture_url]
     made = api.ok("POST", "/tunes", {"tune": sent}, media_type=MULTIPART)
     assert len(made["orig_images"]) == 3
@@ -212,7 +212,7 @@ def test_blank_text_counts_as_absent(api: Api, world: World, kind: str) -> None:
         "num_images": 4,
         "negative_prompt": "",
     }
-    api.refused(422, "POST", "/tunes", {"tune": api.sample(title=" ")}, media_type=kind)
+    api.refused(422, "POST", "/tunes", {"tune": api.tune_attributes(title=" ")}, media_type=kind)
 
 
 @pytest.mark.parametrize("kind", [JSON, *FORMS])
@@ -221,7 +221,7 @@ def test_unknown_attributes_are_ignored(api: Api, world: World, kind: str) -> No
     made = api.prompt(world.tune["id"], media_type=kind, **FEW, **more)
     assert made["trained_at"] is None
     assert {"face_detection", "sampler", "width"}.isdisjoint(made)
-    body = {"tune": {**api.sample(), "id": 7, "width": 3}, "utm": "x"}
+    body = {"tune": {**api.tune_attributes(), "id": 7, "width": 3}, "utm": "x"}
     assert api.ok("POST", "/tunes", body, media_type=kind)["id"] != 7
 
 
@@ -236,13 +236,14 @@ def test_text_of_any_kind_comes_through(api: Api, world: World, kind: str, text:
 
 # -- wrappers, content types and paths -------------------------------------------------------------
 def test_attributes_may_stand_without_their_wrapper(api: Api, world: World) -> None:
-    tune = api.ok("POST", "/tunes", {**api.sample(), "prompts_attributes": [{"text": "one"}]})
+    sent = {**api.tune_attributes(), "prompts_attributes": [{"text": "one"}]}
+    tune = api.ok("POST", "/tunes", sent)
     assert [prompt["text"] for prompt in nested(api, tune)] == ["one"]
     path = f"/tunes/{world.tune['id']}/prompts"
     assert api.ok("POST", path, {"text": "two", **FEW})["text"] == "two"
     form = encode({"text": "three", **FEW}, URLENCODED)["data"]
     assert by_form(api, path, *form)["text"] == "three"
-    lacking = api.refused(422, "POST", "/tunes", api.sample(name=None)).json()
+    lacking = api.refused(422, "POST", "/tunes", api.tune_attributes(name=None)).json()
     assert list(lacking) == ["name"]
 
 
@@ -261,7 +262,7 @@ def test_path_may_end_in_json_or_a_slash(api: Api, world: World, end: str) -> No
     tune, prompt = world.tune["id"], world.prompt["id"]
     for path in (f"/tunes/{tune}", f"/prompts/{prompt}", "/users", f"/p/{world.pack['slug']}"):
         assert api.get(path + end) == api.get(path)
-    made = api.ok("POST", "/tunes" + end, {"tune": api.sample()})
+    made = api.ok("POST", "/tunes" + end, {"tune": api.tune_attributes()})
     assert made["id"] in api.ids("/tunes" + end, title=made["title"])
 
 

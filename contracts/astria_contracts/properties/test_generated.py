@@ -26,14 +26,14 @@ OPTIONS = CURRENT.get()
 QUICK_FIRST, QUICK_EACH = 30, 10
 LIKE_ANOTHER = ["create_prompt", "duplicate_prompt", "run_pack", "update_tune_prompt"]
 IS_QUICK = OPTIONS.budget == "quick"
-spared = {"include-operation-id": LIKE_ANOTHER, "phases": {"coverage": {"enabled": False}}}
+reduced = {"include-operation-id": LIKE_ANOTHER, "phases": {"coverage": {"enabled": False}}}
 CONFIG = SchemathesisConfig.from_dict(
     {
         "hooks": "astria_contracts.client.schemathesis_hooks",
         "cache": {"enabled": False},
         "auth": {"openapi": {"bearer": {"bearer": OPTIONS.key}}},
         "generation": {"allow-x00": False},  # refused, which a schema cannot say
-        "operations": [spared] if IS_QUICK else [],
+        "operations": [reduced] if IS_QUICK else [],
     }
 )
 Case = schemathesis.Case[Any]
@@ -45,7 +45,7 @@ SHOWN_KEY = f'"Authorization: Bearer {IN_CURL["first"]}"'
 pytestmark = pytest.mark.needs("paid")
 
 
-def judge(target: Target, case: Case, response: Any) -> None:
+def check_answer(target: Target, case: Case, response: Any) -> None:
     """Schemathesis' checks and ours.
 
     Raises what they find.
@@ -55,11 +55,11 @@ def judge(target: Target, case: Case, response: Any) -> None:
     headers = {name.title(): values[0] for name, values in response.headers.items()}
     try:
         if operation:
-            target.remember(OPTIONS.key, operation, status, content)
+            target.note_created(OPTIONS.key, operation, status, content)
         case.validate_response(response)
         if operation:
             target.operations.add(operation.id)
-            target.meter.note(
+            target.coverage.record(
                 operation,
                 status,
                 kind=headers.get("Content-Type", "").partition(";")[0].strip(),
@@ -105,7 +105,7 @@ def test_generated_case_is_answered_as_the_contract_says(
         # Generated ids name nothing, or what is not this run's.
         case.path_parameters.update(request_of(operation, world).path)
     target.pace()
-    judge(target, case, case.call(base_url=target.url))
+    check_answer(target, case, case.call(base_url=target.url))
 
 
 def test_generated_sequence_is_answered_as_the_contract_says(target: Target) -> None:
@@ -120,7 +120,7 @@ def test_generated_sequence_is_answered_as_the_contract_says(target: Target) -> 
             return {"base_url": target.url}
 
         def validate_response(self, response: Any, case: Case, **_: Any) -> None:
-            judge(target, case, response)
+            check_answer(target, case, response)
 
     settings = OPTIONS.settings(quick=8, full=100, stateful_step_count=8)
     run_state_machine_as_test(Sequences, settings=settings)

@@ -143,8 +143,8 @@ def test_any_other_attribute_makes_no_other_prompt(api: Api, world: World, name:
 @pytest.mark.needs("callbacks", "finish")
 @pytest.mark.usefixtures("on")
 def test_repeat_calls_nobody(api: Api, world: World, listener: Listener) -> None:
-    at, later = (api.unique("told").replace(" ", "-") for _ in range(2))
-    sent: dict[str, Any] = {"callback": listener.url(at), "title": api.unique("Told")}
+    at, later = (api.unique("callback").replace(" ", "-") for _ in range(2))
+    sent: dict[str, Any] = {"callback": listener.url(at), "title": api.unique("Called")}
     prompt = {**TEXT, "callback": listener.url(later), "text": api.unique("ohwx woman")}
     for _ in range(2):
         api.tune(**sent)
@@ -210,7 +210,7 @@ def test_accounts_do_not_meet(api: Api, other: Api) -> None:
 @pytest.mark.usefixtures("on")
 def test_refused_repeat_is_refused_and_uses_nothing_up(api: Api) -> None:
     title = api.unique("Refused")
-    api.refused(422, "POST", "/tunes", {"tune": api.sample(title=title, name=None)})
+    api.refused(422, "POST", "/tunes", {"tune": api.tune_attributes(title=title, name=None)})
     made = api.tune(title=title)
     assert api.ids("/tunes", title=title) == [made["id"]]
-    api.refused(422, "POST", "/tunes", {"tune": api.sample(title=title, name=None)})
+    api.refused(422, "POST", "/tunes", {"tune": api.tune_attributes(title=title, name=None)})

@@ -1,4 +1,4 @@
-"""What a picture shows is told in the documented words, and not kept."""
+"""The inspection of a picture answers with the documented values, and keeps nothing."""
 
 from typing import Any
 
@@ -46,5 +46,5 @@ def test_thing_has_no_traits_of_people(api: Api) -> None:
 def test_inspection_without_a_class_or_a_picture_is_refused(
     api: Api, kind: str, body: dict[str, Any], field: str
 ) -> None:
-    told = api.refused(422, "POST", "/images/inspect", body, media_type=kind).json()
-    assert list(told) == [field]
+    errors = api.refused(422, "POST", "/images/inspect", body, media_type=kind).json()
+    assert list(errors) == [field]

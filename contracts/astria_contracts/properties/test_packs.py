@@ -131,8 +131,8 @@ def test_run_that_is_refused_says_why_and_makes_nothing(api: Api, world: World) 
     ]
     for change, field in wrong:
         asked = {name: item for name, item in subject(api, **change).items() if item is not None}
-        told = api.refused(422, "POST", f"/p/{world.pack['slug']}/tunes", {"tune": asked}).json()
-        assert [name.rpartition(".")[2] for name in told] == [field], change
+        errors = api.refused(422, "POST", f"/p/{world.pack['slug']}/tunes", {"tune": asked}).json()
+        assert [name.rpartition(".")[2] for name in errors] == [field], change
     after = api.ids("/tunes"), [prompt["id"] for prompt in api.get("/prompts", limit=5)]
     assert after == before
 
@@ -164,8 +164,8 @@ def test_templates_of_an_own_pack_are_filled(api: Api, own: Any) -> None:
 
 def test_template_needs_a_tune_in_its_text(api: Api, own: Any) -> None:
     body = {"prompt": {"text": "ohwx woman", "pack_id": own["id"]}}
-    told = api.refused(422, "POST", f"/tunes/{FLUX}/prompts", body).json()
-    assert told == {"base": ["Prompt is not using a fine-tuned model"]}
+    errors = api.refused(422, "POST", f"/tunes/{FLUX}/prompts", body).json()
+    assert errors == {"base": ["Prompt is not using a fine-tuned model"]}
 
 
 # -- mode 3: several at once -----------------------------------------------------------------------
@@ -185,5 +185,5 @@ def test_run_for_several_tunes_shows_all_in_every_prompt(api: Api, multi: Any, f
 
 
 def test_run_for_several_tunes_needs_them(api: Api, multi: Any) -> None:
-    told = api.refused(422, "POST", f"/p/{multi['slug']}/tunes", {"tune": subject(api)}).json()
-    assert list(told) == ["tune_ids"]
+    errors = api.refused(422, "POST", f"/p/{multi['slug']}/tunes", {"tune": subject(api)}).json()
+    assert list(errors) == ["tune_ids"]

@@ -1,4 +1,4 @@
-"""An account sees nothing of another's, and can do nothing to it, whatever the verb."""
+"""No method of HTTP lets an account see or change objects of another account."""
 
 from typing import Any
 
@@ -78,7 +78,7 @@ def test_reference_to_an_object_of_another_account_is_refused(
     own = other.tune()
     at = f"/tunes/{own['id']}/prompts"
     bodies: list[tuple[str, Any, str]] = [
-        ("/tunes", {"tune": other.sample(base_tune_id=tune)}, "base_tune_id"),
+        ("/tunes", {"tune": other.tune_attributes(base_tune_id=tune)}, "base_tune_id"),
         ("/prompts", {"prompt": {**TEXT, "tune_id": tune}}, "tune"),
     ]
     if "paid" not in api.target.lacks:
@@ -94,8 +94,8 @@ def test_reference_to_an_object_of_another_account_is_refused(
         ]
     before = mine(api, world), other.newest()
     for path, body, field in bodies:
-        told = other.refused(422, "POST", path, body).json()
-        assert told[field] == ["must exist"], path
+        errors = other.refused(422, "POST", path, body).json()
+        assert errors[field] == ["must exist"], path
     theirs = other.prompt(own["id"], **TEXT)
     for name, value in (("orig_prompt_id", prompt), ("base_pack_id", 1), ("pack_id", 1)):
         other.refused(422, "PATCH", f"/prompts/{theirs['id']}", {"prompt": {name: value}})

@@ -63,8 +63,8 @@ def test_refused_theme_makes_nothing(
 ) -> None:
     tune = api.tune()
     theme = {"theme": "The sea", "tune_ids": [tune["id"]], **change}
-    told = api.refused(422, "POST", "/themes", {"theme": theme}).json()
-    assert [name.rpartition(".")[2] for name in told] == [field]
+    errors = api.refused(422, "POST", "/themes", {"theme": theme}).json()
+    assert [name.rpartition(".")[2] for name in errors] == [field]
     both = {"theme": "The sea", "tune_ids": [tune["id"], 1]}
     api.refused(422, "POST", "/themes", {"theme": both})
     assert api.page(f"/tunes/{tune['id']}/prompts") == []

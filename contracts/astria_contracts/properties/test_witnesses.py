@@ -158,11 +158,11 @@ def findings(witness: WitnessedBody) -> Iterator[str]:
         yield f"{witness.media_type} is not among {sorted(schemas)}"
         return
     schema = schemas[witness.media_type]
-    judged = [
+    differences = [
         [*wrong_with(witness, one), *unknown_in(one, witness.body)]
         for one in DOCUMENT.flat(schema).get("anyOf", [schema])
     ]
-    yield from min(judged, key=len)
+    yield from min(differences, key=len)
 
 
 def wrong_with(witness: WitnessedBody, schema: Schema) -> Iterator[str]:

@@ -16,7 +16,7 @@ class NoReport(Exception):
 
 @dataclass(frozen=True)
 class Difference:
-    """What two reports say of one thing."""
+    """What differs between two reports: the same item in each."""
 
     part: str
     name: str
@@ -49,8 +49,8 @@ def comparison(other: Report, this: Report) -> dict[str, Any]:
 
 
 def differences(other: Report, this: Report) -> Iterator[Difference]:
-    for part, (told, otherwise) in PARTS.items():
-        theirs, ours = told(other), told(this)
+    for part, (values_of, otherwise) in PARTS.items():
+        theirs, ours = values_of(other), values_of(this)
         for name in dict.fromkeys((*ours, *theirs)):
             one, two = theirs.get(name, otherwise), ours.get(name, otherwise)
             if one != two:

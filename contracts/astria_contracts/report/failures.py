@@ -28,10 +28,10 @@ def leaves(error: BaseException | None) -> Iterator[BaseException]:
 
 def messages(error: BaseException | None) -> str:
     """The messages of a failure."""
-    told = [message(one) for one in leaves(error)]
-    if len(told) > 1:
-        told = [f"{number}. {text}" for number, text in enumerate(told, 1)]
-    return "\n".join(told)[:LONGEST]
+    texts = [message(one) for one in leaves(error)]
+    if len(texts) > 1:
+        texts = [f"{number}. {text}" for number, text in enumerate(texts, 1)]
+    return "\n".join(texts)[:LONGEST]
 
 
 def message(error: BaseException) -> str:

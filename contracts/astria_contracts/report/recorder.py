@@ -1,4 +1,4 @@
-"""What a run has found, as data: per property, per operation, and how much of the contract.
+"""The result of a run as data: by property, by operation, and the coverage of the contract.
 
 `report.json` has these keys:
 
@@ -55,7 +55,7 @@ from astria_contracts.spec.document import Operation, read_document
 SHOWN = 12  # the last exchanges of a property that has failed
 SECRET = 8  # characters: a shorter key protects nothing, and its letters may be anywhere
 OUTCOMES = ("passed", "failed", "skipped")
-CUT_OFF = {
+END_REASONS = {
     pytest.ExitCode.INTERRUPTED: "the run was interrupted",
     pytest.ExitCode.INTERNAL_ERROR: "pytest has failed",
     pytest.ExitCode.USAGE_ERROR: "the run could not begin",
@@ -64,7 +64,7 @@ CUT_OFF = {
 
 
 class Recorder:
-    """Opens the target when the first test wants it, and notes what becomes of each.
+    """Opens the target for the first test, and records the outcome of each.
 
     `compared` is an earlier report.
     """
@@ -93,18 +93,18 @@ class Recorder:
         return self._target
 
     def fail(self, error: str) -> None:
-        """Note that the run cannot be whole."""
+        """Record why the run is incomplete."""
         self._error = self._error or error[:LONGEST]
 
-    def note(
+    def record(
         self, item: Any, report: pytest.TestReport, error: BaseException | None = None
     ) -> None:
-        """Note a phase of a test: what fails or skips it counts, whichever it is."""
+        """Record a phase of a test: setup, call and teardown can all fail or skip it."""
         self._conceal(report)
         if self._target is None or (report.passed and report.when != "call"):
             return
         found = {
-            **_named(item),
+            **_described(item),
             "outcome": report.outcome,
             "seconds": round(report.duration, 3),
             "operations": sorted(self._target.operations | _operations_of(item)),
@@ -124,7 +124,7 @@ class Recorder:
         self._opened.close()
         known = status in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
         if not known and not self._error:
-            self._error = CUT_OFF.get(pytest.ExitCode(status), f"pytest ended with {status}")
+            self._error = END_REASONS.get(pytest.ExitCode(status), f"pytest ended with {status}")
         if self._target is None and not self._error:
             return  # tests were only listed
         self.report = self._redacted(self._report())
@@ -159,7 +159,7 @@ class Recorder:
                 "name": str(target.info.get("name", "")) if target else "",
                 "version": str(target.info.get("version", "")) if target else "",
                 "lacks": target.lacks if target else {},
-                "left": target.left if target else [],
+                "left": target.undeleted if target else [],
             },
             "run": {
                 "budget": options.budget,
@@ -174,7 +174,7 @@ class Recorder:
             ),
             "properties": properties,
             "operations": _operations(target, properties) if target else [],
-            "coverage": {part.name: part.as_json() for part in target.meter.parts}
+            "coverage": {part.name: part.as_json() for part in target.coverage.parts}
             if target
             else {},
         }
@@ -206,8 +206,8 @@ class Recorder:
         report.sections = [(name, self._redacted(text)) for name, text in report.sections]
 
 
-def _named(item: Any) -> dict[str, Any]:
-    """What a test is called; a state machine is its class."""
+def _described(item: Any) -> dict[str, Any]:
+    """How a test is called in the report; a state machine by its class."""
     is_machine = item.name == "runTest"
     name = item.cls.__name__ if is_machine else getattr(item, "originalname", item.name)
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).removeprefix("Test_").removeprefix("test_")
@@ -222,23 +222,23 @@ def _named(item: Any) -> dict[str, Any]:
 
 
 def _operations_of(item: Any) -> set[str]:
-    """Those that a test is about, even if it was skipped before it called one."""
+    """The operations of a test's parameters, even if it was skipped before it called one."""
     params = item.callspec.params.values() if hasattr(item, "callspec") else ()
     return {value.id for value in params if isinstance(value, Operation)}
 
 
 def _operations(target: Target, properties: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """For each operation its statuses, and what became of the properties that touch it."""
-    told = []
+    """For each operation its statuses, and the outcomes of the properties that touch it."""
+    rows = []
     for operation in target.document.operations.values():
         seen = {
             int(label.rpartition(" ")[2]): count
-            for label, count in target.meter.statuses.seen.items()
+            for label, count in target.coverage.statuses.seen.items()
             if label.rpartition(" ")[0] == operation.id and count
         }
         documented = operation.responses
         of = [found for found in properties if operation.id in found["operations"]]
-        told.append(
+        rows.append(
             {
                 "id": operation.id,
                 "operation": str(operation),
@@ -249,7 +249,7 @@ def _operations(target: Target, properties: list[dict[str, Any]]) -> list[dict[s
                 **_counted(of),
             }
         )
-    return told
+    return rows
 
 
 def _counted(properties: list[dict[str, Any]]) -> dict[str, int]:

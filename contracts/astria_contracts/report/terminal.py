@@ -122,11 +122,11 @@ def plain(text: str) -> str:
 
 def _indented(text: str, columns: int = 8, *, most: int = 100) -> Iterator[str]:
     """The first lines of a text; an assertion may quote whole lists in one."""
-    told = text.splitlines()
-    for line in told[:most]:
+    shown = text.splitlines()
+    for line in shown[:most]:
         yield " " * columns + plain(line if len(line) <= LINE else f"{line[:LINE]}...")
-    if len(told) > most:
-        yield f"{'':<{columns}}and {len(told) - most} more lines"
+    if len(shown) > most:
+        yield f"{'':<{columns}}and {len(shown) - most} more lines"
 
 
 def _folded(begin: str, text: str, width: int) -> list[str]:

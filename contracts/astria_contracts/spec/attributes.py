@@ -1,4 +1,4 @@
-"""What a request may say of an object, and what the object then shows."""
+"""Attributes that a request sets, and how an answer shows them."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from astria_contracts.spec.document import JSON, Document, Operation, Schema
 from astria_contracts.spec.values import strategy_of
 
-# Attributes that are not repeated as they were sent, or not by themselves.
-NOT_REPEATED: Mapping[str, str] = {
+# Attributes that answers do not show as they were sent, or only together with others.
+NOT_ECHOED: Mapping[str, str] = {
     "branch": "what a tune is trained as depends on it, its base and its kind",
     "model_type": "as branch",
     "base_tune_id": "as branch, and needs an object",
@@ -22,13 +22,13 @@ NOT_REPEATED: Mapping[str, str] = {
     "video_prompt": "as video_model",
     "video_duration": "as video_model",
 }
-# What an object shows where nothing was given, besides defaults of the contract.
-UNGIVEN: Mapping[str, Any] = {
+# Defaults that the contract does not state.
+SHOWN_BY_DEFAULT: Mapping[str, Any] = {
     "negative_prompt": "",
     "face_crop": False,
     "training_face_correct": False,
 }
-# What two objects differ in that were made alike.
+# Attributes that differ between two objects created from the same request.
 OWN = {"id", "title", "slug", "url", "eta", "created_at", "updated_at", "order_id"}
 OWN |= {"started_training_at", "trained_at", "expires_at", "images", "ckpt_url", "ckpt_urls"}
 OWN |= {"progress_timing_seconds", "progress_elapsed_seconds"}  # work goes on meanwhile
@@ -43,23 +43,23 @@ def attributes_of(document: Document, operation: Operation) -> dict[str, Schema]
     return {name: document.flat(schema) for name, schema in inner["properties"].items()}
 
 
-def repeated(document: Document, operation: Operation) -> dict[str, Schema]:
-    """Those of them that the answer shows as they were sent."""
+def echoed(document: Document, operation: Operation) -> dict[str, Schema]:
+    """Those of them that the answer shows unchanged."""
     status = min(status for status in operation.responses if status < 300)
     shown = document.flat(operation.responses[status][JSON])["properties"]
     taken = attributes_of(document, operation)
     return {
         name: schema
         for name, schema in taken.items()
-        if name in shown and name not in NOT_REPEATED and "format" not in schema
+        if name in shown and name not in NOT_ECHOED and "format" not in schema
     }
 
 
 def sent_to(
     document: Document, operation: Operation, *, always: Iterable[str] = ()
 ) -> st.SearchStrategy[dict[str, Any]]:
-    """Attributes that are taken, and shown as they are; any may be left out but `always`."""
-    schemas = repeated(document, operation)
+    """A strategy for valid attributes that are shown unchanged; all but `always` are optional."""
+    schemas = echoed(document, operation)
     values = {name: strategy_of(document, schema) for name, schema in schemas.items()}
     values["text"] = values.get("text", st.nothing()).filter(is_plain)
     if "w" in values:
@@ -71,22 +71,22 @@ def sent_to(
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text has nothing in it that is read: a slot to be filled, a token, a flag."""
+    """Whether a text has no syntax in it: no placeholder, no token, no flag."""
     return not any(mark in text for mark in ("{{", "<", "--"))
 
 
 def as_shown(document: Document, operation: Operation, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """What an object shows of what was sent for it, and of what was not."""
+    """The attributes that an object must show, from those sent and the defaults."""
     shown = {}
-    for name, schema in repeated(document, operation).items():
-        default = schema.get("default", UNGIVEN.get(name))
+    for name, schema in echoed(document, operation).items():
+        default = schema.get("default", SHOWN_BY_DEFAULT.get(name))
         value = sent.get(name)
         shown[name] = default if value is None else value
     return shown
 
 
 def of(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """These attributes of an object; a decimal in a text as a number."""
+    """Some attributes of an object; a decimal that is sent as text is read as a number."""
     found = {name: item[name] for name in names}
     if isinstance(found.get("cfg_scale"), str):
         found["cfg_scale"] = float(found["cfg_scale"])
@@ -94,7 +94,7 @@ def of(item: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 
 
 def comparable(shown: Any) -> Any:
-    """An object without what is only its own: objects that were made alike are equal in it."""
+    """An object without its OWN attributes: equal for objects created from the same request."""
     kept = {name: value for name, value in shown.items() if name not in OWN}
     if "text" in kept:
         kept |= {"text": TOKEN.sub("<its tune>", kept["text"]), "tunes": len(kept["tunes"])}

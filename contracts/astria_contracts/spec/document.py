@@ -1,4 +1,4 @@
-"""The contract as data: its operations, and the schemas of what they take and give."""
+"""The contract as data: its operations, and the schemas of their requests and answers."""
 
 import json
 import re
@@ -69,7 +69,7 @@ class Document:
         return min(found, key=lambda one: len(one[1]), default=None)
 
     def resolve(self, node: Any) -> Any:
-        """What a `$ref` leads to; keys beside it win."""
+        """The node that a `$ref` points to; keys beside it win."""
         while isinstance(node, Mapping) and "$ref" in node:
             target: Any = self.raw
             for step in node["$ref"].removeprefix("#/").split("/"):
@@ -90,19 +90,19 @@ class Document:
         return flat
 
     def problems(self, schema: Schema, value: Any) -> list[str]:
-        """How a value differs from a schema."""
-        found = self._judge(json.dumps(schema)).iter_errors(value)
+        """Why a value is not valid by a schema."""
+        found = self._validator(json.dumps(schema)).iter_errors(value)
         return [f"{'.'.join(map(str, one.instance_path))}: {one.message}" for one in found]
 
-    def _judge(self, schema: str) -> Any:
-        if schema not in self._judges:
+    def _validator(self, schema: str) -> Any:
+        if schema not in self._validators:
             whole = {**json.loads(schema), "components": self.raw["components"]}
-            judge = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
-            self._judges[schema] = judge
-        return self._judges[schema]
+            validator = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+            self._validators[schema] = validator
+        return self._validators[schema]
 
     @cached_property
-    def _judges(self) -> dict[str, Any]:
+    def _validators(self) -> dict[str, Any]:
         return {}
 
     def _operations(self) -> list[Operation]:

@@ -1,4 +1,4 @@
-"""How a server of this API reads what it is sent: `openapi.yaml`'s rules, for judging refusals.
+"""How a server of this API coerces values, by the rules of `openapi.yaml`.
 
 Text is read as the type that the schema names where nothing is lost, numbers are text where text
 is wanted, and a blank string or list item counts as absent.
@@ -13,8 +13,8 @@ import jsonschema_rs
 Schema = Mapping[str, Any]
 WHOLE = re.compile(r"[+-]?\d{1,300}(\.0+)?")
 DECIMAL = re.compile(r"[+-]?\d{1,300}\.\d{1,300}")
-WORDS = {**dict.fromkeys(("true", "t", "1", "on", "yes"), True)}
-WORDS |= dict.fromkeys(("false", "f", "0", "off", "no"), False)
+BOOLEANS = {**dict.fromkeys(("true", "t", "1", "on", "yes"), True)}
+BOOLEANS |= dict.fromkeys(("false", "f", "0", "off", "no"), False)
 
 
 class Reader:
@@ -63,7 +63,7 @@ class Reader:
             case "string" if is_number:
                 return str(value)
             case "boolean" if is_number or isinstance(value, str):
-                return WORDS.get(str(value).strip().lower(), value)
+                return BOOLEANS.get(str(value).strip().lower(), value)
             case "integer" | "number" if isinstance(value, str) and WHOLE.fullmatch(value.strip()):
                 return int(value.strip().partition(".")[0])
             case "number" if isinstance(value, str) and DECIMAL.fullmatch(value.strip()):

@@ -140,7 +140,7 @@ class Sides:
                     yield constraint, within
 
     def _is_within(self, constraint: Constraint, value: Any) -> bool | None:
-        """None where a value says nothing about the constraint."""
+        """None where the constraint does not apply to a value."""
         schema, keyword = constraint.schema, constraint.keyword
         if keyword == "required":
             return not (value is MISSING or value is None or value == [] or is_blank(value))

@@ -1,4 +1,4 @@
-"""Values on either side of each constraint, and strategies for values within all of them."""
+"""Boundary values on both sides of each constraint, and strategies for valid values."""
 
 import base64
 from collections.abc import Iterator, Mapping
@@ -18,7 +18,7 @@ PATTERNS: Mapping[str, tuple[str, str]] = {
     "^[A-Za-z0-9_-]+$": ("corporate-headshots", "a b"),
     "^([1-9][0-9]{0,17}|all|personal)?$": ("all", "everything"),
 }
-WRONG: Mapping[str, Any] = {
+WRONG_TYPE: Mapping[str, Any] = {
     "integer": "many",
     "number": "much",
     "boolean": "perhaps",
@@ -27,7 +27,7 @@ WRONG: Mapping[str, Any] = {
     "object": [["a"]],
 }
 LETTERS = st.sampled_from("abcxyzABC 0189äß漢😀.,'\"&=[]{}<>%+\\")
-WORDS = st.text(LETTERS, min_size=1, max_size=20).filter(str.strip)  # a blank text is none
+WORDS = st.text(LETTERS, min_size=1, max_size=20).filter(str.strip)  # a blank text counts as absent
 
 
 def pattern_of(schema: Schema) -> tuple[str, str]:
@@ -37,7 +37,7 @@ def pattern_of(schema: Schema) -> tuple[str, str]:
 
 
 def sample(schema: Schema) -> Any:
-    """A value that fits a flat schema."""
+    """A value that is valid by a flat schema."""
     kinds = types_of(schema)
     if schema.get("format") == "binary":
         return picture()
@@ -58,7 +58,7 @@ def sample(schema: Schema) -> Any:
 
 
 def within(document: Document, constraint: Constraint) -> Iterator[Any]:
-    """Values that keep a constraint, at its edge."""
+    """Values that satisfy a constraint, at its boundary."""
     schema = _resolved(document, constraint.schema)
     match constraint.keyword:
         case "enum":
@@ -74,7 +74,7 @@ def within(document: Document, constraint: Constraint) -> Iterator[Any]:
 
 
 def beyond(document: Document, constraint: Constraint) -> Iterator[Any]:
-    """Values that break a constraint and no other of the same field, if there is one."""
+    """Values that violate a constraint and, where possible, no other of the same field."""
     schema = _resolved(document, constraint.schema)
     step = schema.get("multipleOf", 1)
     match constraint.keyword:
@@ -99,7 +99,7 @@ def beyond(document: Document, constraint: Constraint) -> Iterator[Any]:
         case "type":
             kinds = types_of(schema)
             text = kinds - {"string"} if len(kinds) > 1 else kinds
-            yield WRONG["object" if kinds >= {"string", "number"} else sorted(text)[0]]
+            yield WRONG_TYPE["object" if kinds >= {"string", "number"} else sorted(text)[0]]
 
 
 def _resolved(document: Document, schema: Schema) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _resolved(document: Document, schema: Schema) -> dict[str, Any]:
 
 
 def strategy_of(document: Document, schema: Schema) -> st.SearchStrategy[Any]:
-    """Values that keep every constraint of a schema; never null."""
+    """A strategy for values that satisfy every constraint of a schema; never null."""
     flat = _resolved(document, schema)
     kinds = types_of(flat)
     if "enum" in flat:

@@ -93,7 +93,7 @@ class FilledRequest:
     fields: Fields
 
     def send(self, api: Api) -> requests.Response:
-        """Send it as its source does. Raises Broken."""
+        """Send it as its source does. Raises ContractViolation."""
         known = self.witness
         kwargs: dict[str, Any] = {"query": self.query} if self.query else {}
         kwargs |= {"key": ""} if known.keyless else {}
@@ -133,7 +133,7 @@ def _witness(item: Mapping[str, Any]) -> Witness:
 
 # -- what stands in braces -------------------------------------------------------------------------
 def any_slot(name: str) -> Any:
-    """Some number for every slot, for judging a request that is not sent."""
+    """Some number for every slot, to validate a request that is not sent."""
     return 1
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from astria_contracts.client.coverage import UNASKED, Meter, Part
+from astria_contracts.client.coverage import NOT_ON_REQUEST, Coverage, Part
 from astria_contracts.spec.document import JSON, URLENCODED, Document
 
 ANSWER = {"content": {JSON: {"schema": {}}}}
@@ -40,26 +40,26 @@ CREATE = DOCUMENT.operations["create"]
 
 
 @pytest.fixture
-def meter():
-    return Meter(DOCUMENT)
+def coverage():
+    return Coverage(DOCUMENT)
 
 
-def note(meter, status, body, **more):
+def record(coverage, status, body, **more):
     known = {"kind": JSON, "media_type": JSON, "path": {}, "query": {}, "headers": {}}
-    meter.note(CREATE, status, body=body, **{**known, **more})
+    coverage.record(CREATE, status, body=body, **{**known, **more})
 
 
-def test_everything_of_the_contract_is_wanted(meter):
-    assert meter.operations.wanted == ["create", "clear"]
-    assert meter.statuses.wanted == [
+def test_everything_of_the_contract_is_wanted(coverage):
+    assert coverage.operations.expected == ["create", "clear"]
+    assert coverage.statuses.expected == [
         *("create 201", "create 422", "create 429", "clear 200", "clear 204"),
     ]
-    assert meter.media_types.wanted == [
+    assert coverage.media_types.expected == [
         *(f"create {status} gives {JSON}" for status in (201, 422, 429)),
         *(f"create takes {kind}" for kind in (JSON, URLENCODED)),
     ]
-    assert meter.callbacks.wanted == ["create made"]
-    assert meter.constraints.wanted == [
+    assert coverage.callbacks.expected == ["create made"]
+    assert coverage.constraints.expected == [
         f"create body.{name}, {side}"
         for name in (
             *("name required", "name type", "size type", "size minimum"),
@@ -69,8 +69,8 @@ def test_everything_of_the_contract_is_wanted(meter):
     ]
 
 
-def test_nothing_is_seen_before_anything_is_sent(meter):
-    assert {part.name: part.as_json()["seen"] for part in meter.parts} == {
+def test_nothing_is_seen_before_anything_is_sent(coverage):
+    assert {part.name: part.as_json()["seen"] for part in coverage.parts} == {
         "operations": 0,
         "statuses": 0,
         "media types": 0,
@@ -79,67 +79,67 @@ def test_nothing_is_seen_before_anything_is_sent(meter):
     }
 
 
-def test_status_that_no_request_brings_about_is_exempt_with_its_reason(meter):
-    assert meter.statuses.exempt["create 429"] == UNASKED[429]
-    assert meter.media_types.exempt[f"create 429 gives {JSON}"] == UNASKED[429]
+def test_status_that_no_request_brings_about_is_exempt_with_its_reason(coverage):
+    assert coverage.statuses.exempt["create 429"] == NOT_ON_REQUEST[429]
+    assert coverage.media_types.exempt[f"create 429 gives {JSON}"] == NOT_ON_REQUEST[429]
 
 
-def test_status_is_exempt_where_the_contract_allows_another(meter):
-    assert meter.statuses.exempt["clear 204"] == "the contract allows 200 or 204"
+def test_status_is_exempt_where_the_contract_allows_another(coverage):
+    assert coverage.statuses.exempt["clear 204"] == "the contract allows 200 or 204"
 
 
-def test_taken_request_is_seen_with_all_that_it_keeps(meter):
-    note(meter, 201, {"name": "x", "size": 1})
-    assert meter.operations.seen["create"] == 1
-    assert meter.statuses.seen["create 201"] == 1
-    assert meter.media_types.seen == {f"create 201 gives {JSON}": 1, f"create takes {JSON}": 1}
-    assert +meter.constraints.seen == {
+def test_taken_request_is_seen_with_all_that_it_keeps(coverage):
+    record(coverage, 201, {"name": "x", "size": 1})
+    assert coverage.operations.seen["create"] == 1
+    assert coverage.statuses.seen["create 201"] == 1
+    assert coverage.media_types.seen == {f"create 201 gives {JSON}": 1, f"create takes {JSON}": 1}
+    assert +coverage.constraints.seen == {
         f"create body.{name}, within": 1
         for name in ("name required", "name type", "size type", "size minimum")
     }
 
 
-def test_refused_request_is_seen_with_all_that_it_breaks(meter):
-    note(meter, 422, {"size": 0})
-    assert meter.operations.missing == ["create", "clear"]
-    assert f"create takes {JSON}" in meter.media_types.missing
-    assert +meter.constraints.seen == {
+def test_refused_request_is_seen_with_all_that_it_breaks(coverage):
+    record(coverage, 422, {"size": 0})
+    assert coverage.operations.missing == ["create", "clear"]
+    assert f"create takes {JSON}" in coverage.media_types.missing
+    assert +coverage.constraints.seen == {
         "create body.name required, beyond": 1,
         "create body.size minimum, beyond": 1,
     }
 
 
-def test_request_that_should_have_been_refused_does_not_count(meter):
-    note(meter, 201, {"name": "x", "size": 0})
-    assert not meter.constraints.seen["create body.size minimum, beyond"]
-    assert not meter.constraints.seen["create body.size minimum, within"]
+def test_request_that_should_have_been_refused_does_not_count(coverage):
+    record(coverage, 201, {"name": "x", "size": 0})
+    assert not coverage.constraints.seen["create body.size minimum, beyond"]
+    assert not coverage.constraints.seen["create body.size minimum, within"]
 
 
-def test_failing_server_shows_no_side(meter):
-    note(meter, 500, {"name": "x", "size": 0})
-    assert not +meter.constraints.seen
+def test_failing_server_shows_no_side(coverage):
+    record(coverage, 500, {"name": "x", "size": 0})
+    assert not +coverage.constraints.seen
 
 
-def test_number_beyond_a_clamp_counts_where_it_is_taken(meter):
-    note(meter, 201, {"name": "x", "limit": 11})
-    assert meter.constraints.seen["create body.limit x-clamp, beyond"] == 1
+def test_number_beyond_a_clamp_counts_where_it_is_taken(coverage):
+    record(coverage, 201, {"name": "x", "limit": 11})
+    assert coverage.constraints.seen["create body.limit x-clamp, beyond"] == 1
 
 
-def test_callback_counts_once_it_is_received(meter):
-    meter.note_callback("create", "made")
-    assert meter.callbacks.missing == []
-    assert meter.callbacks.share == 1.0
+def test_callback_counts_once_it_is_received(coverage):
+    coverage.record_callback("create", "made")
+    assert coverage.callbacks.missing == []
+    assert coverage.callbacks.share == 1.0
 
 
-def test_summary_leaves_out_what_cannot_be_seen(meter):
-    note(meter, 201, {"name": "x"})
-    told = {name: (seen, of, share) for name, seen, of, share in meter.summary()}
-    assert told["operations"] == (1, 2, 0.5)
-    assert told["statuses"] == (1, 3, 0.333)
+def test_summary_leaves_out_what_cannot_be_seen(coverage):
+    record(coverage, 201, {"name": "x"})
+    summary = {name: (seen, of, share) for name, seen, of, share in coverage.summary()}
+    assert summary["operations"] == (1, 2, 0.5)
+    assert summary["statuses"] == (1, 3, 0.333)
 
 
 def test_part_says_what_is_missing_and_what_is_exempt():
-    part = Part("x", wanted=["a", "b", "c", "d"], exempt={"c": "why", "d": "why"})
+    part = Part("x", expected=["a", "b", "c", "d"], exempt={"c": "why", "d": "why"})
     part.seen.update(["a", "d"])
     assert part.as_json() == {
         "total": 4,
@@ -151,10 +151,10 @@ def test_part_says_what_is_missing_and_what_is_exempt():
 
 
 def test_part_is_not_whole_while_anything_is_missing():
-    part = Part("x", wanted=[str(number) for number in range(10_000)])
-    part.seen.update(part.wanted[1:])
+    part = Part("x", expected=[str(number) for number in range(10_000)])
+    part.seen.update(part.expected[1:])
     assert part.share == 0.999
-    part.seen.update(part.wanted[:1])
+    part.seen.update(part.expected[:1])
     assert part.share == 1.0
 
 

@@ -107,17 +107,17 @@ def test_public_target_is_only_greeted(sent):
 
 
 @pytest.mark.parametrize(
-    ("options", "url", "spares"),
+    ("options", "url", "avoids"),
     [
         (Options(), f"https://{PUBLIC}", True),
         (Options(allow_paid=True), f"https://{PUBLIC}", False),
         (Options(), "http://127.0.0.1", False),
     ],
 )
-def test_target_is_spared_where_it_is_public_and_not_paid_for(options, url, spares, sent):
+def test_target_is_spared_where_it_is_public_and_not_paid_for(options, url, avoids, sent):
     target = describe(options, url, DOCUMENT)
-    assert target.spares is spares
-    assert ("paid" in target.lacks) is spares
+    assert target.avoids_costs is avoids
+    assert ("paid" in target.lacks) is avoids
 
 
 # -- what it lacks ---------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_emulator_with_a_second_account_lacks_nothing(server):
         ("finish", False, "finish", "the target has no /_emulator/finish"),
         ("clock", "real", "clock", "the target's clock cannot be moved"),
         ("idempotency_switch", False, "idempotency switch", "setting cannot be changed from here"),
-        ("faults", False, "faults", "the target cannot be told to fail"),
+        ("faults", False, "faults", "the target cannot be made to fail"),
         ("real_training", True, "mock", "pictures may differ from run to run"),
     ],
 )
@@ -167,21 +167,21 @@ def test_public_target_cannot_call_back_without_an_address(sent):
 def test_what_was_made_is_deleted_at_the_end_the_newest_first(server):
     server.answers |= {"/tunes/1": (200, b""), "/prompts/2": (204, b"")}
     with opened(Options(target=f"{server.url}/", key="sd_one"), DOCUMENT) as target:
-        target.made += [("sd_one", "/tunes/1"), ("sd_two", "/prompts/2"), ("sd_one", "/tunes/3")]
+        target.created += [("sd_one", "/tunes/1"), ("sd_two", "/prompts/2"), ("sd_one", "/tunes/3")]
         server.asked.clear()
     assert server.asked == [
         ("DELETE", "/tunes/3", "Bearer sd_one"),
         ("DELETE", "/prompts/2", "Bearer sd_two"),
         ("DELETE", "/tunes/1", "Bearer sd_one"),
     ]
-    assert (target.left, target.made) == ([], [])
+    assert (target.undeleted, target.created) == ([], [])
 
 
 def test_what_cannot_be_deleted_is_told(server):
     server.answers |= {"/tunes/1": (500, b""), "/tunes/2": (200, b"")}
     with opened(Options(target=server.url), DOCUMENT) as target:
-        target.made += [("sd_one", "/tunes/1"), ("sd_one", "/tunes/2")]
-    assert target.left == ["/tunes/1"]
+        target.created += [("sd_one", "/tunes/1"), ("sd_one", "/tunes/2")]
+    assert target.undeleted == ["/tunes/1"]
 
 
 def test_emulator_is_started_where_no_target_is_given(monkeypatch, server):

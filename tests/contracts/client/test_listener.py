@@ -18,7 +18,7 @@ def listener():
 def test_call_is_noted_with_its_body_and_headers(listener):
     sent = requests.post(listener.url("a?token=%20x"), json={"id": 5}, headers={"X-One": "1"})
     assert sent.status_code == 200
-    (got,) = listener.got("a")
+    (got,) = listener.calls("a")
     assert (got.method, got.path, got.body) == ("POST", "/a?token=%20x", {"id": 5})
     assert got.headers["x-one"] == "1"
     assert got.headers["content-type"] == "application/json"
@@ -26,20 +26,20 @@ def test_call_is_noted_with_its_body_and_headers(listener):
 
 def test_body_that_is_no_json_is_kept_as_it_is(listener):
     requests.post(listener.url("a"), data=b"\xff{")
-    assert [one.body for one in listener.got("a")] == [b"\xff{"]
+    assert [one.body for one in listener.calls("a")] == [b"\xff{"]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD"])
 def test_call_with_another_method_is_noted_as_well(listener, method):
     requests.request(method, listener.url("a"))
-    assert [one.method for one in listener.got("a")] == [method]
+    assert [one.method for one in listener.calls("a")] == [method]
 
 
 def test_calls_are_told_apart_by_their_place(listener):
     for place in ("a", "b", "a?x=1", "a/b"):
         requests.post(listener.url(place), json=place)
-    assert [one.body for one in listener.got("a?y=2")] == ["a", "a?x=1"]
-    assert listener.got("c") == []
+    assert [one.body for one in listener.calls("a?y=2")] == ["a", "a?x=1"]
+    assert listener.calls("c") == []
 
 
 def test_status_is_answered_where_it_is_asked_for(listener):
@@ -72,7 +72,7 @@ def test_listener_behind_an_address_is_reached_at_its_port():
     with listening(f"http://localhost:{port}/") as listener:
         assert listener.url("a") == f"http://localhost:{port}/a"
         requests.post(f"http://127.0.0.1:{port}/a")
-        assert len(listener.got("a")) == 1
+        assert len(listener.calls("a")) == 1
 
 
 def test_listener_is_closed_at_the_end():

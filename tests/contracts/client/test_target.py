@@ -102,24 +102,24 @@ def test_password_file_and_proxies_are_left_alone_at_a_private_target(
 def test_exchange_is_kept_and_judged():
     target = Target(Options(), "http://127.0.0.1", DOCUMENT)
     answer = Answer(404, {"Content-Type": "application/json"}, b'{"status": 404}')
-    wrong = target.note(DOCUMENT.operations["get_tune"], "curl x", answer)
+    wrong = target.record(DOCUMENT.operations["get_tune"], "curl x", answer)
     assert [one.partition(":")[0] for one in wrong] == ["GET /tunes/{id} answered 404"] * 2
     assert [(one.operation, one.curl, one.status, one.answer) for one in target.exchanges] == [
         ("get_tune", "curl x", 404, '{"status": 404}')
     ]
     assert target.operations == {"get_tune"}
-    assert target.meter.statuses.seen == Counter({"get_tune 404": 1})
+    assert target.coverage.statuses.seen == Counter({"get_tune 404": 1})
 
 
 def test_exchanges_are_those_of_one_test():
     target = Target(Options(), "http://127.0.0.1", DOCUMENT)
-    target.note(DOCUMENT.operations["get_tune"], "curl x", Answer(404, {}, b""))
-    target.begin()
+    target.record(DOCUMENT.operations["get_tune"], "curl x", Answer(404, {}, b""))
+    target.start_test()
     assert (target.exchanges, target.operations) == ([], set())
-    assert target.meter.statuses.seen["get_tune 404"] == 1
+    assert target.coverage.statuses.seen["get_tune 404"] == 1
 
 
 def test_target_that_is_gone_at_the_end_leaves_all():
-    target = Target(Options(), "http://127.0.0.1:1", DOCUMENT, made=[("sd_one", "/tunes/1")])
+    target = Target(Options(), "http://127.0.0.1:1", DOCUMENT, created=[("sd_one", "/tunes/1")])
     target.delete_all()
-    assert target.left == ["/tunes/1"]
+    assert target.undeleted == ["/tunes/1"]

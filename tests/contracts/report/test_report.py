@@ -9,8 +9,8 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
-from planting import between, said
-from wire_changes import shown
+from planting import intercept, json_answer
+from wire_changes import change_fields
 
 from astria_contracts.__main__ import main
 from astria_contracts.report.compare import FORM, NoReport, comparison, read_report
@@ -21,8 +21,8 @@ from tools.suite_runs import run_properties
 
 LIKES, VALUES = "test_likes.py", "test_values.py::test_tune_reads_back"
 MARKUP = "<script>alert('key sd_contracts_second')</script>"
-broken_name = shown("/tunes", lambda tune: {"name": MARKUP}, method="POST")
-denied = between(lambda environ, call: said(500, {"status": 500, "error": MARKUP}))
+broken_name = change_fields("/tunes", lambda tune: {"name": MARKUP}, method="POST")
+denied = intercept(lambda environ, call: json_answer(500, {"status": 500, "error": MARKUP}))
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_failure_shows_its_case_and_the_requests_that_show_it(report_of, tmp_pat
     assert last["curl"].startswith("curl -X ")
     assert '"Authorization: Bearer $ASTRIA_API_KEY"' in last["curl"]
     assert last["status"] in (200, 201)
-    told = "\n".join(lines(report))
-    assert "FAILED  Values: Tune reads back" in told
-    assert last["curl"] in told
-    assert told.splitlines()[-1].startswith("BROKEN")
+    text = "\n".join(lines(report))
+    assert "FAILED  Values: Tune reads back" in text
+    assert last["curl"] in text
+    assert text.splitlines()[-1].startswith("BROKEN")
     [case] = ElementTree.parse(tmp_path / "junit.xml").iter("testcase")
     assert case.find("failure") is not None
 
