@@ -15,7 +15,7 @@ import pytest
 from astria_emulator import Config, create_app
 from astria_emulator.server.background import serving
 from tools.holdout.planted import PLANTED
-from tools.holdout.ways import Planted
+from tools.holdout.planting import Planted
 from tools.suite_runs import Outcomes, run_properties
 
 LIMITS = {"train_seconds": 30, "prompt_seconds": 10, "max_file_mb": 4, "max_body_mb": 20}

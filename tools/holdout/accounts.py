@@ -12,25 +12,24 @@ from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.objects.results import Made
 from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import Query
-from tools.holdout.ways import (
-    anyones,
-    around,
+from tools.holdout.callbacks import send_tune
+from tools.holdout.planting import (
+    all_of,
     as_owner,
-    both,
-    called_by,
-    each,
-    for_everyone,
-    put,
-    refusing,
+    change_caller,
+    handle_by,
+    list_all_accounts,
+    replace_function,
+    replace_value,
+    row_of_any_account,
     rows,
-    swap,
 )
-from tools.holdout.work import send_tune
+from tools.holdout.wire_changes import change_objects, refuse_where
 
 
 def callers(change):
     """Have everybody's requests be another caller's: `change(caller)`."""
-    return swap(views, "caller_of", lambda real: lambda *of: change(real(*of)))
+    return replace_function(views, "caller_of", lambda real: lambda *of: change(real(*of)))
 
 
 # -- tenants ---------------------------------------------------------------------------------------
@@ -57,14 +56,20 @@ TENANTS = rows(
         "any-key-reads-a-prompt-under-its-tune": as_owner("get_tune_prompt", "prompt"),
         "any-key-deletes-a-prompt-under-its-tune": as_owner("delete_tune_prompt", "prompt"),
         "any-key-likes-a-prompt": as_owner("like_prompt", "prompt"),
-        "any-key-reads-and-runs-a-pack": put(packs, "visible", anyones),
-        "prompts-of-all-accounts-are-listed-under-a-base": for_everyone("list_tune_prompts"),
-        "another-accounts-tune-is-forbidden-not-unknown": swap(tunes, "visible", forbidden),
-        "another-accounts-tune-is-named-in-a-text": put(
+        "any-key-reads-and-runs-a-pack": replace_value(packs, "visible", row_of_any_account),
+        "prompts-of-all-accounts-are-listed-under-a-base": list_all_accounts("list_tune_prompts"),
+        "another-accounts-tune-is-forbidden-not-unknown": replace_function(
+            tunes, "visible", forbidden
+        ),
+        "another-accounts-tune-is-named-in-a-text": replace_value(
             prompt_creation, "named_tunes", tunes_of_anybody
         ),
-        "another-accounts-tune-is-a-base": put(tune_creation, "visible", anyones),
-        "another-accounts-tune-takes-prompts": put(prompts, "visible", anyones),
+        "another-accounts-tune-is-a-base": replace_value(
+            tune_creation, "visible", row_of_any_account
+        ),
+        "another-accounts-tune-takes-prompts": replace_value(
+            prompts, "visible", row_of_any_account
+        ),
     },
 )
 
@@ -87,18 +92,20 @@ def outside(make):
 WORKSPACES = rows(
     "workspaces",
     {
-        "unknown-workspace-counts-as-personal": swap(
+        "unknown-workspace-counts-as-personal": replace_function(
             accounts, "own_workspace", personal_if_unknown
         ),
-        "another-accounts-workspace-is-accepted": put(
+        "another-accounts-workspace-is-accepted": replace_value(
             accounts,
             "own_workspace",
-            lambda s, account, place: anyones(s, account, "workspace", place).id,
+            lambda s, account, place: row_of_any_account(s, account, "workspace", place).id,
         ),
-        "tunes-of-every-workspace-are-listed": called_by(
+        "tunes-of-every-workspace-are-listed": change_caller(
             "list_tunes", lambda caller: replace(caller, workspace="all")
         ),
-        "nested-prompts-leave-their-tunes-workspace": swap(tune_creation, "make_prompt", outside),
+        "nested-prompts-leave-their-tunes-workspace": replace_function(
+            tune_creation, "make_prompt", outside
+        ),
     },
 )
 
@@ -122,7 +129,7 @@ def without_a_key(path):
 
 def with_a_key(path):
     """Answer a path to accounts only."""
-    return refusing(
+    return refuse_where(
         lambda environ: environ["PATH_INFO"] == path and "HTTP_AUTHORIZATION" not in environ,
         Unauthorized(),
     )
@@ -131,12 +138,12 @@ def with_a_key(path):
 ACCOUNTS = rows(
     "accounts",
     {
-        "account-is-always-the-first": called_by(
+        "account-is-always-the-first": change_caller(
             "get_user", lambda caller: replace(caller, account=1)
         ),
         "inspection-needs-no-key": without_a_key("/images/inspect"),
         "gallery-of-packs-needs-a-key": with_a_key("/gallery/packs"),
-        "models-tell-of-a-newer-command-line": each(
+        "models-tell-of-a-newer-command-line": change_objects(
             "GET /cli/models", lambda models: models.update(cli={"latest_version": "99.0.0"})
         ),
     },
@@ -146,7 +153,7 @@ ACCOUNTS = rows(
 # -- idempotency -----------------------------------------------------------------------------------
 def fingerprint(*, less="", more=()):
     names = [name for name in prompt_creation.FINGERPRINT if name != less]
-    return put(prompt_creation, "FINGERPRINT", (*names, *more))
+    return replace_value(prompt_creation, "FINGERPRINT", (*names, *more))
 
 
 def everybodys_title(handler, services, caller, arguments):
@@ -167,7 +174,7 @@ def on_a_repeat(act):
             made = replace(made, row=services.store.current(made.row))
         return made
 
-    return around("create_tune", served)
+    return handle_by("create_tune", served)
 
 
 def nested_again(services, caller, row, tune):
@@ -190,7 +197,7 @@ def deleted_again(patch, app):
         is_repeat = row is not None and caller.idempotent
         return Made(row, repeated=True) if is_repeat else handler(services, caller, **arguments)
 
-    both(swap(tunes, "remove_tune", make), around("create_tune", act))(patch, app)
+    all_of(replace_function(tunes, "remove_tune", make), handle_by("create_tune", act))(patch, app)
 
 
 IDEMPOTENCY = rows(
@@ -198,7 +205,7 @@ IDEMPOTENCY = rows(
     {
         "idempotency-is-never-on": callers(lambda caller: replace(caller, idempotent=False)),
         "idempotency-is-always-on": callers(lambda caller: replace(caller, idempotent=True)),
-        "accounts-share-their-titles": around("create_tune", everybodys_title),
+        "accounts-share-their-titles": handle_by("create_tune", everybodys_title),
         "repeat-calls-back-again": on_a_repeat(lambda s, c, row, tune: send_tune(s, row)),
         "repeat-makes-its-nested-prompts-again": on_a_repeat(nested_again),
         "scheduler-does-not-tell-prompts-apart": fingerprint(less="scheduler"),

@@ -13,25 +13,27 @@ from astria_emulator.request.reading import Reader
 from astria_emulator.request.uploads import Upload
 from astria_emulator.spec import coercion
 from astria_emulator.storage.store import FIRST_ID
-from tools.holdout.ways import (
-    answered,
-    around,
-    asked,
-    contract,
-    each,
-    given,
-    ignored,
-    leaving,
-    own,
-    put,
-    refusing,
+from tools.holdout.planting import (
+    act_after_refusal,
+    change_attributes,
+    change_query,
+    change_query_text,
+    change_result,
+    change_schema,
+    handle_by,
+    ignore_query,
+    replace_function,
+    replace_method,
+    replace_value,
     rows,
-    sent,
-    shown,
-    swap,
-    told,
     without,
-    written,
+)
+from tools.holdout.wire_changes import (
+    change_answer,
+    change_objects,
+    change_shown,
+    refuse_where,
+    set_answer,
 )
 
 
@@ -69,28 +71,30 @@ def is_post_to_json(environ):
 FORMS = rows(
     "forms",
     {
-        "only-the-last-file-is-kept": swap(web, "read_multipart", last_files),
-        "numbered-keys-make-no-list": put(coercion, "INDEX", re.compile("(?!)")),
-        "no-repeated-key-begins-a-new-element": put(forms, "_has", lambda element, steps: False),
-        "text-of-any-boolean-is-true": swap(
+        "only-the-last-file-is-kept": replace_function(web, "read_multipart", last_files),
+        "numbered-keys-make-no-list": replace_value(coercion, "INDEX", re.compile("(?!)")),
+        "no-repeated-key-begins-a-new-element": replace_value(
+            forms, "_has", lambda element, steps: False
+        ),
+        "text-of-any-boolean-is-true": replace_function(
             coercion, "_boolean", lambda read: lambda v: v != "" if isinstance(v, str) else read(v)
         ),
-        "json-text-in-a-field-is-not-read": put(
+        "json-text-in-a-field-is-not-read": replace_value(
             coercion, "read_json_text", lambda value, kind: value
         ),
-        "blank-text-counts": put(coercion, "is_blank", lambda value: False),
-        "plus-sign-is-no-space": swap(
+        "blank-text-counts": replace_value(coercion, "is_blank", lambda value: False),
+        "plus-sign-is-no-space": replace_function(
             web, "read_urlencoded", lambda read: lambda body: read(body.replace(b"+", b"%2B"))
         ),
-        "text-of-a-multipart-form-is-latin-1": swap(web, "read_multipart", as_latin_1),
-        "addresses-beside-files-are-lost": given(
+        "text-of-a-multipart-form-is-latin-1": replace_function(web, "read_multipart", as_latin_1),
+        "addresses-beside-files-are-lost": change_attributes(
             "create_tune", lambda tune: tune.get("images") and tune.pop("image_urls", None)
         ),
-        "attributes-without-a-wrapper-are-lost": put(
+        "attributes-without-a-wrapper-are-lost": replace_value(
             Reader, "_wrapped", lambda bound, value: value
         ),
-        "keys-beside-the-wrapper-count": swap(Reader, "_wrapped", outer_keys_too),
-        "post-to-a-json-path-is-not-found": refusing(is_post_to_json, NotFound()),
+        "keys-beside-the-wrapper-count": replace_function(Reader, "_wrapped", outer_keys_too),
+        "post-to-a-json-path-is-not-found": refuse_where(is_post_to_json, NotFound()),
     },
 )
 
@@ -118,25 +122,27 @@ def by_any_filter(handler, services, caller, arguments):
 PAGING = rows(
     "paging",
     {
-        "tunes-are-listed-oldest-first": told("list_tunes", lambda found: found[::-1]),
-        "before-id-takes-that-object-in": asked(
+        "tunes-are-listed-oldest-first": change_result("list_tunes", lambda found: found[::-1]),
+        "before-id-takes-that-object-in": change_query(
             "list_prompts", lambda q: "before_id" in q and q.update(before_id=q["before_id"] + 1)
         ),
-        "page-of-a-tunes-prompts-has-one-too-many": asked(
+        "page-of-a-tunes-prompts-has-one-too-many": change_query(
             "list_tune_prompts", lambda q: q.update(limit=q["limit"] + 1)
         ),
-        "limit-above-120-is-refused": sent("list_tunes list_prompts", refuse_large_limit),
-        "offset-of-200-is-too-deep": sent(
+        "limit-above-120-is-refused": change_query_text(
+            "list_tunes list_prompts", refuse_large_limit
+        ),
+        "offset-of-200-is-too-deep": change_query_text(
             "list_tunes", lambda q: number(q, "offset") == 200 and q.update(offset="201")
         ),
-        "offset-is-never-too-deep-for-tunes": sent(
+        "offset-is-never-too-deep-for-tunes": change_query_text(
             "list_tunes", lambda q: number(q, "offset") > 200 and q.update(offset="200")
         ),
-        "prompt-is-lost-between-pages-by-offset": asked(
+        "prompt-is-lost-between-pages-by-offset": change_query(
             "list_prompts", lambda q: q["offset"] and q.update(offset=q["offset"] + 1)
         ),
-        "filters-are-joined-by-or": around("list_prompts", by_any_filter),
-        "liked-filter-is-ignored-under-a-tune": ignored("list_tune_prompts", "liked"),
+        "filters-are-joined-by-or": handle_by("list_prompts", by_any_filter),
+        "liked-filter-is-ignored-under-a-tune": ignore_query("list_tune_prompts", "liked"),
     },
 )
 
@@ -210,33 +216,38 @@ def read_as_json(read_call):
 REFUSALS = rows(
     "refusals",
     {
-        "refused-tune-is-made-nevertheless": leaving("create_tune", leave_tune),
-        "refused-patch-of-a-tune-is-half-done": leaving("update_tune", leave_title),
+        "refused-tune-is-made-nevertheless": act_after_refusal("create_tune", leave_tune),
+        "refused-patch-of-a-tune-is-half-done": act_after_refusal("update_tune", leave_title),
         "denied-delete-deletes": denied_but_done,
-        "emoji-in-a-text-is-a-server-error": given(
+        "emoji-in-a-text-is-a-server-error": change_attributes(
             "create_tune_prompt create_prompt", fail_on_emoji
         ),
-        "unknown-branch-is-forgiven": swap(Reader, "_wrapped", forgive_branch),
-        "fifty-steps-are-refused": contract("PromptFields.properties.steps", maximum=49),
-        "broken-json-is-read-as-nothing": swap(reading, "parse_json", forgive_json),
-        "unknown-content-type-is-read-as-json": swap(views, "read_call", read_as_json),
-        "401-is-json": answered(
-            "*", written(body={"status": 401, "error": "Unauthorized"}, kind=web.JSON), status=401
+        "unknown-branch-is-forgiven": replace_function(Reader, "_wrapped", forgive_branch),
+        "fifty-steps-are-refused": change_schema("PromptFields.properties.steps", maximum=49),
+        "broken-json-is-read-as-nothing": replace_function(reading, "parse_json", forgive_json),
+        "unknown-content-type-is-read-as-json": replace_function(views, "read_call", read_as_json),
+        "401-is-json": change_answer(
+            "*",
+            set_answer(body={"status": 401, "error": "Unauthorized"}, kind=web.JSON),
+            status=401,
         ),
-        "401-does-not-say-how-to-authenticate": answered(
+        "401-does-not-say-how-to-authenticate": change_answer(
             "*", lambda answer: answer.headers.remove("WWW-Authenticate"), status=401
         ),
-        "404-is-a-page": answered(
-            "GET /prompts/*", written(body="<h1>Not Found</h1>", kind="text/html"), status=404
+        "404-is-a-page": change_answer(
+            "GET /prompts/*", set_answer(body="<h1>Not Found</h1>", kind="text/html"), status=404
         ),
-        "405-does-not-say-what-is-allowed": answered(
+        "405-does-not-say-what-is-allowed": change_answer(
             "*", lambda answer: answer.headers.remove("Allow"), status=405
         ),
-        "413-is-a-hash-of-messages": put(TooLarge, "body", {"base": ["is too large"]}),
-        "422-does-not-name-the-nested-place": answered(
+        "413-is-a-hash-of-messages": replace_value(TooLarge, "body", {"base": ["is too large"]}),
+        "422-does-not-name-the-nested-place": change_answer(
             "POST /tunes",
-            lambda answer: written(
-                body={name.removeprefix("prompts."): told for name, told in answer.json.items()}
+            lambda answer: set_answer(
+                body={
+                    name.removeprefix("prompts."): messages
+                    for name, messages in answer.json.items()
+                }
             )(answer),
             status=422,
         ),
@@ -259,21 +270,23 @@ def ids_in_pairs(insert):
 ANSWERS = rows(
     "answers",
     {
-        "prompt-under-its-tune-lacks-cost-mc": each("GET /tunes/*/prompts/*", without("cost_mc")),
-        "url-of-a-tune-leads-nowhere": shown(
+        "prompt-under-its-tune-lacks-cost-mc": change_objects(
+            "GET /tunes/*/prompts/*", without("cost_mc")
+        ),
+        "url-of-a-tune-leads-nowhere": change_shown(
             "tune", lambda tune: tune.update(url=tune["url"].replace("/tunes/", "/tune/"))
         ),
-        "url-of-a-prompt-leads-to-the-one-before": shown(
+        "url-of-a-prompt-leads-to-the-one-before": change_shown(
             "prompt",
             lambda prompt: prompt.update(
                 url=prompt["url"].replace(f"/{prompt['id']}.", f"/{prompt['id'] - 1}.")
             ),
         ),
-        "ckpt-urls-stay-empty": shown("tune", lambda tune: tune.update(ckpt_urls=[])),
-        "ids-do-not-ascend": own("store", "insert", ids_in_pairs),
-        "unknown-tune-shows-a-traceback": answered(
+        "ckpt-urls-stay-empty": change_shown("tune", lambda tune: tune.update(ckpt_urls=[])),
+        "ids-do-not-ascend": replace_method("store", "insert", ids_in_pairs),
+        "unknown-tune-shows-a-traceback": change_answer(
             "GET /tunes/*",
-            written(500, "Traceback (most recent call last): ValueError", "text/plain"),
+            set_answer(500, "Traceback (most recent call last): ValueError", "text/plain"),
             status=404,
         ),
     },

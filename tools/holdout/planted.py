@@ -5,10 +5,10 @@ before the application is served.
 """
 
 from tools.holdout.accounts import BETWEEN
-from tools.holdout.fate import FATE
+from tools.holdout.background import BACKGROUND
 from tools.holdout.http import HTTP
-from tools.holdout.things import THINGS
-from tools.holdout.ways import Planted
-from tools.holdout.work import WORK
+from tools.holdout.lifetime import LIFETIME
+from tools.holdout.objects import OBJECTS
+from tools.holdout.planting import Planted
 
-PLANTED: tuple[Planted, ...] = (*WORK, *FATE, *HTTP, *THINGS, *BETWEEN)
+PLANTED: tuple[Planted, ...] = (*BACKGROUND, *LIFETIME, *HTTP, *OBJECTS, *BETWEEN)

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from datetime import timedelta
 from io import BytesIO
 
 from astria_emulator.api import downloads
@@ -16,14 +17,25 @@ from astria_emulator.objects import tunes as tune_creation
 from astria_emulator.objects.access import own
 from astria_emulator.storage.store import Query
 from astria_emulator.work import generation, job_steps, jobs, training
-from tools.holdout.ways import around, both, given, put, rows, shown, swap, told, without
-from tools.holdout.work import DAY
+from tools.holdout.planting import (
+    all_of,
+    change_attributes,
+    change_result,
+    handle_by,
+    replace_function,
+    replace_value,
+    rows,
+    without,
+)
+from tools.holdout.wire_changes import change_shown
+
+DAY = timedelta(days=1)
 
 
 # -- determinism -----------------------------------------------------------------------------------
 def drawing(change):
     """Alter the job that pictures are made by: `change(job)` has the fields that differ."""
-    return swap(
+    return replace_function(
         generation,
         "generate_job",
         lambda real: lambda *of: replace(job := real(*of), **change(job)),
@@ -55,19 +67,21 @@ DETERMINISM = rows(
     {
         "same-seed-draws-another-picture": drawing(lambda job: {"seed": job.seed + job.prompt_id}),
         "every-seed-draws-the-same-picture": drawing(lambda job: {"seed": 0}),
-        "pictures-of-a-prompt-are-all-the-same": swap(
+        "pictures-of-a-prompt-are-all-the-same": replace_function(
             MockBackend,
             "_pictures",
             lambda real: lambda self, job: real(self, job)[:1] * job.num_images,
         ),
-        "picture-changes-with-every-fetch": swap(downloads.Downloads, "_source", drawn_anew),
-        "picture-ignores-its-aspect-ratio": swap(
+        "picture-changes-with-every-fetch": replace_function(
+            downloads.Downloads, "_source", drawn_anew
+        ),
+        "picture-ignores-its-aspect-ratio": replace_function(
             generation,
             "picture_size",
             lambda real: lambda prompt, branch: real({**prompt, "aspect_ratio": None}, branch),
         ),
-        "upload-loses-its-last-byte": swap(tune_creation, "artefact", cut),
-        "uploads-come-back-in-reverse-order": shown(
+        "upload-loses-its-last-byte": replace_function(tune_creation, "artefact", cut),
+        "uploads-come-back-in-reverse-order": change_shown(
             "tune", lambda tune: tune.update(orig_images=tune["orig_images"][::-1])
         ),
     },
@@ -109,7 +123,9 @@ def ghosts(patch, app):
         left = [row for row in gone if arguments["tune_id"] in row.refs]
         return [*found, *(row for row in left if row.owner == caller.account)]
 
-    both(swap(prompts, "remove_prompt", make), around("list_tune_prompts", act))(patch, app)
+    all_of(replace_function(prompts, "remove_prompt", make), handle_by("list_tune_prompts", act))(
+        patch, app
+    )
 
 
 def deleted_twice(patch, app):
@@ -123,7 +139,7 @@ def deleted_twice(patch, app):
         gone.add(place)
         return answer
 
-    around("delete_prompt delete_tune_prompt", act)(patch, app)
+    handle_by("delete_prompt delete_tune_prompt", act)(patch, app)
 
 
 def hidden_until_trained(patch, app):
@@ -147,11 +163,11 @@ def hidden_until_trained(patch, app):
 
         return found
 
-    both(
-        swap(tunes, "remove_tune", removing),
-        swap(tunes, "own", finding),
-        swap(tunes, "visible", finding),
-        told("list_tunes", lambda found: [row for row in found if not is_hidden(row)]),
+    all_of(
+        replace_function(tunes, "remove_tune", removing),
+        replace_function(tunes, "own", finding),
+        replace_function(tunes, "visible", finding),
+        change_result("list_tunes", lambda found: [row for row in found if not is_hidden(row)]),
     )(patch, app)
 
 
@@ -171,14 +187,16 @@ def ids_again(patch, app):
 DELETION = rows(
     "deletion",
     {
-        "deleted-tune-leaves-its-prompts": swap(removal, "erase_tune", files_only),
-        "deleted-tune-leaves-its-files": swap(removal, "erase_tune", prompts_only),
-        "deleted-lora-takes-prompts-that-name-it": swap(removal, "erase_tune", all_that_name_it),
+        "deleted-tune-leaves-its-prompts": replace_function(removal, "erase_tune", files_only),
+        "deleted-tune-leaves-its-files": replace_function(removal, "erase_tune", prompts_only),
+        "deleted-lora-takes-prompts-that-name-it": replace_function(
+            removal, "erase_tune", all_that_name_it
+        ),
         "deleted-prompt-stays-in-its-tunes-list": ghosts,
         "deleting-a-prompt-twice-is-fine": deleted_twice,
         "deleted-tune-comes-back-when-it-is-trained": hidden_until_trained,
         "ids-of-deleted-objects-are-used-again": ids_again,
-        "prompt-is-deleted-under-any-tune": around(
+        "prompt-is-deleted-under-any-tune": handle_by(
             "delete_tune_prompt",
             lambda handler, s, c, to: prompts._delete(s, own(s, c, "prompt", to["id"])),
         ),
@@ -200,7 +218,7 @@ def at_expiry(act):
 
         return expired
 
-    return swap(jobs.KINDS, "expire_tune", make)
+    return replace_function(jobs.KINDS, "expire_tune", make)
 
 
 def checking(change):
@@ -209,15 +227,17 @@ def checking(change):
     def make(check):
         return lambda *to, uses=(), named=(): check(*to, uses=change(uses), named=named)
 
-    return swap(prompt_creation, "check_prompt", make)
+    return replace_function(prompt_creation, "check_prompt", make)
 
 
 EXPIRY = rows(
     "expiry",
     {
-        "tune-never-expires": put(jobs.KINDS, "expire_tune", lambda services, job, now: None),
-        "storage-ends-after-29-days": put(lifecycle, "STORAGE", 29 * DAY),
-        "files-outlive-their-expired-tune": swap(training, "erase_tune", prompts_only),
+        "tune-never-expires": replace_value(
+            jobs.KINDS, "expire_tune", lambda services, job, now: None
+        ),
+        "storage-ends-after-29-days": replace_value(lifecycle, "STORAGE", 29 * DAY),
+        "files-outlive-their-expired-tune": replace_function(training, "erase_tune", prompts_only),
         "expired-tune-still-names-its-weights": at_expiry(
             lambda s, before, row: s.store.update(row, {"ckpt_key": before.get("ckpt_key")})
         ),
@@ -225,8 +245,10 @@ EXPIRY = rows(
             lambda uses: [tune for tune in uses if tune["state"] != "expired"]
         ),
         "expired-lora-in-a-text-is-used": checking(lambda uses: uses and (uses[0], uses[-1])),
-        "patched-auto-extend-is-forgotten": given("update_tune", without("auto_extend")),
+        "patched-auto-extend-is-forgotten": change_attributes(
+            "update_tune", without("auto_extend")
+        ),
     },
 )
 
-FATE = (*DETERMINISM, *DELETION, *EXPIRY)
+LIFETIME = (*DETERMINISM, *DELETION, *EXPIRY)

@@ -1,24 +1,22 @@
-"""Bugs in what objects hold and do: values, LoRAs, packs, likes, copies, themes, inspection."""
+"""Bugs in what objects hold and do: values, LoRAs, likes, copies, themes, inspection."""
 
 from astria_emulator.api.handlers import likes, prompts, themes
 from astria_emulator.domain import prompt_text
 from astria_emulator.errors import ApiError, NotFound
-from astria_emulator.objects import packs, tunes
 from astria_emulator.objects import prompts as prompt_creation
-from astria_emulator.objects.packs import DONE, PackRun
-from tools.holdout.ways import (
-    around,
-    both,
-    each,
-    given,
-    put,
-    refusing,
+from astria_emulator.objects import tunes
+from tools.holdout.packs import PACKS
+from tools.holdout.planting import (
+    all_of,
+    change_attributes,
+    change_result,
+    handle_by,
+    replace_function,
+    replace_value,
     rows,
-    shown,
-    swap,
-    told,
     without,
 )
+from tools.holdout.wire_changes import change_objects, change_shown, refuse_where
 
 NEW_PROMPT = "create_tune_prompt create_prompt"
 
@@ -32,11 +30,13 @@ def last_style(patch, app):
             last["style"] = prompt["style"]
         prompt.update(last)
 
-    given(NEW_PROMPT, change)(patch, app)
+    change_attributes(NEW_PROMPT, change)(patch, app)
 
 
 def shown_in_lists(change):
-    return both(each("GET /prompts", change), each("GET /tunes/*/prompts", change))
+    return all_of(
+        change_objects("GET /prompts", change), change_objects("GET /tunes/*/prompts", change)
+    )
 
 
 def nested(change):
@@ -50,7 +50,7 @@ def nested(change):
 
         return made
 
-    return swap(tunes, "make_prompt", make)
+    return replace_function(tunes, "make_prompt", make)
 
 
 def first_slot(fill):
@@ -64,31 +64,33 @@ def first_slot(fill):
 VALUES = rows(
     "values",
     {
-        "title-is-cut-after-64-characters": given(
+        "title-is-cut-after-64-characters": change_attributes(
             "create_tune", lambda tune: tune.update(title=tune["title"][:64])
         ),
-        "text-is-stripped": given(
+        "text-is-stripped": change_attributes(
             NEW_PROMPT, lambda prompt: prompt.update(text=(prompt.get("text") or "").strip())
         ),
         "seed-of-a-nested-prompt-is-lost": nested(without("seed")),
-        "largest-seed-becomes-zero": given(
+        "largest-seed-becomes-zero": change_attributes(
             NEW_PROMPT,
             lambda prompt: prompt.get("seed") and prompt.update(seed=prompt["seed"] & 0xFFFFFFFF),
         ),
-        "seed-of-zero-is-none": shown(
+        "seed-of-zero-is-none": change_shown(
             "prompt", lambda prompt: prompt.update(seed=prompt["seed"] or None)
         ),
         "aspect-ratio-is-null-in-lists": shown_in_lists(
             lambda prompt: prompt.update(aspect_ratio=None)
         ),
         "prompt-takes-the-style-of-the-one-before": last_style,
-        "patched-title-loses-the-characteristics": given(
+        "patched-title-loses-the-characteristics": change_attributes(
             "update_tune", lambda tune: tune.setdefault("characteristics", None)
         ),
-        "patched-prompt-loses-its-pack": given(
+        "patched-prompt-loses-its-pack": change_attributes(
             "update_prompt", lambda prompt: prompt.setdefault("base_pack_id", None)
         ),
-        "only-the-first-characteristic-is-filled-in": swap(prompt_creation, "fill", first_slot),
+        "only-the-first-characteristic-is-filled-in": replace_function(
+            prompt_creation, "fill", first_slot
+        ),
     },
 )
 
@@ -104,7 +106,7 @@ def rehomed(change):
 
         return moved
 
-    return swap(prompt_creation, "_rehomed", make)
+    return replace_function(prompt_creation, "_rehomed", make)
 
 
 def named_twice(home, sent, text, base):
@@ -125,7 +127,7 @@ def found_under(test):
 
         return found
 
-    return swap(prompts, "_under", make)
+    return replace_function(prompts, "_under", make)
 
 
 ADAPTERS = rows(
@@ -133,85 +135,19 @@ ADAPTERS = rows(
     {
         "prompt-stays-under-its-lora": rehomed(lambda home, sent, text, base: (text, home)),
         "lora-in-the-text-is-put-there-again": rehomed(named_twice),
-        "second-lora-of-a-text-is-not-named": swap(
+        "second-lora-of-a-text-is-not-named": replace_function(
             prompt_creation, "named_tunes", lambda real: lambda *of: real(*of)[:1]
         ),
         "lora-scale-of-a-nested-prompt-is-lost": nested(without("lora_scale")),
         "prompt-is-not-found-under-its-lora": found_under(
             lambda tune_id, row: tune_id == row["tune_id"]
         ),
-        "prompt-is-not-listed-under-its-lora": around(
+        "prompt-is-not-listed-under-its-lora": handle_by(
             "list_tune_prompts",
             lambda handler, s, c, to: [
                 row for row in handler(s, c, **to) if row["tune_id"] == to["tune_id"]
             ],
         ),
-    },
-)
-
-
-# -- packs -----------------------------------------------------------------------------------------
-def marked(**marks):
-    """Make the prompts of a run with other marks."""
-    return swap(
-        packs,
-        "make_prompt",
-        lambda make: lambda *of, **more: make(*of, **{**more, **marks}),
-    )
-
-
-def all_but_the_last(real):
-    def templates(run):
-        found = real(run)
-        last = {row["class_name"]: row for row in found}
-        return [row for row in found if row is not last[row["class_name"]]] or found
-
-    return templates
-
-
-def of_any_class(train):
-    def trained(run, templates):
-        name = run.given.get("name")
-        if name and name not in {row["class_name"] for row in templates}:
-            templates = [
-                row.changed({**row.data, "class_name": name}, row.refs) for row in templates
-            ]
-        return train(run, templates)
-
-    return trained
-
-
-def with_the_packs_token(real):
-    return lambda run, template, tune: real(
-        run, template, tune.changed({**tune.data, "token": None}, tune.refs)
-    )
-
-
-def multi_as_any(begin):
-    def begun(run):
-        if not run.given.get("tune_ids"):
-            plain = {**run.pack.data, "use_multi": False}
-            run = PackRun(
-                run.services, run.caller, run.pack.changed(plain, run.pack.refs), run.given
-            )
-        return begin(run)
-
-    return begun
-
-
-PACKS = rows(
-    "packs",
-    {
-        "multi-run-does-not-tell-its-prompts": told(
-            "run_pack", lambda found: DONE if "order" in found else found
-        ),
-        "last-template-of-a-class-is-left-out": swap(PackRun, "_templates", all_but_the_last),
-        "prompt-ids-are-ignored": given("run_pack", without("prompt_ids")),
-        "characteristics-of-a-run-are-lost": given("run_pack", without("characteristics")),
-        "run-takes-any-class": swap(PackRun, "_train", of_any_class),
-        "multi-pack-trains-a-tune": swap(PackRun, "begin", multi_as_any),
-        "token-of-the-pack-stays-in-the-text": swap(PackRun, "_text", with_the_packs_token),
-        "prompts-of-a-run-do-not-name-their-template": marked(orig_prompt_id=None),
     },
 )
 
@@ -227,7 +163,7 @@ def counted(change):
         services.store.update(row, {"prompt_likes_count": change(before, row)})
         return answer
 
-    return around("like_prompt unlike_prompt", act)
+    return handle_by("like_prompt unlike_prompt", act)
 
 
 LIKES = rows(
@@ -241,10 +177,10 @@ LIKES = rows(
                 after["prompt_likes_count"] - (not before["liked"] and not after["liked"])
             )
         ),
-        "like-of-a-copy-does-not-reach-its-original": put(
+        "like-of-a-copy-does-not-reach-its-original": replace_value(
             likes, "_visible", lambda services, caller, prompt_id: None
         ),
-        "other-name-of-likes-is-missing": refusing(
+        "other-name-of-likes-is-missing": refuse_where(
             lambda environ: environ["PATH_INFO"].endswith("/like"), NotFound()
         ),
     },
@@ -278,15 +214,15 @@ def copying(change):
 
         return made
 
-    return swap(prompts, "make_prompt", make)
+    return replace_function(prompts, "make_prompt", make)
 
 
 DUPLICATE = rows(
     "duplicate",
     {
-        "copy-changes-its-original": around("duplicate_prompt", also_the_original),
+        "copy-changes-its-original": handle_by("duplicate_prompt", also_the_original),
         "copy-does-not-name-its-original": copying(lambda found, how: how.pop("orig_prompt_id")),
-        "picture-of-a-copy-is-the-one-before": around("duplicate_prompt", one_picture_before),
+        "picture-of-a-copy-is-the-one-before": handle_by("duplicate_prompt", one_picture_before),
         "copy-is-its-original-under-idempotency": copying(lambda found, how: how.pop("is_copy")),
     },
 )
@@ -302,8 +238,8 @@ def by_file_only(handler, services, caller, arguments):
 THEMES = rows(
     "themes",
     {
-        "theme-makes-nine-prompts": put(themes, "VARIATIONS", themes.VARIATIONS[:-1]),
-        "prompt-attributes-of-a-theme-are-lost": given(
+        "theme-makes-nine-prompts": replace_value(themes, "VARIATIONS", themes.VARIATIONS[:-1]),
+        "prompt-attributes-of-a-theme-are-lost": change_attributes(
             "create_theme", without("prompt_attributes")
         ),
     },
@@ -311,11 +247,11 @@ THEMES = rows(
 INSPECTION = rows(
     "inspection",
     {
-        "inspection-tells-of-purple-eyes": told(
+        "inspection-tells-of-purple-eyes": change_result(
             "inspect_image", lambda found: {**found, "eye_color": "purple eyes"}
         ),
-        "inspection-by-address-fails": around("inspect_image", by_file_only),
+        "inspection-by-address-fails": handle_by("inspect_image", by_file_only),
     },
 )
 
-THINGS = (*VALUES, *ADAPTERS, *PACKS, *LIKES, *DUPLICATE, *THEMES, *INSPECTION)
+OBJECTS = (*VALUES, *ADAPTERS, *PACKS, *LIKES, *DUPLICATE, *THEMES, *INSPECTION)
