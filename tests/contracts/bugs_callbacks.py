@@ -47,8 +47,8 @@ def full_body(real: Real) -> Real:
 
 def other_base(real: Real) -> Real:
     def body(services: Any, kind: str, shown: Any) -> Any:
-        told = real(services, kind, shown)
-        return {kind: {**told[kind], **({"tune_id": 1} if kind == "prompt" else {})}}
+        found = real(services, kind, shown)
+        return {kind: {**found[kind], **({"tune_id": 1} if kind == "prompt" else {})}}
 
     return body
 

@@ -53,11 +53,11 @@ def intercept(do: Callable[[Environ, Call], Answer]) -> Plant:
         application = app.wsgi_app
 
         def call(environ: Environ) -> Answer:
-            told: list[Any] = []
-            parts = application(environ, lambda *start: told.extend(start[:2]))
+            started: list[Any] = []
+            parts = application(environ, lambda *start: started.extend(start[:2]))
             content = b"".join(parts)
             getattr(parts, "close", lambda: None)()
-            return Answer(int(told[0].split()[0]), dict(told[1]), content)
+            return Answer(int(started[0].split()[0]), dict(started[1]), content)
 
         def wrapped(environ: Environ, start: Any) -> Iterable[bytes]:
             if environ["PATH_INFO"].startswith("/_emulator"):

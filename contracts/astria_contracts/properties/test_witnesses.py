@@ -1,6 +1,6 @@
 """What Astria's documentation, and clients' records, show is taken and fits the contract.
 
-The witnesses were written down as they are, and judge the contract from outside: whatever does not
+The witnesses are transcribed as they are, and check the contract from outside: whatever does not
 agree stands in a table, `deviations.py`, with a reason, and is to be taken out when it agrees.
 """
 
@@ -106,7 +106,7 @@ def slots(api: Api, world: World) -> Slots:
 
 
 def plain(value: Any) -> Any:
-    """What was sent, as the contract's schemas are judged: files by name."""
+    """What was sent, as the contract's schemas validate it: files by name."""
     if isinstance(value, dict):
         return {name: plain(item) for name, item in value.items()}
     if isinstance(value, list):

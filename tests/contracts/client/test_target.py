@@ -39,7 +39,7 @@ def test_private_target_is_asked_at_once(sent, clock):
 
 
 def refusing(monkeypatch, times, headers):
-    """A session that is told 429 so often before it is answered."""
+    """A session that is refused with 429 so often before it is answered."""
     answers = []
 
     def request(self, method, url, **more):

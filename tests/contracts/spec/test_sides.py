@@ -44,8 +44,8 @@ def of_field(schema, *, required=False, media_type=JSON):
 def found(operation, **request):
     """For each constraint that a request touches, whether it is within it."""
     whole = {"path": {}, "query": {}, "headers": {}, "body": {}, **request}
-    told = sides_of(operation).of_request(operation, **whole)
-    return [(constraint.label, within) for constraint, within in told]
+    touched = sides_of(operation).of_request(operation, **whole)
+    return [(constraint.label, within) for constraint, within in touched]
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_file_must_be_one():
     ("value", "within"), [("a", True), ("", False), (" ", False), (None, False), ([], False)]
 )
 def test_required_field_must_be_there_and_not_blank(value, within):
-    told = found(of_field({}, required=True), body={"f": value})
-    assert told == [("body.f required", within)]
+    touched = found(of_field({}, required=True), body={"f": value})
+    assert touched == [("body.f required", within)]
 
 
 def test_required_field_is_missed_only_in_an_object_that_is_there():
@@ -130,8 +130,8 @@ def test_parameters_are_looked_for_where_they_are_sent():
         {"name": "X-Id", "in": "header", "required": True, "schema": {"type": "string"}},
     ]
     operation = Operation("op", "GET", "/things/{id}", parameters=tuple(parameters))
-    told = found(operation, path={"id": "7"}, query={"limit": "9"}, headers={})
-    assert told == [
+    touched = found(operation, path={"id": "7"}, query={"limit": "9"}, headers={})
+    assert touched == [
         ("path.id type", True),
         ("query.limit type", True),
         ("query.limit maximum", False),
@@ -149,8 +149,8 @@ def test_single_query_value_is_a_list_of_one():
 
 def test_every_item_and_every_value_is_looked_at():
     items = of_field({"type": "array", "items": {"type": "integer"}})
-    told = found(items, body={"f": [1, "x"]})
-    assert told == [("body.f type", True), ("body.f.[] type", True), ("body.f.[] type", False)]
+    touched = found(items, body={"f": [1, "x"]})
+    assert touched == [("body.f type", True), ("body.f.[] type", True), ("body.f.[] type", False)]
     values = of_field({"type": "object", "additionalProperties": {"type": "string"}})
     assert ("body.f.* type", False) in found(values, body={"f": {"eye_color": ["x"]}})
 
@@ -192,8 +192,8 @@ def test_field_of_all_encodings_is_counted_once_and_sent_as_json():
     body = {"type": "object", "properties": {"f": {"type": "integer"}}}
     form = {"type": "object", "properties": {"f": {"type": "integer"}, "g": {"type": "string"}}}
     operation = Operation("op", "POST", "/", bodies={MULTIPART: form, JSON: body})
-    told = [(one.label, one.media_type) for one in sides_of(operation).of["op"]]
-    assert told == [("body.f type", JSON), ("body.g type", MULTIPART)]
+    touched = [(one.label, one.media_type) for one in sides_of(operation).of["op"]]
+    assert touched == [("body.f type", JSON), ("body.g type", MULTIPART)]
 
 
 def test_every_constraint_of_the_contract_has_a_name_of_its_own():
