@@ -19,11 +19,11 @@ test: $(VENV)/tested-real  ## Run all tests, two runs at a time, and the contrac
 	$(BOTH) test-emulator test-real
 
 test-emulator: $(VENV)/tested  ## Run all tests but those of real training, without torch
-	$(BIN)/pytest --ignore tests/real
+	$(BIN)/pytest --ignore tests/real_backend
 	$(BIN)/astria-contracts
 
 test-real: $(VENV)/tested-real  ## Run the tests of real training
-	$(BIN)/pytest tests/real
+	$(BIN)/pytest tests/real_backend
 
 contracts: $(VENV)/tested  ## Test a server against the contract; CONTRACTS="--target URL --budget full"
 	$(BIN)/astria-contracts $(CONTRACTS)

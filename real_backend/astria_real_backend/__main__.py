@@ -14,10 +14,10 @@ import click
 from astria_emulator import BackendError
 from astria_emulator.__main__ import run_command, serve
 from astria_emulator.server.command_line import set_up_logging
-from astria_real_backend import requests_of
-from astria_real_backend.catalog import DEFAULTS, Catalogue
 from astria_real_backend.commands import models
 from astria_real_backend.config import METHODS, TrainConfig, preset
+from astria_real_backend.server_side import translation
+from astria_real_backend.server_side.catalog import DEFAULTS, Catalogue
 
 DRAWN_SIDE = 256  # pixels
 PICTURES = 8  # drawn before and after, for the contact sheet
@@ -77,7 +77,7 @@ def train(
             f"base {base} is not known: see `python -m astria_real_backend models`"
         )
     try:
-        model = requests_of.base_of(catalogue, tune_id, branch, None)
+        model = translation.base_of(catalogue, tune_id, branch, None)
     except BackendError as error:
         raise click.ClickException(str(error)) from None
     method = METHODS[model_type]
@@ -89,7 +89,7 @@ def train(
     # torch is loaded here: everything above answers at once.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from astria_real_backend.shell import Bars, train_folder
-    from astria_real_backend.tuning import Unusable
+    from astria_real_backend.training.tuning import Unusable
 
     out.mkdir(parents=True, exist_ok=True)
     try:
@@ -108,7 +108,7 @@ def train(
 @click.option("--seed", default=1, show_default=True)
 def draw(out: Path, seed: int) -> None:
     """Draw four pictures of a purple cat, which the toy base does not know, to train it on."""
-    from astria_real_backend.tiny import draw as drawing
+    from astria_real_backend.toys import draw as drawing
 
     out.mkdir(parents=True, exist_ok=True)
     scenes = drawing.subject("cat", Random(seed), fur=drawing.PURPLE)  # noqa: S311 - no secret

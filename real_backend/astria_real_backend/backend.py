@@ -22,12 +22,12 @@ from astria_emulator import (
 )
 from astria_emulator.backend import Report
 from astria_emulator.mock.backend import MockBackend
-from astria_real_backend import requests_of
-from astria_real_backend.catalog import Catalogue
 from astria_real_backend.config import METHODS, as_plain
-from astria_real_backend.places import Places
-from astria_real_backend.settings import read_settings
-from astria_real_backend.speeds import Speeds
+from astria_real_backend.server_side import translation
+from astria_real_backend.server_side.catalog import Catalogue
+from astria_real_backend.server_side.folders import Places
+from astria_real_backend.server_side.settings import read_settings
+from astria_real_backend.server_side.speeds import Speeds
 from astria_real_backend.workers.executor import (
     Done,
     Executor,
@@ -93,7 +93,7 @@ class RealBackend:
         return branch in BRANCHES
 
     def refusal(self, branch: str, base_tune_id: int) -> str | None:
-        return requests_of.absence(self.catalogue, base_tune_id, branch)
+        return translation.absence(self.catalogue, base_tune_id, branch)
 
     def side(self, base_tune_id: int) -> int | None:
         base = self.catalogue.bases.get(base_tune_id)
@@ -104,7 +104,7 @@ class RealBackend:
 
     def train_seconds(self, attributes: Mapping[str, Any]) -> float:
         method = METHODS.get(attributes.get("model_type"), "checkpoint")
-        steps = requests_of.expected_steps(self.catalogue, self.settings, attributes)
+        steps = translation.expected_steps(self.catalogue, self.settings, attributes)
         return self._speeds.train_seconds(method, steps)
 
     def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
@@ -117,12 +117,12 @@ class RealBackend:
     # -- work --------------------------------------------------------------------------------------
     def train(self, job: TrainJob, report: Report) -> Trained:
         with self._worker() as worker:
-            config = requests_of.train_config(
+            config = translation.train_config(
                 job, self.catalogue, self.settings, worker.device, self._megapixels
             )
             room = self._places.room(job.tune_id, job.uid)
             with self._places.passing("pictures") as pictures:
-                requests_of.lay_out(job, pictures / "all")
+                translation.lay_out(job, pictures / "all")
                 classes = self._places.classes if config.keeps_classes else room
                 task = Task("train", as_plain(config), room, pictures / "all", classes)
                 limit = self.settings.limit_minutes * 60
@@ -139,7 +139,7 @@ class RealBackend:
     def _draw(self, job: GenerateJob, report: Report) -> list[Artefact]:
         with self._worker() as worker, self._places.passing("drawn") as room:
             began = time.monotonic()
-            config, left_out = requests_of.sample_config(
+            config, left_out = translation.sample_config(
                 job, self.catalogue, self.settings, worker.device
             )
             if left_out:

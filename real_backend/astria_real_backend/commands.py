@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from astria_emulator.errors import SetupError
-from astria_real_backend.catalog import Catalogue
+from astria_real_backend.server_side.catalog import Catalogue
 
 
 @click.command()

@@ -64,7 +64,7 @@ PRESETS: Mapping[tuple[str, str], Recipe] = {
     ("sd15", "pti"): Recipe(
         40, 300, 800, 4, 2e-4, token_rate=1e-3, tokens=2, token_share=0.6, rank=16, face_weight=2.0
     ),
-    # The bundled toy base, tried on it: see tests/real/test_learning.py for what they reach.
+    # The bundled toy base; what they reach on it: tests/real_backend/test_learning.py.
     ("toy", "checkpoint"): Recipe(
         30, 100, 240, 4, 3e-3, text_rate=1e-3, decay="cosine", noise_offset=0.6,
         prior_weight=1.0, prior_pictures=16, prior_steps=12,

@@ -10,11 +10,11 @@ from typing import Any
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from astria_real_backend.branches.sd15 import be_quiet
 from astria_real_backend.config import Adapter, BaseFiles, SampleConfig, TrainConfig
-from astria_real_backend.photos import Source
-from astria_real_backend.sample import sample
-from astria_real_backend.tuning import Shelf, tune
+from astria_real_backend.training.branches.sd15 import be_quiet
+from astria_real_backend.training.photos import Source
+from astria_real_backend.training.sample import sample
+from astria_real_backend.training.tuning import Shelf, tune
 
 TILE = 160  # pixels of a picture on a contact sheet
 LABEL = 18

@@ -9,13 +9,13 @@ import torch
 from PIL import Image
 from safetensors import SafetensorError
 
-from astria_real_backend.branches.sd15 import be_quiet
 from astria_real_backend.config import NAMES, read_sample, read_train
-from astria_real_backend.export import NotTheSame
-from astria_real_backend.photos import Source
-from astria_real_backend.sample import sample
-from astria_real_backend.train import Report, Stopped
-from astria_real_backend.tuning import Shelf, Unusable, tune
+from astria_real_backend.training.branches.sd15 import be_quiet
+from astria_real_backend.training.export import NotTheSame
+from astria_real_backend.training.photos import Source
+from astria_real_backend.training.sample import sample
+from astria_real_backend.training.train import Report, Stopped
+from astria_real_backend.training.tuning import Shelf, Unusable, tune
 from astria_real_backend.workers.executor import Task
 
 log = logging.getLogger(__name__)

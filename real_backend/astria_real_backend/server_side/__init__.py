@@ -1,0 +1,1 @@
+"""What the server's process needs of training without loading torch: settings, bases, folders."""

@@ -1,0 +1,1 @@
+"""Training and sampling, in the process that holds a device: one loop for every family."""

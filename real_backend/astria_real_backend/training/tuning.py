@@ -1,0 +1,180 @@
+"""A tune from its pictures to its files."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from astria_real_backend.config import BaseFiles, TrainConfig, as_plain
+from astria_real_backend.training import checkpoint, export
+from astria_real_backend.training.adapters import make_trainable
+from astria_real_backend.training.branches.sd15 import StableDiffusion15
+from astria_real_backend.training.classes import class_examples
+from astria_real_backend.training.data import Examples, make_examples
+from astria_real_backend.training.faces import find_faces, load_restorer
+from astria_real_backend.training.photos import Options, Photo, Source, prepare
+from astria_real_backend.training.train import Report, train, watched_loss
+
+# Faces are looked for in pictures of these, and where their crops are asked for.
+PEOPLE = frozenset({"man", "woman", "boy", "girl", "baby", "person"})
+WATCHED = 3  # batches of the loss before and after
+PACKAGES = ("torch", "diffusers", "transformers", "peft")
+
+
+class Unusable(Exception):
+    """The tune cannot be trained: a sentence for its owner."""
+
+
+class Shelf:
+    """The base that was used last, loaded and ready."""
+
+    def __init__(self) -> None:
+        self._branch: StableDiffusion15 | None = None
+
+    def take(self, base: BaseFiles, device: str, threads: int) -> StableDiffusion15:
+        """A base as its files are."""
+        torch.set_num_threads(threads)
+        if self._branch is None or self._branch.base != base:
+            self._branch = None  # its memory goes before the next one is read
+            self._branch = StableDiffusion15(base, device)
+        return self._branch
+
+    def put_back(self, branch: StableDiffusion15, *, is_spoilt: bool) -> None:
+        """Take off what was put upon it; one whose own weights have changed is read again."""
+        branch.restore()
+        if is_spoilt or branch.fingerprint() != branch.loaded:
+            self._branch = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """files: in the order of `ckpt_urls`; report: what JSON can hold."""
+
+    files: Sequence[Path]
+    report: Mapping[str, Any]
+
+
+def tune(
+    shelf: Shelf,
+    config: TrainConfig,
+    sources: Sequence[Source],
+    *,
+    folder: Path,
+    classes_folder: Path,
+    report: Report,
+) -> Outcome:
+    """Train, write and read again.
+
+    folder: keeps the checkpoint, which a repetition goes on from, and gets the files.
+    Raises Unusable, Stopped, OSError, NotTheSame.
+    """
+    timings: dict[str, float] = {}
+    began = time.monotonic()
+
+    def lap(phase: str) -> None:
+        timings[phase] = round(time.monotonic() - began - sum(timings.values()), 3)
+
+    report({"phase": "pictures"})
+    photos, fates = prepared(config, sources)
+    told = [fate.as_dict() for fate in fates]
+    if not photos:
+        reasons = [fate.reason for fate in fates if not fate.name.lower().endswith(".txt")]
+        told_of = "; ".join(f"picture {at}: {reason}" for at, reason in enumerate(reasons, 1))
+        raise Unusable(f"None of the {len(reasons)} pictures can be used ({told_of}).")
+    lap("pictures")
+    report({"phase": "loading"})
+    branch = shelf.take(config.base, config.device, config.threads)
+    lap("loading")
+    is_spoilt = config.method == "checkpoint"
+    try:
+        classes = None
+        if config.recipe.prior_weight:
+            found = class_examples(branch, config, classes_folder, report)
+            classes = Examples(found, batch=config.recipe.batch, seed=config.seed)
+        lap("class pictures")
+        trainable = make_trainable(branch, config)
+        usual = make_examples(branch, photos, trainable.prompt, config.recipe.face_weight)
+        examples = Examples(usual, batch=config.recipe.batch, seed=config.seed)
+        whole = sum(photo.kind == "whole" for photo in photos)
+        steps = config.recipe.steps_for(whole, config.steps, config.most_steps)
+        digest = digest_of(config, photos)
+        before = None if has_checkpoint(folder) else watched_loss(branch, examples, batches=WATCHED)
+        lap("encoding")
+        history = train(
+            branch, trainable, examples, classes, config,
+            steps=steps, folder=folder, digest=digest, report=report,
+        )  # fmt: skip
+        lap("training")
+        report({"phase": "saving", "step": steps, "steps": steps})
+        after = watched_loss(branch, examples, batches=WATCHED)
+        recipe = {**as_plain(config), "steps": steps, "base": config.base.tune_id}
+        recipe.pop("former")
+        about = {
+            "recipe": recipe,
+            "prompt": trainable.prompt,
+            "base_fingerprint": f"{branch.loaded:x}",
+            "versions": {name: version(name) for name in PACKAGES},
+            "pictures": digest_of_pictures(photos),
+        }
+        text = {name: json.dumps(value, sort_keys=True) for name, value in about.items()}
+        files = export.write(branch, trainable, folder, text)
+        difference = export.verify(branch, trainable, files, config.base)
+        lap("saving")
+    finally:
+        shelf.put_back(branch, is_spoilt=is_spoilt)
+    (folder / checkpoint.NAME).unlink(missing_ok=True)
+    return Outcome(
+        files,
+        {
+            **about,
+            "images": told,
+            "steps": steps,
+            "loss_before": before,
+            "loss_after": after,
+            "losses": [round(loss, 5) for loss in history.losses],
+            "resumed_at": history.began_at,
+            "seconds_per_step": history.seconds / max(1, steps - history.began_at),
+            "read_again_differs_by": difference,
+            "sha256": {file.name: export.digest_of(file) for file in files},
+            "seconds": timings,
+        },
+    )
+
+
+def prepared(config: TrainConfig, sources: Sequence[Source]) -> tuple[list[Photo], Sequence[Any]]:
+    looks = config.face_crop or config.restorer or config.subject in PEOPLE
+    options = Options(
+        side=config.base.side,
+        step=config.base.bucket_step,
+        face_crop=config.face_crop,
+        max_megapixels=config.most_megapixels,
+        find_faces=find_faces if looks else lambda pixels: [],
+        restore=load_restorer(config.restorer) if config.restorer else None,
+    )
+    return prepare(sources, options)
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return (folder / checkpoint.NAME).exists()
+
+
+def digest_of(config: TrainConfig, photos: Sequence[Photo]) -> str:
+    """What two trainings have in common that may go on from each other's checkpoint."""
+    plain = {**as_plain(config), "pictures": digest_of_pictures(photos)}
+    for name in ("checkpoint_every", "device", "keeps_classes"):
+        del plain[name]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+
+def digest_of_pictures(photos: Sequence[Photo]) -> str:
+    digest = hashlib.sha256()
+    for photo in photos:
+        digest.update(photo.pixels.tobytes())
+        digest.update((photo.caption or "").encode())
+    return digest.hexdigest()

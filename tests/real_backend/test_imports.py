@@ -1,0 +1,84 @@
+"""The rooms of the real backend: arrows one way, and a server's side that never loads torch."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import astria_real_backend
+
+ROOT = Path(astria_real_backend.__file__).parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
+        path.read_text()
+    )
+    for path in sorted(ROOT.rglob("*.py"))
+}
+# What runs in the server's process. All else runs in those that train, and may load torch.
+SERVER_SIDE = {
+    "__init__", "__main__", "backend", "commands", "config", "server_side.catalog",
+    "server_side.folders", "server_side.settings", "server_side.speeds",
+    "server_side.translation", "workers.executor", "workers.local",
+}  # fmt: skip
+LIGHT = {"click", "astria_emulator", "astria_real_backend", *sys.stdlib_module_names}
+# Left to right: a room or module needs those before it only.
+ORDER = (
+    {"config", "toys.draw"},
+    {"server_side", "training"},
+    {"commands", "shell", "workers"},
+    {"backend", "toys"},
+    {"__main__"},
+)
+
+
+def imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
+    """Full names that are imported when the module is, or also when its functions are called."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(node, inside_functions=inside_functions)
+
+
+def packages(module: str, *, inside_functions: bool) -> set[str]:
+    names = imports(SOURCES[module], inside_functions=inside_functions)
+    return {name.partition(".")[0] for name in names}
+
+
+def place_of(module: str) -> int:
+    """Where a module stands in ORDER; -1 for the package itself."""
+    room = module.partition(".")[0]
+    for name in (module, room):
+        if found := [place for place, names in enumerate(ORDER) if name in names]:
+            return found[0]
+    return -1
+
+
+@pytest.mark.parametrize("module", sorted(SERVER_SIDE))
+def test_server_side_is_light(module: str) -> None:
+    assert packages(module, inside_functions=False) <= LIGHT
+
+
+def test_every_module_has_its_place() -> None:
+    assert [name for name in SOURCES if name != "__init__" and place_of(name) < 0] == []
+
+
+@pytest.mark.parametrize("module", sorted(SOURCES))
+def test_module_needs_those_before_it_only(module: str) -> None:
+    for name in imports(SOURCES[module], inside_functions=False):
+        _, _, own = name.partition("astria_real_backend.")
+        if own and own.partition(".")[0] != module.partition(".")[0]:
+            assert place_of(own) < place_of(module), f"{module} needs {own}"
+
+
+def test_server_side_and_training_do_not_know_each_other() -> None:
+    for module in SOURCES:
+        for room, other in (("server_side", "training"), ("training", "server_side")):
+            if module.partition(".")[0] == room:
+                needed = imports(SOURCES[module], inside_functions=True)
+                assert not [n for n in needed if n.startswith(f"astria_real_backend.{other}")]

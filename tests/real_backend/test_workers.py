@@ -1,0 +1,268 @@
+"""Processes that train: kept, cancelled, killed, replaced, and gone with their parent."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from training import config_of, pictures_of
+
+from astria_real_backend.config import NAMES, BaseFiles, SampleConfig, as_plain
+from astria_real_backend.training import checkpoint
+from astria_real_backend.training.train import Stopped
+from astria_real_backend.workers import work as work_module
+from astria_real_backend.workers.executor import Done, Event, Failed, Lost, Progress, Task
+from astria_real_backend.workers.executor import Stopped as WasStopped
+from astria_real_backend.workers.local import Child, LocalExecutor
+from astria_real_backend.workers.work import Work
+
+PATIENCE = 60  # polls of a second
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[LocalExecutor]:
+    made = LocalExecutor(("cpu",), threads=1)
+    yield made
+    made.drain()
+
+
+@pytest.fixture
+def child(executor: LocalExecutor) -> Iterator[Child]:
+    worker = executor.claim()
+    assert isinstance(worker, Child)
+    yield worker
+    executor.release(worker)
+
+
+@pytest.fixture
+def task(toy: BaseFiles, tmp_path: Path) -> Callable[..., Task]:
+    """A training of a LoRA in a folder of its own."""
+
+    def make(
+        name: str = "a", *, pictures: Mapping[str, bytes] | None = None, **changes: Any
+    ) -> Task:
+        places = [tmp_path / name / place for place in ("room", "pictures", "classes")]
+        for place in places:
+            place.mkdir(parents=True)
+        laid_out = pictures or {one.name: one.data for one in pictures_of("purple")}
+        for at, data in enumerate(laid_out.values()):
+            (places[1] / str(at)).write_bytes(data)
+        (places[1] / NAMES).write_text(json.dumps([*laid_out]))
+        config = config_of(toy, "lora", **{"steps": 2, **changes})
+        return Task("train", as_plain(config), *places)
+
+    return make
+
+
+def end_of(child: Child, when: Callable[[Mapping[str, Any]], Any] = lambda told: None) -> Event:
+    """What ends a task; `when` sees each progress."""
+    for _ in range(PATIENCE):
+        match child.poll(1.0):
+            case Progress(told):
+                when(told)
+            case None:
+                continue
+            case event:
+                return event
+    raise AssertionError("a task does not end")
+
+
+def in_step(step: int, act: Callable[[], Any]) -> Callable[[Mapping[str, Any]], None]:
+    """Act once, in training, from a step on."""
+    done: list[int] = []
+
+    def see(told: Mapping[str, Any]) -> None:
+        if told["phase"] == "training" and told["step"] >= step and not done:
+            done.append(1)
+            act()
+
+    return see
+
+
+def test_child_keeps_its_base_between_tasks(child: Child, task: Callable[..., Task]) -> None:
+    phases: list[str] = []
+    child.start(task("a"))
+    first = end_of(child, lambda told: phases.append(told["phase"]))
+    pid = child.pid
+    child.start(task("b"))
+    second = end_of(child)
+    assert isinstance(first, Done)
+    assert isinstance(second, Done)
+    assert (child.pid, first.report["steps"]) == (pid, 2)
+    assert second.report["seconds"]["loading"] < 0.1
+    assert [*dict.fromkeys(phases)] == ["pictures", "loading", "training", "saving"]
+    assert all(image["used"] for image in first.report["images"])
+
+
+def test_child_draws_what_was_trained(
+    child: Child, task: Callable[..., Task], toy: BaseFiles, tmp_path: Path
+) -> None:
+    asked = SampleConfig(toy, "photo of a cat", "", 3, 2, 64, 48, 2, 5.0, "euler_a")
+    (tmp_path / "p").mkdir()
+    room = tmp_path / "p"
+    child.start(Task("generate", as_plain(asked), room, room, room))
+    done = end_of(child)
+    assert isinstance(done, Done)
+    assert [file.read_bytes()[:3] for file in done.files] == [b"\xff\xd8\xff"] * 2
+
+
+def test_pictures_that_cannot_be_used_are_told_by_name(
+    child: Child, task: Callable[..., Task]
+) -> None:
+    child.start(task(pictures={"cat.jpg": b"no picture"}))
+    failed = end_of(child)
+    assert isinstance(failed, Failed)
+    assert failed.reason.startswith("None of the 1 pictures can be used (picture 1: ")
+
+
+def test_cancelled_training_stops_and_keeps_its_checkpoint(
+    child: Child, task: Callable[..., Task]
+) -> None:
+    asked = task(steps=1000, checkpoint_every=1)
+    child.start(asked)
+    assert isinstance(end_of(child, in_step(3, child.cancel)), WasStopped)
+    assert (asked.folder / checkpoint.NAME).exists()
+    child.start(task("b"))  # and it can work on
+    assert isinstance(end_of(child), Done)
+
+
+def test_killed_child_is_replaced_and_the_next_try_equals_a_straight_one(
+    child: Child, task: Callable[..., Task]
+) -> None:
+    straight = task("straight", steps=12, checkpoint_every=2)
+    child.start(straight)
+    done = end_of(child)
+    assert isinstance(done, Done)
+    broken = task("broken", steps=12, checkpoint_every=2)
+    child.start(broken)
+    assert child.pid
+    pid = child.pid
+    lost = end_of(child, in_step(4, lambda: os.kill(pid, signal.SIGKILL)))
+    assert isinstance(lost, Lost)
+    assert "SIGKILL" in lost.reason
+    child.start(broken)
+    again = end_of(child)
+    assert isinstance(again, Done)
+    assert child.pid != pid
+    assert again.report["resumed_at"] >= 2
+    first, second = (load_file(event.files[0]) for event in (done, again))
+    assert all(first[name].equal(second[name]) for name in first)
+
+
+def test_child_that_does_not_stop_when_asked_is_ended(
+    monkeypatch: pytest.MonkeyPatch, child: Child, task: Callable[..., Task]
+) -> None:
+    monkeypatch.setattr("astria_real_backend.workers.local.GRACE_SECONDS", -1.0)
+    child.start(task("a", steps=1000))
+    pid = child.pid
+
+    def stop_it() -> None:
+        os.kill(pid or 0, signal.SIGSTOP)  # it hears nothing any more
+        child.cancel()
+
+    assert isinstance(end_of(child, in_step(1, stop_it)), Lost)
+    child.start(task("b"))
+    assert isinstance(end_of(child), Done)
+
+
+def test_task_after_one_that_was_ended_hears_nothing_of_it(
+    child: Child, task: Callable[..., Task]
+) -> None:
+    child.start(task("a", steps=1000))
+    pid = child.pid
+    while not isinstance(child.poll(1.0), Progress):
+        pass
+    child.kill()
+    child.start(task("b", steps=1))
+    done = end_of(child)
+    assert isinstance(done, Done)
+    assert (done.report["steps"], child.pid != pid) == (1, True)
+
+
+def test_child_goes_with_its_parent(tmp_path: Path) -> None:
+    """Even when that is killed: nothing holds a GPU for nobody."""
+    script = textwrap.dedent("""
+        import os, sys
+        from astria_real_backend.workers.local import LocalExecutor
+        executor = LocalExecutor(("cpu",), threads=1)
+        executor.warm()
+        print(executor.claim().pid, flush=True)
+        os.kill(os.getpid(), 9)
+    """)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    pid = int(done.stdout)
+    for _ in range(PATIENCE * 10):
+        try:
+            os.kill(pid, 0)
+            state = Path(f"/proc/{pid}/stat").read_text().split()[2]
+        except (ProcessLookupError, FileNotFoundError):
+            return
+        if state == "Z":
+            return
+        subprocess.run(["sleep", "0.1"])
+    raise AssertionError("the child is still there")
+
+
+def test_server_side_loads_no_torch() -> None:
+    script = textwrap.dedent("""
+        import sys
+        from astria_emulator import Config, create_app
+        options = ("toy=true", "devices=cpu")
+        app = create_app(Config(backend="real", backend_options=options, keys=("sd_a",)))
+        app.close()
+        print(*sys.modules)
+    """)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "astria_real_backend" in loaded
+    heavy = {"torch", "diffusers", "transformers", "peft", "numpy", "skimage", "huggingface_hub"}
+    assert loaded & heavy == set()
+
+
+# -- what a task can run into ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), {"trouble": "The device has too little memory for it."}),
+        (OSError(28, "No space left on device"), {"trouble": "The disk is full."}),
+        (Stopped(), {"stopped": True}),
+        (ZeroDivisionError("a secret"), {"trouble": "It broke off: ZeroDivisionError."}),
+    ],
+)
+def test_trouble_is_told_and_can_be_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+    task: Callable[..., Task],
+    error: Exception,
+    expected: dict[str, Any],
+) -> None:
+    def fails(*args: Any, **more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(work_module, "tune", fails)
+    asked = task()
+    told = Work().do(asked, lambda progress: True)
+    assert told == expected
+
+
+def test_spoilt_base_is_read_again(toy: BaseFiles) -> None:
+    from astria_real_backend.training.tuning import Shelf
+
+    shelf = Shelf()
+    branch = shelf.take(toy, "cpu", 2)
+    shelf.put_back(branch, is_spoilt=False)
+    assert shelf.take(toy, "cpu", 2) is branch
+    with __import__("torch").no_grad():
+        next(branch.unet.parameters()).add_(1.0)
+    shelf.put_back(branch, is_spoilt=False)  # nobody said so, and it shows
+    assert shelf.take(toy, "cpu", 2) is not branch
+    assert shelf.take(replace(toy, side=96), "cpu", 2).base.side == 96
