@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from astria_emulator.__main__ import run_command as run_command
+    from astria_emulator.__main__ import serve as serve
     from astria_emulator.app import create_app as create_app
     from astria_emulator.backend import Artefact as Artefact
     from astria_emulator.backend import Backend as Backend
@@ -15,11 +17,16 @@ if TYPE_CHECKING:
     from astria_emulator.backend import TrainJob as TrainJob
     from astria_emulator.backend import Tuned as Tuned
     from astria_emulator.config import Config as Config
+    from astria_emulator.domain.picture_sizes import picture_size as picture_size
+    from astria_emulator.domain.prompt_text import flags as flags
     from astria_emulator.errors import BackendError as BackendError
     from astria_emulator.errors import Cancelled as Cancelled
     from astria_emulator.errors import Closing as Closing
     from astria_emulator.errors import SetupError as SetupError
     from astria_emulator.errors import WorkLost as WorkLost
+    from astria_emulator.mock.backend import MockBackend as MockBackend
+    from astria_emulator.request.image_headers import size_of as size_of
+    from astria_emulator.server.command_line import set_up_logging as set_up_logging
     from astria_emulator.testing.intercept import Astria as Astria
     from astria_emulator.testing.intercept import mock_astria as mock_astria
 
@@ -39,6 +46,14 @@ _HOMES = {
     "Closing": "errors",
     "SetupError": "errors",
     "WorkLost": "errors",
+    # For backends that keep the API's rules, and for commands that serve.
+    "MockBackend": "mock.backend",
+    "flags": "domain.prompt_text",
+    "picture_size": "domain.picture_sizes",
+    "run_command": "__main__",
+    "serve": "__main__",
+    "set_up_logging": "server.command_line",
+    "size_of": "request.image_headers",
 }
 __all__ = sorted(_HOMES)
 
