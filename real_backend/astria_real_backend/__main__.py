@@ -11,9 +11,7 @@ from typing import Any
 
 import click
 
-from astria_emulator import BackendError
-from astria_emulator.__main__ import run_command, serve
-from astria_emulator.server.command_line import set_up_logging
+from astria_emulator import BackendError, run_command, serve, set_up_logging
 from astria_real_backend.commands import models
 from astria_real_backend.config import METHODS, TrainConfig, preset
 from astria_real_backend.server_side import translation

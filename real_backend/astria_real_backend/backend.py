@@ -4,7 +4,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from astria_emulator import (
     Closing,
     Config,
     GenerateJob,
+    MockBackend,
     Trained,
     TrainJob,
     WorkLost,
 )
-from astria_emulator.backend import Report
-from astria_emulator.mock.backend import MockBackend
 from astria_real_backend.config import METHODS, as_plain
 from astria_real_backend.server_side import translation
 from astria_real_backend.server_side.catalog import Catalogue
@@ -41,6 +40,9 @@ from astria_real_backend.workers.executor import (
 from astria_real_backend.workers.local import LocalExecutor
 
 log = logging.getLogger(__name__)
+
+# Keeps progress such as {"phase": "training", "step": 10}; answers whether to go on.
+Report = Callable[[Mapping[str, Any]], bool]
 
 POLL_SECONDS = 0.25
 REPORT_SECONDS = 0.5  # between two writes of progress to the table of jobs

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from astria_emulator.errors import SetupError
+from astria_emulator import SetupError
 from astria_real_backend.server_side.catalog import Catalogue
 
 

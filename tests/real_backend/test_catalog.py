@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from astria_emulator.domain.gallery import load_gallery
-from astria_emulator.errors import SetupError
+from astria_emulator import SetupError
 from astria_real_backend.commands import models
 from astria_real_backend.server_side.catalog import DEFAULTS, TOY_FOLDER, Base, Catalogue, hub_cache
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import astria_emulator
 import astria_real_backend
 
 ROOT = Path(astria_real_backend.__file__).parent
@@ -82,3 +83,11 @@ def test_server_side_and_training_do_not_know_each_other() -> None:
             if module.partition(".")[0] == room:
                 needed = imports(SOURCES[module], inside_functions=True)
                 assert not [n for n in needed if n.startswith(f"astria_real_backend.{other}")]
+
+
+def test_only_what_the_emulator_exports_is_taken_from_it() -> None:
+    for module in SOURCES:
+        for name in imports(SOURCES[module], inside_functions=True):
+            package, _, rest = name.partition(".")
+            if package == "astria_emulator":
+                assert rest in astria_emulator.__all__, f"{module} takes {name}"

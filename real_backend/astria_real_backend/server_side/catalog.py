@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from astria_emulator.errors import SetupError
+from astria_emulator import SetupError
 
 TOY_FOLDER = Path(__file__).parents[1] / "toys" / "sd15"
 SIDES = {"sd15": 512, "sdxl1": 1024, "flux1": 1024}  # of a family's pictures, in pixels

@@ -9,9 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from astria_emulator import BackendError, GenerateJob, TrainJob, Tuned
-from astria_emulator.domain.picture_sizes import picture_size
-from astria_emulator.domain.prompt_text import flags
+from astria_emulator import BackendError, GenerateJob, TrainJob, Tuned, flags, picture_size
 from astria_real_backend.config import (
     METHODS,
     NAMES,

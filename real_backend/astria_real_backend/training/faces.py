@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from astria_emulator.request.image_headers import Size
-
 Pixels = NDArray[np.uint8]  # (height, width, 3), RGB
+Size = tuple[int, int]  # width, height in pixels
 Restorer = Callable[[Pixels], Pixels]
 
 LONGEST = 480  # px of the copy that is searched, in half a second

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from astria_emulator.request.image_headers import MEGA, Size, size_of
-from astria_real_backend.training.faces import Box, Pixels, Restorer, close_up, cover, mend
+from astria_emulator import size_of
+from astria_real_backend.training.faces import Box, Pixels, Restorer, Size, close_up, cover, mend
 
+MEGA = 1_000_000
 SMALLEST_SIDE = 32  # px
 LONGEST_ASPECT = 4  # to 1
 LONGEST_CAPTION = 2000  # characters
