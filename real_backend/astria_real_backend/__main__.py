@@ -15,7 +15,8 @@ from astria_emulator import BackendError, run_command, serve, set_up_logging
 from astria_real_backend.commands import models
 from astria_real_backend.config import METHODS, TrainConfig, preset
 from astria_real_backend.server_side import translation
-from astria_real_backend.server_side.catalog import DEFAULTS, Catalogue
+from astria_real_backend.server_side.bases import DEFAULTS
+from astria_real_backend.server_side.catalog import Catalogue
 
 DRAWN_SIDE = 256  # pixels
 PICTURES = 8  # drawn before and after, for the contact sheet

@@ -14,7 +14,9 @@ from click.testing import CliRunner
 
 from astria_emulator import SetupError
 from astria_real_backend.commands import models
-from astria_real_backend.server_side.catalog import DEFAULTS, TOY_FOLDER, Base, Catalogue, hub_cache
+from astria_real_backend.server_side.bases import DEFAULTS, TOY_FOLDER, Base
+from astria_real_backend.server_side.catalog import Catalogue
+from astria_real_backend.server_side.hub import hub_cache
 
 COMPONENTS = {
     "_class_name": "StableDiffusionPipeline",

@@ -19,9 +19,8 @@ SOURCES = {
 }
 # What runs in the server's process. All else runs in those that train, and may load torch.
 SERVER_SIDE = {
-    "__init__", "__main__", "backend", "commands", "config", "server_side.catalog",
-    "server_side.folders", "server_side.settings", "server_side.speeds",
-    "server_side.translation", "workers.executor", "workers.local",
+    "__init__", "__main__", "backend", "commands", "config", "workers.executor", "workers.local",
+    *(name for name in SOURCES if name.partition(".")[0] == "server_side"),
 }  # fmt: skip
 LIGHT = {"click", "astria_emulator", "astria_real_backend", *sys.stdlib_module_names}
 # Left to right: a room or module needs those before it only.

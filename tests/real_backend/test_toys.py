@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 from training import BaseFiles, StableDiffusion15
 
-from astria_real_backend.server_side.catalog import TOY_FOLDER
-from astria_real_backend.server_side.translation import catalog
+from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
+from astria_real_backend.server_side.catalog import Catalogue
 from astria_real_backend.toys import draw
 from astria_real_backend.toys.make import main
 
@@ -31,7 +31,7 @@ def test_recipe_tells_seeds_steps_and_seconds() -> None:
 
 
 def test_base_is_in_the_catalogue() -> None:
-    assert catalog.Catalogue.read(toy=True).absence(catalog.TOY) is None
+    assert Catalogue.read(toy=True).absence(TOY) is None
 
 
 @pytest.mark.parametrize("kind", draw.CLASSES)

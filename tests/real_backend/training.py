@@ -18,7 +18,7 @@ with warnings.catch_warnings():
     from astria_real_backend.training.branches.sd15 import StableDiffusion15, be_quiet
 
 from astria_real_backend.config import BaseFiles, TrainConfig, preset
-from astria_real_backend.server_side.catalog import TOY, TOY_FOLDER
+from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
 from astria_real_backend.server_side.translation import files_of
 from astria_real_backend.toys import draw
 from astria_real_backend.training.photos import Source

@@ -19,7 +19,7 @@ from astria_real_backend.config import (
     TrainConfig,
     preset,
 )
-from astria_real_backend.server_side import catalog
+from astria_real_backend.server_side.bases import DEFAULTS, Base
 from astria_real_backend.server_side.catalog import Catalogue
 from astria_real_backend.server_side.settings import Settings
 
@@ -68,7 +68,7 @@ def train_config(
 
 def expected_steps(catalogue: Catalogue, settings: Settings, wanted: Mapping[str, Any]) -> int:
     """Steps of a tune that is yet to be made."""
-    default = catalogue.bases[catalog.DEFAULTS[str(wanted["branch"])]]
+    default = catalogue.bases[DEFAULTS[str(wanted["branch"])]]
     entry = catalogue.bases.get(wanted.get("base_tune_id") or 0, default)
     recipe = preset(files_of(entry, Path()), METHODS.get(wanted.get("model_type"), "checkpoint"))
     pictures = len(wanted.get("image_keys") or ())
@@ -169,7 +169,7 @@ def absence(catalogue: Catalogue, tune_id: int, branch: str) -> str | None:
     return catalogue.absence(entry)
 
 
-def files_of(entry: catalog.Base, path: Path) -> BaseFiles:
+def files_of(entry: Base, path: Path) -> BaseFiles:
     """path: where the catalogue has located it."""
     is_single = path.suffix == ".safetensors"
     return BaseFiles(
