@@ -76,7 +76,7 @@ def train(
             f"base {base} is not known: see `python -m astria_real_backend models`"
         )
     try:
-        model = translation.base_of(catalogue, tune_id, branch, None)
+        model = translation.base_files(catalogue, tune_id, branch, None)
     except BackendError as error:
         raise click.ClickException(str(error)) from None
     method = METHODS[model_type]
@@ -96,7 +96,7 @@ def train(
             report = train_folder(config, images, out, prompt=prompt, pictures=PICTURES, bars=bars)
     except Unusable as error:
         raise click.ClickException(str(error)) from None
-    tell(report, out)
+    print_report(report, out)
 
 
 @main.command()
@@ -116,7 +116,7 @@ def draw(out: Path, seed: int) -> None:
         click.echo(out / f"{at}.jpg")
 
 
-def tell(report: Mapping[str, Any], out: Path) -> None:
+def print_report(report: Mapping[str, Any], out: Path) -> None:
     """What was made, in a few lines."""
     for image in report["images"]:
         state = "used" if image["used"] else "left out"

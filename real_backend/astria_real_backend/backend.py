@@ -1,4 +1,4 @@
-"""RealBackend: the emulator's seam on one side, an executor on the other. Wire words end here."""
+"""RealBackend: the emulator's Backend protocol, answered by an executor of training processes."""
 
 import logging
 import shutil
@@ -24,7 +24,7 @@ from astria_emulator import (
 from astria_real_backend.config import METHODS, as_plain
 from astria_real_backend.server_side import translation
 from astria_real_backend.server_side.catalog import Catalogue
-from astria_real_backend.server_side.folders import Places
+from astria_real_backend.server_side.folders import Folders
 from astria_real_backend.server_side.settings import read_settings
 from astria_real_backend.server_side.speeds import Speeds
 from astria_real_backend.workers.executor import (
@@ -62,15 +62,15 @@ class RealBackend:
         self.settings = read_settings(config.backend_options)
         models = Path(self.settings.models) if self.settings.models else None
         self.catalogue = Catalogue.read(models, toy=self.settings.toy)
-        self._places = Places.of(self.settings.folder, config.data)
+        self._folders = Folders.of(self.settings.folder, config.data)
         self._executor = executor or LocalExecutor(
             self.settings.device_names, threads=self.settings.threads
         )
         self.slots, self.tries = self._executor.slots, self.settings.tries
-        self._speeds = Speeds(self._places.folder / "speeds.json")
+        self._speeds = Speeds(self._folders.folder / "speeds.json")
         self._closing = threading.Event()
         self._megapixels = config.max_megapixels
-        self._seen = MockBackend(train_seconds=0, prompt_seconds=0)
+        self._mock = MockBackend(train_seconds=0, prompt_seconds=0)
 
     # -- what the server asks ----------------------------------------------------------------------
     def start(self) -> None:
@@ -81,7 +81,7 @@ class RealBackend:
             "training on %s; branches %s are served, the others by the mock",
             ", ".join(self.settings.device_names), ", ".join(sorted(BRANCHES)),
         )  # fmt: skip
-        self._places.sweep()
+        self._folders.sweep()
         self._executor.warm()
 
     def close(self) -> None:
@@ -89,7 +89,7 @@ class RealBackend:
             return
         self._closing.set()
         self._executor.drain()
-        self._places.close()
+        self._folders.close()
 
     def serves(self, branch: str) -> bool:
         return branch in BRANCHES
@@ -102,7 +102,7 @@ class RealBackend:
         return base.side if base else None
 
     def forget(self, tune_id: int | None) -> None:
-        self._places.forget(tune_id)
+        self._folders.forget(tune_id)
 
     def train_seconds(self, attributes: Mapping[str, Any]) -> float:
         method = METHODS.get(attributes.get("model_type"), "checkpoint")
@@ -114,7 +114,7 @@ class RealBackend:
 
     def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
         """As the mock says: what a picture shows is not looked at yet."""
-        return self._seen.inspect(image, name)
+        return self._mock.inspect(image, name)
 
     # -- work --------------------------------------------------------------------------------------
     def train(self, job: TrainJob, report: Report) -> Trained:
@@ -122,15 +122,15 @@ class RealBackend:
             config = translation.train_config(
                 job, self.catalogue, self.settings, worker.device, self._megapixels
             )
-            room = self._places.room(job.tune_id, job.uid)
-            with self._places.passing("pictures") as pictures:
-                translation.lay_out(job, pictures / "all")
-                classes = self._places.classes if config.keeps_classes else room
-                task = Task("train", as_plain(config), room, pictures / "all", classes)
+            folder = self._folders.of_tune(job.tune_id, job.uid)
+            with self._folders.temporary("pictures") as pictures:
+                translation.write_pictures(job, pictures / "all")
+                classes = self._folders.classes if config.keeps_classes else folder
+                task = Task("train", as_plain(config), folder, pictures / "all", classes)
                 limit = self.settings.limit_minutes * 60
                 done = self._run(worker, task, with_log(f"tune {job.tune_id}", report), limit)
-            files = [self._places.take(file) for file in done.files]
-        shutil.rmtree(room, ignore_errors=True)
+            files = [self._folders.take(file) for file in done.files]
+        shutil.rmtree(folder, ignore_errors=True)
         self._speeds.note_training(config.method, done.report)
         kind = "application/octet-stream"
         return Trained([Artefact(kind, file) for file in files], done.report)
@@ -139,14 +139,14 @@ class RealBackend:
         return [self._draw(job, report) for job in jobs]
 
     def _draw(self, job: GenerateJob, report: Report) -> list[Artefact]:
-        with self._worker() as worker, self._places.passing("drawn") as room:
+        with self._worker() as worker, self._folders.temporary("drawn") as folder:
             began = time.monotonic()
             config, left_out = translation.sample_config(
                 job, self.catalogue, self.settings, worker.device
             )
             if left_out:
                 log.warning("prompt %d: without %s", job.prompt_id, ", ".join(left_out))
-            task = Task("generate", as_plain(config), room, room, room)
+            task = Task("generate", as_plain(config), folder, folder, folder)
             limit = self.settings.limit_minutes * 60 * PROMPT_SHARE
             done = self._run(worker, task, with_log(f"prompt {job.prompt_id}", report), limit)
             self._speeds.note_prompt(job.num_images, time.monotonic() - began)
@@ -154,7 +154,7 @@ class RealBackend:
 
     @contextmanager
     def _worker(self) -> Iterator[Worker]:
-        """A worker of one's own. What the disk does to the work may go by."""
+        """A worker for this job alone. An error of the disk loses the work: another try may do."""
         if self._closing.is_set():
             raise Closing("the server stops")
         worker = self._executor.claim()
@@ -166,11 +166,11 @@ class RealBackend:
             self._executor.release(worker)
 
     def _run(self, worker: Worker, task: Task, report: Report, limit: float) -> Done:
-        """Run a task to its end, with its progress reported.
+        """Run a task to its end, and report its progress.
 
         Raises BackendError, WorkLost, Closing and Cancelled.
         """
-        executor, told = self._executor, dict[str, Any]()
+        executor, progress = self._executor, dict[str, Any]()
         deadline, next_report = time.monotonic() + limit, 0.0
         has_ended = is_stopping = is_cancelled = False
         executor.start(worker, task)
@@ -180,17 +180,17 @@ class RealBackend:
                 has_ended = isinstance(event, Done | Failed | Stopped | Lost)
                 match event:
                     case Progress(news):
-                        is_new = news.get("phase") != told.get("phase")
-                        told = {**told, **news}
+                        is_new = news.get("phase") != progress.get("phase")
+                        progress = {**progress, **news}
                         next_report = 0.0 if is_new else next_report
                     case Done() as done:
                         return done
                     case Failed(reason):
                         raise BackendError(reason)
                     case Stopped():
-                        raise self._ended("it was stopped", is_cancelled)
+                        raise self._error_for("it was stopped", is_cancelled)
                     case Lost(reason):
-                        raise self._ended(reason, is_cancelled)
+                        raise self._error_for(reason, is_cancelled)
                 now = time.monotonic()
                 if now > deadline:
                     raise BackendError(f"It took longer than {limit / 60:g} minutes.")
@@ -198,15 +198,15 @@ class RealBackend:
                     continue
                 if now >= next_report:
                     next_report = now + REPORT_SECONDS
-                    is_cancelled = not report(told)
+                    is_cancelled = not report(progress)
                 if is_cancelled or self._closing.is_set():
                     is_stopping = True
                     executor.cancel(worker)
         finally:
-            if not has_ended:  # whatever it does, nobody wants it any more
+            if not has_ended:  # nobody waits for its result any more
                 executor.kill(worker)
 
-    def _ended(self, reason: str, is_cancelled: bool) -> Exception:
+    def _error_for(self, reason: str, is_cancelled: bool) -> Exception:
         """Why a task ended without a result."""
         if is_cancelled:
             return Cancelled(reason)
@@ -214,15 +214,15 @@ class RealBackend:
 
 
 def with_log(what: str, report: Report) -> Report:
-    """The same report, which the log tells too: each phase, and now and then how far it is."""
-    told: dict[str, Any] = {"phase": "", "next": 0.0}
+    """The same report, which also logs each phase, and progress every LOG_SECONDS."""
+    last: dict[str, Any] = {"phase": "", "next": 0.0}
 
-    def tell(progress: Mapping[str, Any]) -> bool:
+    def report_and_log(progress: Mapping[str, Any]) -> bool:
         now, phase = time.monotonic(), progress.get("phase", "")
-        if phase and (phase != told["phase"] or now > told["next"]):
-            told.update(phase=phase, next=now + LOG_SECONDS)
+        if phase and (phase != last["phase"] or now > last["next"]):
+            last.update(phase=phase, next=now + LOG_SECONDS)
             known = [f"{name} {progress[name]}" for name in LOGGED if name in progress]
             log.info("%s: %s", what, ", ".join([phase, *known]))
         return report(progress)
 
-    return tell
+    return report_and_log

@@ -153,7 +153,7 @@ class SampleConfig:
     guidance_scale: float = 7.5
     scheduler: str = "euler_a"  # docs/api/1-prompt/1-create.md, 2026-08-21
     adapters: tuple[Adapter, ...] = ()
-    shown_size: tuple[int, int] | None = None  # that pictures are enlarged to
+    output_size: tuple[int, int] | None = None  # that pictures are enlarged to
     threads: int = 1
     device: str = "cpu"
 
@@ -170,8 +170,8 @@ def read_train(plain: Mapping[str, Any]) -> TrainConfig:
 
 def read_sample(plain: Mapping[str, Any]) -> SampleConfig:
     adapters = tuple(Adapter(**{**one, "files": tuple(one["files"])}) for one in plain["adapters"])
-    shown = tuple(plain["shown_size"]) if plain["shown_size"] else None
-    nested = {"base": BaseFiles(**plain["base"]), "adapters": adapters, "shown_size": shown}
+    shown = tuple(plain["output_size"]) if plain["output_size"] else None
+    nested = {"base": BaseFiles(**plain["base"]), "adapters": adapters, "output_size": shown}
     return SampleConfig(**{**plain, **nested})
 
 

@@ -309,7 +309,7 @@ def test_picture_that_is_too_large_is_drawn_smaller_and_enlarged(
     api.finish()
     config = api.executor.tasks[0].config
     assert (config["width"], config["height"]) == drawn
-    assert config["shown_size"] == shown
+    assert config["output_size"] == shown
 
 
 def test_prompt_of_a_checkpoint_is_drawn_with_its_file(api: Api) -> None:
@@ -563,11 +563,11 @@ def test_deleted_tune_leaves_no_weights(api: Api) -> None:
     tune = api.tune()
     api.finish()
     url = api.get(f"/tunes/{tune['id']}")["ckpt_url"]
-    made = [*(api.app.services.backend._places.folder / "made").iterdir()]
+    made = [*(api.app.services.backend._folders.folder / "made").iterdir()]
     assert len(made) == 1
     api.call("DELETE", f"/tunes/{tune['id']}")
     assert requests.get(url, timeout=5).status_code == 404
-    assert [*(api.app.services.backend._places.folder / "made").iterdir()] == []
+    assert [*(api.app.services.backend._folders.folder / "made").iterdir()] == []
 
 
 def test_done_without_files_is_a_tune_without_weights(make_api: Callable[..., Api]) -> None:

@@ -12,14 +12,14 @@ np = pytest.importorskip("numpy", reason="needs astria-emulator[real]")
 data = pytest.importorskip("skimage.data", reason="needs astria-emulator[real]")
 
 from astria_real_backend.training.faces import (  # noqa: E402
-    FEWEST_HITS,
+    MIN_HITS,
     Box,
     close_up,
     cover,
     find_faces,
     load_restorer,
-    mend,
     merge,
+    restore_faces,
 )
 
 PICTURE = (1000, 800)
@@ -69,10 +69,10 @@ def test_face_that_is_tiny_is_left_out() -> None:
 
 
 def test_hits_on_one_place_become_their_mean_and_few_are_no_face() -> None:
-    one = [[100 + at % 3 - 1, 100, 200 + at % 3 - 1, 200] for at in range(3 * FEWEST_HITS)]
-    within_it = [[130, 130, 170, 170]] * FEWEST_HITS
-    two = [[300, 300, 400, 400]] * FEWEST_HITS
-    chance = [[600, 600, 700, 700]] * (FEWEST_HITS - 1)
+    one = [[100 + at % 3 - 1, 100, 200 + at % 3 - 1, 200] for at in range(3 * MIN_HITS)]
+    within_it = [[130, 130, 170, 170]] * MIN_HITS
+    two = [[300, 300, 400, 400]] * MIN_HITS
+    chance = [[600, 600, 700, 700]] * (MIN_HITS - 1)
     found = [place.tolist() for place in merge(np.array(within_it + two + one + chance, float))]
     assert found == [[100, 100, 200, 200], [300, 300, 400, 400]]
 
@@ -156,8 +156,8 @@ def test_close_up_has_margins(face: Box, side: int, expected: Box) -> None:
 
 def test_shares_are_those_of_the_crop() -> None:
     face = Box(100, 100, 200, 300)
-    assert face.as_shares_of(Box(100, 0, 300, 400)) == (0.0, 0.25, 0.5, 0.75)
-    assert face.as_shares_of(Box(150, 200, 250, 400)) == (0.0, 0.0, 0.5, 0.5)
+    assert face.relative_to(Box(100, 0, 300, 400)) == (0.0, 0.25, 0.5, 0.75)
+    assert face.relative_to(Box(150, 200, 250, 400)) == (0.0, 0.0, 0.5, 0.5)
 
 
 def test_mended_heads_are_put_back() -> None:
@@ -170,7 +170,7 @@ def test_mended_heads_are_put_back() -> None:
         face += 1
         return face
 
-    mend(pixels, [Box(20, 20, 30, 30), Box(90, 90, 100, 100)], restore)
+    restore_faces(pixels, [Box(20, 20, 30, 30), Box(90, 90, 100, 100)], restore)
     assert seen == [(20, 18, 3), (15, 14, 3)]
     assert pixels[15:35, 16:34].all()
     assert pixels[85:, 86:].all()

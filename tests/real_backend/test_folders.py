@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from astria_emulator import SetupError
-from astria_real_backend.server_side.folders import STALE_SECONDS, Places
+from astria_real_backend.server_side.folders import STALE_SECONDS, Folders
 from astria_real_backend.server_side.settings import Settings, read_settings
 from astria_real_backend.server_side.speeds import Speeds
 
@@ -17,60 +17,60 @@ def files(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
-    return Places.of("", str(tmp_path))
+def folders(tmp_path: Path) -> Folders:
+    return Folders.of("", str(tmp_path))
 
 
-def test_room_of_a_tune_is_its_own_even_after_a_reset(places: Places) -> None:
-    first, second = places.room(5, 1), places.room(5, 2)
+def test_room_of_a_tune_is_its_own_even_after_a_reset(folders: Folders) -> None:
+    first, second = folders.of_tune(5, 1), folders.of_tune(5, 2)
     assert first != second
-    assert places.room(5, 1) == first
-    places.room(55, 3)
-    places.forget(5)
+    assert folders.of_tune(5, 1) == first
+    folders.of_tune(55, 3)
+    folders.forget(5)
     assert [room.name for room in first.parent.iterdir()] == ["55-3"]
-    places.forget(None)
+    folders.forget(None)
     assert [*first.parent.iterdir()] == []
 
 
-def test_what_passes_goes_with_the_work_however_that_ends(places: Places) -> None:
+def test_what_passes_goes_with_the_work_however_that_ends(folders: Folders) -> None:
     def fail() -> None:
-        with places.passing("pictures") as folder:
+        with folders.temporary("pictures") as folder:
             (folder / "1").write_bytes(b"a photograph")
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert files(places.folder) == set()
+    assert files(folders.folder) == set()
 
 
-def test_file_that_is_taken_outlives_its_room(places: Places) -> None:
-    file = places.room(1, 1) / "adapter.safetensors"
+def test_file_that_is_taken_outlives_its_room(folders: Folders) -> None:
+    file = folders.of_tune(1, 1) / "adapter.safetensors"
     file.write_bytes(b"weights")
-    taken = places.take(file)
-    places.forget(1)
+    taken = folders.take(file)
+    folders.forget(1)
     assert taken.read_bytes() == b"weights"
 
 
-def test_sweep_erases_what_a_crash_has_left_and_no_more(places: Places) -> None:
-    with places.passing("drawn") as new:
+def test_sweep_erases_what_a_crash_has_left_and_no_more(folders: Folders) -> None:
+    with folders.temporary("drawn") as new:
         (new / "0.jpg").write_bytes(b"new")
-        old = places.folder / "pictures" / "old"
+        old = folders.folder / "pictures" / "old"
         old.mkdir(parents=True)
         (old / "1").write_bytes(b"old")
         before = old.stat().st_mtime - STALE_SECONDS - 1
         os.utime(old, (before, before))
-        (places.room(1, 1) / "checkpoint.safetensors").write_bytes(b"kept")
-        places.sweep()
-        assert {Path(name).name for name in files(places.folder)} == {
+        (folders.of_tune(1, 1) / "checkpoint.safetensors").write_bytes(b"kept")
+        folders.sweep()
+        assert {Path(name).name for name in files(folders.folder)} == {
             "0.jpg", "checkpoint.safetensors",
         }  # fmt: skip
 
 
 def test_folder_of_this_time_goes_and_one_that_lasts_stays(tmp_path: Path) -> None:
-    temporary, lasting = Places.of("", ""), Places.of("", str(tmp_path / "data"))
-    named = Places.of(str(tmp_path / "named"), "")
+    temporary, lasting = Folders.of("", ""), Folders.of("", str(tmp_path / "data"))
+    named = Folders.of(str(tmp_path / "named"), "")
     for one in (temporary, lasting, named):
-        one.room(1, 1)
+        one.of_tune(1, 1)
         one.classes.mkdir()
         one.close()
     assert not temporary.folder.exists()
@@ -85,7 +85,7 @@ def test_temporary_folder_of_a_process_that_was_killed_is_erased(
     dead, alive = tmp_path / "astria-real-99999999-a", tmp_path / f"astria-real-{os.getpid()}-b"
     dead.mkdir()
     alive.mkdir()
-    made = Places.of("", "")
+    made = Folders.of("", "")
     assert {path.name for path in tmp_path.iterdir()} == {alive.name, made.folder.name}
 
 

@@ -17,7 +17,7 @@ np = pytest.importorskip("numpy", reason="needs astria-emulator[real]")
 from astria_real_backend.training.faces import Box  # noqa: E402
 from astria_real_backend.training.photos import (  # noqa: E402
     LONGEST_CAPTION,
-    Fate,
+    FileReport,
     Options,
     Photo,
     Source,
@@ -54,13 +54,13 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + head + bytes(4)
 
 
-def prepared(*files: Source, **options: object) -> tuple[list[Photo], list[Fate]]:
+def prepared(*files: Source, **options: object) -> tuple[list[Photo], list[FileReport]]:
     return prepare(files, replace(OPTIONS, **options))
 
 
-def fate_of(data: bytes, **options: object) -> Fate:
-    (fate,) = prepared(Source("a.jpg", data), **options)[1]
-    return fate
+def fate_of(data: bytes, **options: object) -> FileReport:
+    (report,) = prepared(Source("a.jpg", data), **options)[1]
+    return report
 
 
 # How a camera that was held so stores what was seen upright (Exif 2.32, tag 0x0112).
@@ -93,9 +93,9 @@ def test_picture_is_turned_as_its_exif_says(orientation: int, kind: str) -> None
 def test_size_and_crop_are_of_the_turned_picture() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    fate = fate_of(written(Image.new("RGB", (200, 100)), "JPEG", exif=exif))
-    assert fate.size == (100, 200)
-    assert fate.crops[0].bucket[1] > fate.crops[0].bucket[0]
+    report = fate_of(written(Image.new("RGB", (200, 100)), "JPEG", exif=exif))
+    assert report.size == (100, 200)
+    assert report.crops[0].bucket[1] > report.crops[0].bucket[0]
 
 
 def test_exif_that_is_broken_does_no_harm() -> None:
@@ -165,10 +165,10 @@ BROKEN = {
 @pytest.mark.parametrize("name", BROKEN)
 def test_file_that_cannot_be_used_is_dropped_with_the_reason(name: str) -> None:
     data, reason = BROKEN[name]
-    photos, (fate,) = prepared(Source("a.jpg", data))
+    photos, (report,) = prepared(Source("a.jpg", data))
     assert photos == []
-    assert (fate.name, fate.used, fate.crops) == ("a.jpg", False, ())
-    assert re.match(reason, fate.reason), fate.reason
+    assert (report.name, report.used, report.crops) == ("a.jpg", False, ())
+    assert re.match(reason, report.reason), report.reason
 
 
 def test_size_that_pillow_reads_otherwise_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,19 +198,19 @@ def test_broken_bytes_never_raise(kind: str, changes: list[tuple[int, int]], len
     data = bytearray(written(four_corners(), kind))
     for at, value in changes:
         data[at % len(data)] = value
-    fate = fate_of(bytes(data[:length]))
-    assert fate.used == (fate.reason == "")
+    report = fate_of(bytes(data[:length]))
+    assert report.used == (report.reason == "")
 
 
 def test_caption_is_that_of_the_same_stem_in_any_case() -> None:
-    photos, fates = prepared(
+    photos, reports = prepared(
         Source("One.TXT", "\ufeff  ohwx, sur la plage \u2600 \n".encode()),
         Source("one.JPG", picture(colour="red")),
         Source("ONE.png", picture(colour="blue")),
         Source("two.png", picture(colour="white")),
     )
     assert [photo.caption for photo in photos] == ["ohwx, sur la plage \u2600"] * 2 + [None]
-    assert all(fate.used for fate in fates)
+    assert all(report.used for report in reports)
 
 
 @pytest.mark.parametrize(
@@ -223,33 +223,33 @@ def test_caption_is_that_of_the_same_stem_in_any_case() -> None:
     ],
 )
 def test_caption_is_dropped_with_the_reason(name: str, data: bytes, reason: str) -> None:
-    (photo,), fates = prepared(
+    (photo,), reports = prepared(
         Source("a.jpg", picture()), Source("broken.jpg", b""), Source(name, data)
     )
     assert photo.caption is None
-    assert (fates[2].used, fates[2].reason) == (False, reason)
+    assert (reports[2].used, reports[2].reason) == (False, reason)
 
 
 def test_second_caption_of_a_name_is_dropped() -> None:
-    (photo,), fates = prepared(
+    (photo,), reports = prepared(
         Source("a.txt", b"first"), Source("A.TXT", b"second"), Source("a.jpg", picture())
     )
     assert photo.caption == "first"
-    assert fates[1].reason == "another file is the caption of this name"
+    assert reports[1].reason == "another file is the caption of this name"
 
 
 def test_caption_that_is_long_is_cut_and_that_is_said() -> None:
-    (photo,), fates = prepared(Source("a.jpg", picture()), Source("a.txt", b"x" * 2345))
+    (photo,), reports = prepared(Source("a.jpg", picture()), Source("a.txt", b"x" * 2345))
     assert photo.caption == "x" * LONGEST_CAPTION
-    assert fates[1].note == "cut from 2345 to 2000 characters"
+    assert reports[1].note == "cut from 2345 to 2000 characters"
 
 
 def test_duplicate_is_dropped_and_the_first_kept() -> None:
-    photos, fates = prepared(
+    photos, reports = prepared(
         Source("a.jpg", picture()), Source("b.jpg", picture(65)), Source("c.jpg", picture())
     )
     assert [photo.name for photo in photos] == ["a.jpg", "b.jpg"]
-    assert fates[2] == Fate("c.jpg", used=False, reason="it is the same file as a.jpg")
+    assert reports[2] == FileReport("c.jpg", used=False, reason="it is the same file as a.jpg")
 
 
 FILES = [
@@ -270,12 +270,12 @@ FILES = [
     )
 )
 def test_each_file_has_one_fate_and_a_reason_unless_used(files: list[Source]) -> None:
-    photos, fates = prepared(*files)
-    assert [fate.name for fate in fates] == [file.name for file in files]
-    assert all(fate.used == (fate.reason == "") for fate in fates)
-    crops = [fate.name for fate in fates for _ in fate.crops]
+    photos, reports = prepared(*files)
+    assert [report.name for report in reports] == [file.name for file in files]
+    assert all(report.used == (report.reason == "") for report in reports)
+    crops = [report.name for report in reports for _ in report.crops]
     assert [photo.name for photo in photos] == crops
-    json.dumps([fate.as_dict() for fate in fates])
+    json.dumps([report.as_dict() for report in reports])
 
 
 @pytest.mark.parametrize(("side", "step"), [(512, 64), (64, 8), (768, 64), (1024, 64), (100, 64)])
@@ -303,8 +303,8 @@ def test_picture_is_not_stretched(size: tuple[int, int]) -> None:
     image = Image.new("RGB", size, "black")
     middle, radius = (size[0] // 2, size[1] // 2), min(size) // 4
     ImageDraw.Draw(image).circle(middle, radius, "white")
-    (photo,), (fate,) = prepared(Source("a", written(image)))
-    assert photo.pixels.shape[1::-1] == fate.crops[0].bucket
+    (photo,), (report,) = prepared(Source("a", written(image)))
+    assert photo.pixels.shape[1::-1] == report.crops[0].bucket
     white = photo.pixels[:, :, 0] > 127
     assert abs(white.any(axis=0).sum() - white.any(axis=1).sum()) <= 1
 
@@ -313,39 +313,39 @@ def test_picture_is_not_stretched(size: tuple[int, int]) -> None:
     ("size", "note"), [((64, 64), ""), ((45, 45), ""), ((40, 40), "enlarged 1.6 times")]
 )
 def test_picture_that_is_small_is_enlarged_and_that_is_said(size: tuple, note: str) -> None:
-    (photo,), (fate,) = prepared(Source("a", picture(*size)))
+    (photo,), (report,) = prepared(Source("a", picture(*size)))
     assert photo.pixels.shape == (64, 64, 3)
-    assert fate.note == note
+    assert report.note == note
 
 
 FACE = Box(400, 20, 500, 120)
 
 
 def test_face_adds_a_crop_with_its_place() -> None:
-    (whole, close), (fate, _) = prepared(
+    (whole, close), (report, _) = prepared(
         Source("a.jpg", picture(600, 600)), Source("a.txt", b"words"),
         face_crop=True, find_faces=lambda pixels: [Box(0, 500, 50, 550), FACE],
     )  # fmt: skip
     assert (whole.kind, close.kind) == ("whole", "face")
     assert whole.face == pytest.approx((400 / 600, 20 / 600, 500 / 600, 120 / 600))
-    assert [crop.box for crop in fate.crops] == [Box(0, 0, 600, 600), Box(350, 0, 550, 200)]
+    assert [crop.box for crop in report.crops] == [Box(0, 0, 600, 600), Box(350, 0, 550, 200)]
     assert close.face == (0.25, 0.1, 0.75, 0.6)
     assert close.pixels.shape == (64, 64, 3)
     assert close.caption == "words"
-    assert fate.note == ""
+    assert report.note == ""
 
 
 def test_face_is_kept_by_the_whole_crop_without_a_crop_of_its_own() -> None:
-    (photo,), (fate,) = prepared(Source("a", picture(600, 150)), find_faces=lambda pixels: [FACE])
-    assert fate.crops[0].box.right >= FACE.right
+    (photo,), (report,) = prepared(Source("a", picture(600, 150)), find_faces=lambda pixels: [FACE])
+    assert report.crops[0].box.right >= FACE.right
     assert photo.face is not None
     assert photo.face[2] <= 1.0
 
 
 def test_picture_without_a_face_is_used_whole_and_that_is_said() -> None:
-    (photo,), (fate,) = prepared(Source("a", picture()), face_crop=True)
+    (photo,), (report,) = prepared(Source("a", picture()), face_crop=True)
     assert (photo.kind, photo.face) == ("whole", None)
-    assert (fate.used, fate.note) == (True, "no face was found")
+    assert (report.used, report.note) == (True, "no face was found")
 
 
 def test_restorer_mends_faces_before_they_are_cut() -> None:
@@ -362,11 +362,11 @@ def test_restorer_mends_faces_before_they_are_cut() -> None:
 
 
 def test_report_is_what_json_has() -> None:
-    _, fates = prepared(
+    _, reports = prepared(
         Source("a.jpg", picture(600, 600)), Source("b.jpg", b""),
         face_crop=True, find_faces=lambda pixels: [FACE],
     )  # fmt: skip
-    told = [fate.as_dict() for fate in fates]
+    told = [report.as_dict() for report in reports]
     assert json.loads(json.dumps(told)) == told
     assert told == [
         {

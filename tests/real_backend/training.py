@@ -19,7 +19,7 @@ with warnings.catch_warnings():
 
 from astria_real_backend.config import BaseFiles, TrainConfig, preset
 from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
-from astria_real_backend.server_side.translation import files_of
+from astria_real_backend.server_side.translation import files_of_base
 from astria_real_backend.toys import draw
 from astria_real_backend.training.photos import Source
 from astria_real_backend.training.tuning import Outcome, Shelf, tune
@@ -40,7 +40,7 @@ def quiet() -> None:
 @pytest.fixture(scope="session")
 def toy() -> BaseFiles:
     """The toy base's files."""
-    return files_of(TOY, TOY_FOLDER)
+    return files_of_base(TOY, TOY_FOLDER)
 
 
 @pytest.fixture

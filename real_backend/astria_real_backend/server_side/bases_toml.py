@@ -38,7 +38,7 @@ KEYS = {
 REQUIRED = ("tune_id", "title", "family", "source")
 
 
-def read_toml(path: Path, known: Mapping[int, Base]) -> dict[int, Base]:
+def read_toml(path: Path, bases: Mapping[int, Base]) -> dict[int, Base]:
     """The models of a file's [[base]] tables: new ones, and replacements of known ones.
 
     A replacement needs only the keys that change. Folders are relative to the file.
@@ -57,41 +57,41 @@ def read_toml(path: Path, known: Mapping[int, Base]) -> dict[int, Base]:
     ids = [row["tune_id"] if type(row.get("tune_id")) is int else None for row in rows]
     for at, (tune_id, row) in enumerate(zip(ids, rows, strict=True), 1):
         where = f"base {tune_id or f'number {at}'}"
-        problems += [f"{where}: {problem}" for problem in problems_of(row, known.get(tune_id or 0))]
+        problems += [f"{where}: {problem}" for problem in problems_of(row, bases.get(tune_id or 0))]
     counts = Counter(tune_id for tune_id in ids if tune_id)
     problems += [f"base {id}: given {count} times" for id, count in counts.items() if count > 1]
     if problems:
         raise SetupError("models", problems)
     folder = path.absolute().parent
-    return {row["tune_id"]: base_of(row, known.get(row["tune_id"]), folder) for row in rows}
+    return {row["tune_id"]: base_from_row(row, bases.get(row["tune_id"]), folder) for row in rows}
 
 
-def problems_of(row: Mapping[str, Any], old: Base | None) -> Iterator[str]:
+def problems_of(row: Mapping[str, Any], known: Base | None) -> Iterator[str]:
     """All that is wrong with a table."""
     for name, value in row.items():
         if not (key := KEYS.get(name)):
             yield f"key {name!r}: expected one of {', '.join(KEYS)}"
         elif type(value) is not key.kind or not key.fits(value):  # a bool is no int here
             yield f"{name} {value!r}: expected {key.expected}"
-        elif name == "family" and old and value != old.family:
-            yield f"family {value!r}: expected {old.family}, whose default it is"
-    for name in () if old else REQUIRED:
+        elif name == "family" and known and value != known.family:
+            yield f"family {value!r}: expected {known.family}, whose default it is"
+    for name in () if known else REQUIRED:
         if name not in row:
             yield f"{name}: missing"
 
 
-def base_of(row: Mapping[str, Any], old: Base | None, folder: Path) -> Base:
+def base_from_row(row: Mapping[str, Any], known: Base | None, folder: Path) -> Base:
     """A table's model; `folder` is where its relative paths begin."""
     if "config" in row:
         row = {**row, "config": os.path.abspath(folder / os.path.expanduser(row["config"]))}
-    if old is None:
-        given = {"side": SIDES[row["family"]], **row}
-        return Base(**{**given, "source": located(row["source"], folder)})
+    if known is None:
+        values = {"side": SIDES[row["family"]], **row}
+        return Base(**{**values, "source": located(row["source"], folder)})
     if "source" not in row:
-        return replace(old, **row)
+        return replace(known, **row)
     # A revision and a note tell of the source that goes.
-    given = {"revision": None, "note": "", **row}
-    return replace(old, **{**given, "source": located(row["source"], folder)})
+    values = {"revision": None, "note": "", **row}
+    return replace(known, **{**values, "source": located(row["source"], folder)})
 
 
 def located(source: str, folder: Path) -> str:

@@ -15,11 +15,11 @@ INDEX = "model_index.json"  # names a pipeline's components
 UNUSED = ("safety_checker", "feature_extractor")  # pipelines are loaded without them
 WEIGHTLESS = re.compile("Tokenizer|Scheduler|Processor")  # classes of components
 # transformers and diffusers write one of these, or an index of parts of that name.
-WEIGHTS = ("model.safetensors", "diffusion_pytorch_model.safetensors")
-PARTS = tuple(name.replace(".", "-?????-of-?????.") for name in WEIGHTS)
+WEIGHT_FILES = ("model.safetensors", "diffusion_pytorch_model.safetensors")
+SHARDS = tuple(name.replace(".", "-?????-of-?????.") for name in WEIGHT_FILES)
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 # Without variants such as fp16, which are the same weights once more.
-FETCHED = ("*.json", "*.txt", "*.model", *WEIGHTS, *PARTS)
+FETCHED = ("*.json", "*.txt", "*.model", *WEIGHT_FILES, *SHARDS)
 
 
 def hub_cache() -> Path:
@@ -105,12 +105,12 @@ def absence_of(path: Path) -> str | None:
         named = components(path)
     except LayoutError as error:
         return str(error)
-    lacks = ((name, lack_of(path / name, kind)) for name, kind in named.items())
+    lacks = ((name, missing_from(path / name, kind)) for name, kind in named.items())
     found = "; ".join(f"{name} {lack}" for name, lack in lacks if lack)
     return f"{path}: {found}" if found else None
 
 
-def lack_of(folder: Path, kind: str) -> str | None:
+def missing_from(folder: Path, kind: str) -> str | None:
     """What a component of a class lacks."""
     names = {path.name for path in folder.iterdir() if path.exists()} if folder.is_dir() else set()
     if not names:
@@ -119,9 +119,9 @@ def lack_of(folder: Path, kind: str) -> str | None:
         return None
     if "config.json" not in names:
         return "has no config.json"
-    if names & {*WEIGHTS}:
+    if names & {*WEIGHT_FILES}:
         return None
-    for index in {f"{name}.index.json" for name in WEIGHTS} & names:
+    for index in {f"{name}.index.json" for name in WEIGHT_FILES} & names:
         try:
             parts = json.loads((folder / index).read_text(encoding="utf-8"))["weight_map"].values()
             missing = sorted({*map(str, parts)} - names)
@@ -130,4 +130,4 @@ def lack_of(folder: Path, kind: str) -> str | None:
         return f"has no {', '.join(missing)}" if missing else None
     if any(name.endswith(PICKLES) for name in names):
         return "has no safetensors: only safetensors are read, never pickle"
-    return f"has no {' or '.join(WEIGHTS)}"
+    return f"has no {' or '.join(WEIGHT_FILES)}"

@@ -46,7 +46,7 @@ class Settings:
 def read_settings(pairs: Sequence[str]) -> Settings:
     """Raises SetupError with all that is wrong."""
     known = {field.name.replace("_", "-"): field for field in fields(Settings)}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     problems = []
     for pair in pairs:
         name, has_value, text = pair.partition("=")
@@ -56,10 +56,10 @@ def read_settings(pairs: Sequence[str]) -> Settings:
         field = known[name]
         kind = type(field.default)
         try:
-            found[field.name] = _read(text, kind)
+            values[field.name] = _read(text, kind)
         except ValueError:
             problems.append(f"{name} {text!r}: expected {kind.__name__}")
-    settings = Settings(**found)
+    settings = Settings(**values)
     positive = ("threads", "tries", "limit_minutes", "checkpoint_steps")
     problems += [
         f"{name.replace('_', '-')} {getattr(settings, name):g}: expected more than 0"

@@ -27,11 +27,11 @@ LARGEST_SCALE = 2  # of the native side, for a square picture
 STEPS_ALLOWED = 50  # of a prompt, by the contract
 WORD_TOKENS = {"sd15": "sks"}
 # Attributes that give something to draw from: without them the picture is another.
-NEEDED = (
+UNSUPPORTED = (
     "controlnet", "input_image_url", "mask_image_url", "face_swap", "input_image", "mask_image",
 )  # fmt: skip
 # Attributes that make a picture finer: without them it is still the one that was asked for.
-FINER = (
+IGNORED = (
     "super_resolution", "inpaint_faces", "hires_fix", "face_correct", "use_lpw", "style",
     "color_grading", "film_grain", "prompt_expansion", "theme",
 )  # fmt: skip
@@ -41,24 +41,24 @@ def train_config(
     job: TrainJob, catalogue: Catalogue, settings: Settings, device: str, megapixels: int
 ) -> TrainConfig:
     """Raises BackendError."""
-    base = base_of(catalogue, job.base_tune_id, job.branch, job.checkpoint)
-    wanted = job.attributes
-    if wanted.get("training_face_correct") and not settings.restorer:
+    base = base_files(catalogue, job.base_tune_id, job.branch, job.checkpoint)
+    attributes = job.attributes
+    if attributes.get("training_face_correct") and not settings.restorer:
         raise BackendError("training_face_correct needs a restorer, and none is set up here.")
     method = METHODS[job.model_type]
     return TrainConfig(
         tune_id=job.tune_id,
         base=base,
         method=method,
-        subject=str(wanted["name"]),
-        token=str(wanted.get("token") or WORD_TOKENS[base.family]),
+        subject=str(attributes["name"]),
+        token=str(attributes.get("token") or WORD_TOKENS[base.family]),
         recipe=preset(base, method),
-        steps=wanted.get("steps"),
+        steps=attributes.get("steps"),
         most_steps=settings.most_steps,
-        face_crop=bool(wanted.get("face_crop")),
-        restorer=settings.restorer if wanted.get("training_face_correct") else None,
+        face_crop=bool(attributes.get("face_crop")),
+        restorer=settings.restorer if attributes.get("training_face_correct") else None,
         keeps_classes=job.checkpoint is None,
-        former=tuple(map(str, paths(job.adapter))) if job.adapter else (),
+        former=tuple(map(str, weight_files(job.adapter))) if job.adapter else (),
         checkpoint_every=settings.checkpoint_steps,
         threads=settings.threads,
         device=device,
@@ -66,16 +66,18 @@ def train_config(
     )
 
 
-def expected_steps(catalogue: Catalogue, settings: Settings, wanted: Mapping[str, Any]) -> int:
+def expected_steps(catalogue: Catalogue, settings: Settings, attributes: Mapping[str, Any]) -> int:
     """Steps of a tune that is yet to be made."""
-    default = catalogue.bases[DEFAULTS[str(wanted["branch"])]]
-    entry = catalogue.bases.get(wanted.get("base_tune_id") or 0, default)
-    recipe = preset(files_of(entry, Path()), METHODS.get(wanted.get("model_type"), "checkpoint"))
-    pictures = len(wanted.get("image_keys") or ())
-    return recipe.steps_for(pictures, wanted.get("steps"), settings.most_steps)
+    default = catalogue.bases[DEFAULTS[str(attributes["branch"])]]
+    entry = catalogue.bases.get(attributes.get("base_tune_id") or 0, default)
+    recipe = preset(
+        files_of_base(entry, Path()), METHODS.get(attributes.get("model_type"), "checkpoint")
+    )
+    pictures = len(attributes.get("image_keys") or ())
+    return recipe.steps_for(pictures, attributes.get("steps"), settings.most_steps)
 
 
-def lay_out(job: TrainJob, folder: Path) -> None:
+def write_pictures(job: TrainJob, folder: Path) -> None:
     """Write a job's pictures and captions, by number, and their names beside them."""
     folder.mkdir(parents=True)
     names = []
@@ -96,48 +98,50 @@ def sample_config(
 
     Raises BackendError.
     """
-    wanted = job.attributes
-    missing = [name for name in NEEDED if wanted.get(name) or name in job.images]
-    missing += ["outpaint"] if "outpaint" in flags(str(wanted.get("text") or "")) else []
+    attributes = job.attributes
+    missing = [name for name in UNSUPPORTED if attributes.get(name) or name in job.images]
+    missing += ["outpaint"] if "outpaint" in flags(str(attributes.get("text") or "")) else []
     missing += [f"<{kind}:{id}>" for kind, id, _ in job.tunes if kind != "lora"]
     if missing:
         raise BackendError(f"This backend cannot draw with {', '.join(missing)} yet.")
-    base = base_of(catalogue, job.base_tune_id, job.branch, job.checkpoint)
+    base = base_files(catalogue, job.base_tune_id, job.branch, job.checkpoint)
     scales = {id: scale for _, id, scale in job.tunes}
     known = {one.tune_id: one for one in job.adapters}
-    if lost := sorted(scales.keys() - known.keys()):
-        raise BackendError(f"Tune {lost[0]} has no weights that can be drawn with.")
+    if unknown := sorted(scales.keys() - known.keys()):
+        raise BackendError(f"Tune {unknown[0]} has no weights that can be drawn with.")
     adapters = tuple(
-        Adapter(one.tune_id, tuple(map(str, paths(one))), scales[one.tune_id], one.token)
+        Adapter(one.tune_id, tuple(map(str, weight_files(one))), scales[one.tune_id], one.token)
         for one in known.values()
         if one.model_type  # a checkpoint that is named is the base already
     )
-    guidance = wanted.get("cfg_scale")
+    guidance = attributes.get("cfg_scale")
     shown = (job.width, job.height)
-    plain = {**wanted, "super_resolution": False}
+    plain = {**attributes, "super_resolution": False}
     asked = picture_size(plain, job.branch, own_side=base.side)
-    drawn = drawn_size(asked, base.side)
+    sampled = sampling_size(asked, base.side)
     config = SampleConfig(
         base=base,
         prompt=job.text,
-        negative_prompt=str(wanted.get("negative_prompt") or ""),
+        negative_prompt=str(attributes.get("negative_prompt") or ""),
         seed=job.seed,
         pictures=job.num_images,
-        width=drawn[0],
-        height=drawn[1],
-        shown_size=shown if shown != drawn else None,
-        steps=min(wanted.get("steps") or SampleConfig.steps, settings.most_steps or STEPS_ALLOWED),
+        width=sampled[0],
+        height=sampled[1],
+        output_size=shown if shown != sampled else None,
+        steps=min(
+            attributes.get("steps") or SampleConfig.steps, settings.most_steps or STEPS_ALLOWED
+        ),
         guidance_scale=SampleConfig.guidance_scale if guidance is None else guidance,
-        scheduler=wanted.get("scheduler") or SampleConfig.scheduler,
+        scheduler=attributes.get("scheduler") or SampleConfig.scheduler,
         adapters=adapters,
         threads=settings.threads,
         device=device,
     )
-    return config, [name for name in FINER if wanted.get(name)]
+    return config, [name for name in IGNORED if attributes.get(name)]
 
 
-def drawn_size(size: tuple[int, int], side: int) -> tuple[int, int]:
-    """What is drawn of a picture that is larger than its base can draw; it is enlarged then."""
+def sampling_size(size: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size to draw in: a picture larger than its base can draw is enlarged afterwards."""
     scale = min(1.0, side * LARGEST_SCALE / (size[0] * size[1]) ** 0.5)
     return (
         size if scale == 1.0 else (_multiple_of_8(size[0] * scale), _multiple_of_8(size[1] * scale))
@@ -148,15 +152,17 @@ def _multiple_of_8(pixels: float) -> int:
     return max(16, int(pixels) // 8 * 8)
 
 
-def base_of(catalogue: Catalogue, tune_id: int, branch: str, checkpoint: Tuned | None) -> BaseFiles:
+def base_files(
+    catalogue: Catalogue, tune_id: int, branch: str, checkpoint: Tuned | None
+) -> BaseFiles:
     """Raises BackendError."""
     if why := absence(catalogue, tune_id, branch):
         raise BackendError(f"Base {tune_id} is not here: {why}.")
     entry = catalogue.bases[tune_id]
-    base = files_of(entry, catalogue.locate(entry))
+    base = files_of_base(entry, catalogue.locate(entry))
     if checkpoint is None:
         return base
-    return BaseFiles(**{**vars(base), "checkpoint": str(paths(checkpoint)[0])})
+    return BaseFiles(**{**vars(base), "checkpoint": str(weight_files(checkpoint)[0])})
 
 
 def absence(catalogue: Catalogue, tune_id: int, branch: str) -> str | None:
@@ -169,7 +175,7 @@ def absence(catalogue: Catalogue, tune_id: int, branch: str) -> str | None:
     return catalogue.absence(entry)
 
 
-def files_of(entry: Base, path: Path) -> BaseFiles:
+def files_of_base(entry: Base, path: Path) -> BaseFiles:
     """path: where the catalogue has located it."""
     is_single = path.suffix == ".safetensors"
     return BaseFiles(
@@ -183,12 +189,12 @@ def files_of(entry: Base, path: Path) -> BaseFiles:
     )
 
 
-def paths(tune: Tuned) -> list[Path]:
+def weight_files(tune: Tuned) -> list[Path]:
     """A tune's files.
 
     Raises BackendError where there are none.
     """
-    found = [one.content for one in tune.files if isinstance(one.content, Path)]
-    if not found:
+    files = [one.content for one in tune.files if isinstance(one.content, Path)]
+    if not files:
         raise BackendError(f"Tune {tune.tune_id} has no weights here.")
-    return found
+    return files

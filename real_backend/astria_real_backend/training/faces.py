@@ -1,4 +1,4 @@
-"""Where faces are in a picture, where it is cut around them, and who mends them."""
+"""Faces: detection, crops around them, and restoration."""
 
 from collections.abc import Callable, Iterator, Sequence
 from math import floor
@@ -13,16 +13,16 @@ Pixels = NDArray[np.uint8]  # (height, width, 3), RGB
 Size = tuple[int, int]  # width, height in pixels
 Restorer = Callable[[Pixels], Pixels]
 
-LONGEST = 480  # px of the copy that is searched, in half a second
-SMALLEST = 0.06  # of the shorter side
+SEARCH_SIDE = 480  # px of the copy that is searched, in half a second
+MIN_FACE_SHARE = 0.06  # of the shorter side
 WINDOW = 24  # px: the side of the cascade's own window
-SAME = 0.4  # intersection over union of two hits on one face
+SAME_FACE_IOU = 0.4  # intersection over union of two hits on one face
 # Of 100 faces in skimage's lfw_subset 93 gather 8 hits or more, of its 100 other cuttings 2. Brick,
 # grass, gravel, cells, coins and a page of text gather 7 at most (scikit-image 0.26).
-FEWEST_HITS = 8
+MIN_HITS = 8
 # Of a face's width at each side and of its height above and below: Astria's own margins (its job
 # records, v2).
-BESIDE, ABOVE = 0.4, 0.5
+SIDE_MARGIN, VERTICAL_MARGIN = 0.4, 0.5
 
 
 class Box(NamedTuple):
@@ -45,13 +45,13 @@ class Box(NamedTuple):
     def area(self) -> int:
         return self.width * self.height
 
-    def with_surroundings(self) -> "Box":
-        """A face as a whole head, be it partly outside the picture."""
-        across, down = round(self.width * BESIDE), round(self.height * ABOVE)
+    def with_margins(self) -> "Box":
+        """The box of the whole head, which may reach outside the picture."""
+        across, down = round(self.width * SIDE_MARGIN), round(self.height * VERTICAL_MARGIN)
         return Box(self.left - across, self.top - down, self.right + across, self.bottom + down)
 
-    def as_shares_of(self, crop: "Box") -> tuple[float, float, float, float]:
-        """The same edges, from 0 to 1 within a crop."""
+    def relative_to(self, crop: "Box") -> tuple[float, float, float, float]:
+        """The same edges as fractions of a crop, from 0 to 1."""
 
         def share(edge: int, start: int, length: int) -> float:
             return min(max((edge - start) / length, 0.0), 1.0)
@@ -73,7 +73,7 @@ def find_faces(pixels: Pixels) -> list[Box]:
     from skimage.feature import Cascade
 
     height, width = pixels.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
+    scale = min(1.0, SEARCH_SIDE / max(height, width))
     small = Image.fromarray(pixels).resize(
         (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BOX
     )
@@ -83,7 +83,7 @@ def find_faces(pixels: Pixels) -> list[Box]:
         scale_factor=1.1,
         step_ratio=1,
         min_size=(WINDOW, WINDOW),
-        max_size=(LONGEST, LONGEST),
+        max_size=(SEARCH_SIDE, SEARCH_SIDE),
         # Merges none: how it merges depends on the order in which its threads report.
         min_neighbor_number=1,
         intersection_score_threshold=2,
@@ -91,11 +91,11 @@ def find_faces(pixels: Pixels) -> list[Box]:
     places = sorted(
         (hit["c"], hit["r"], hit["c"] + hit["width"], hit["r"] + hit["height"]) for hit in hits
     )
-    found = [
+    boxes = [
         Box(*np.clip(np.rint(place / scale), 0, (width, height) * 2).astype(int).tolist())
         for place in merge(np.array(places, np.float64).reshape(-1, 4))
     ]
-    likely = [box for box in found if box.width >= SMALLEST * min(width, height)]
+    likely = [box for box in boxes if box.width >= MIN_FACE_SHARE * min(width, height)]
     return sorted(likely, key=lambda box: (-box.area, box))
 
 
@@ -108,13 +108,13 @@ def merge(hits: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
     ends = np.minimum(hits[:, None, 2:], hits[:, 2:])
     common = np.clip(ends - starts, 0, None).prod(axis=-1)  # (N, N)
     areas = common.diagonal()
-    near = common >= SAME * (areas[:, None] + areas - common)
+    near = common >= SAME_FACE_IOU * (areas[:, None] + areas - common)
     middles = (hits[:, :2] + hits[:, 2:]) / 2
     left = np.ones(len(hits), bool)
     while left.any():
         votes = (near & left).sum(axis=1) * left
         best = near[votes.argmax()] & left
-        if best.sum() < FEWEST_HITS:
+        if best.sum() < MIN_HITS:
             return
         place = hits[best].mean(axis=0)
         yield place
@@ -129,7 +129,7 @@ def cover(size: Size, bucket: Size, face: Box | None) -> Box:
     """
     width = min(size[0], round(size[1] * bucket[0] / bucket[1]))
     height = min(size[1], round(size[0] * bucket[1] / bucket[0]))
-    held = [face.with_surroundings(), face] if face else []
+    held = [face.with_margins(), face] if face else []
     left = _place(size[0], width, size[0] / 2, [(box.left, box.right) for box in held])
     top = _place(size[1], height, size[1] / 2, [(box.top, box.bottom) for box in held])
     return Box(left, top, left + width, top + height)
@@ -137,7 +137,7 @@ def cover(size: Size, bucket: Size, face: Box | None) -> Box:
 
 def close_up(size: Size, face: Box, side: int) -> Box:
     """The square around a head, of at least `side` pixels where the picture has them."""
-    head = max(face.width * (1 + 2 * BESIDE), face.height * (1 + 2 * ABOVE))
+    head = max(face.width * (1 + 2 * SIDE_MARGIN), face.height * (1 + 2 * VERTICAL_MARGIN))
     length = min(max(round(head), side), *size)
     left = _place(size[0], length, (face.left + face.right) / 2, [])
     top = _place(size[1], length, (face.top + face.bottom) / 2, [])
@@ -155,10 +155,10 @@ def _place(total: int, length: int, middle: float, held: Sequence[tuple[int, int
     return min(max(start, 0), total - length)
 
 
-def mend(pixels: Pixels, faces: Sequence[Box], restore: Restorer) -> None:
-    """Put each head, as a restorer returns it, in the place where it was."""
+def restore_faces(pixels: Pixels, faces: Sequence[Box], restore: Restorer) -> None:
+    """Replace each head by what a restorer makes of it."""
     for face in faces:
-        head = face.with_surroundings()
+        head = face.with_margins()
         region = pixels[max(0, head.top) : head.bottom, max(0, head.left) : head.right]
         region[:] = restore(region.copy())
 

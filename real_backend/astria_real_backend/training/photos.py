@@ -1,6 +1,6 @@
-"""Training pictures made ready for the network, and what became of each file that was sent.
+"""Training pictures prepared for the network, and a report on each file that was sent.
 
-1. Each file ends in one Fate, in the order of the files: nothing is left out without a reason.
+1. Each file gets one FileReport, in the order of the files: none is left out without a reason.
 2. `NAME.txt` is the caption of the pictures called `NAME`, in any case of letters.
 3. A picture is turned as its EXIF says and made RGB; of the rest of it nothing is kept.
 4. It is cut to the nearest bucket's aspect, never stretched, and not through its largest face.
@@ -18,16 +18,24 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from astria_emulator import size_of
-from astria_real_backend.training.faces import Box, Pixels, Restorer, Size, close_up, cover, mend
+from astria_real_backend.training.faces import (
+    Box,
+    Pixels,
+    Restorer,
+    Size,
+    close_up,
+    cover,
+    restore_faces,
+)
 
 MEGA = 1_000_000
 SMALLEST_SIDE = 32  # px
 LONGEST_ASPECT = 4  # to 1
 LONGEST_CAPTION = 2000  # characters
-WORTH_SAYING = 1.5  # times that a picture is enlarged
+NOTED_ENLARGEMENT = 1.5  # times that a picture is enlarged
 
 
-class Unfit(Exception):
+class UnusableFile(Exception):
     """Why a file cannot be used. size: as far as it is known."""
 
     def __init__(self, reason: str, size: Size = (0, 0)):
@@ -79,8 +87,8 @@ class Crop:
 
 
 @dataclass(frozen=True)
-class Fate:
-    """What became of a file.
+class FileReport:
+    """Whether a file is used, and why not.
 
     size: pixels of the turned picture; of one that is not used, as its header has it, or 0 x 0.
     """
@@ -110,8 +118,8 @@ class Photo:
     face: tuple[float, float, float, float] | None
 
 
-def prepare(files: Sequence[Source], options: Options) -> tuple[list[Photo], list[Fate]]:
-    """The pictures among some files, cut for training, and what became of each file.
+def prepare(files: Sequence[Source], options: Options) -> tuple[list[Photo], list[FileReport]]:
+    """The pictures among some files, cropped for training, and a report on each file.
 
     A face's crop follows the whole picture. Nothing that a file holds raises; what `find_faces`
     and `restore` raise is passed on.
@@ -120,51 +128,53 @@ def prepare(files: Sequence[Source], options: Options) -> tuple[list[Photo], lis
     names: dict[bytes, str] = {}
     used: set[str] = set()
     photos: list[Photo] = []
-    fates: dict[int, Fate] = {}
+    reports: dict[int, FileReport] = {}
     # Texts first: a caption may stand behind its picture.
     for at, file in sorted(enumerate(files), key=lambda item: not item[1].is_text):
         try:
             if file.is_text:
                 if file.stem in captions:
-                    raise Unfit("another file is the caption of this name")
-                captions[file.stem], fates[at] = _caption(file)
+                    raise UnusableFile("another file is the caption of this name")
+                captions[file.stem], reports[at] = _caption(file)
                 continue
             if file.data in names:
-                raise Unfit(f"it is the same file as {names[file.data]}")
+                raise UnusableFile(f"it is the same file as {names[file.data]}")
             names[file.data] = file.name
             image = decode(file.data, options.max_megapixels)
-        except Unfit as unfit:
-            fates[at] = Fate(file.name, used=False, reason=str(unfit), size=unfit.size)
+        except UnusableFile as error:
+            reports[at] = FileReport(file.name, used=False, reason=str(error), size=error.size)
         else:
-            made, fates[at] = _cut(file.name, image, captions.get(file.stem), options)
-            photos += made
+            crops, reports[at] = _cut(file.name, image, captions.get(file.stem), options)
+            photos += crops
             used.add(file.stem)
     for at, file in enumerate(files):
-        if file.is_text and fates[at].used and file.stem not in used:
-            fates[at] = Fate(file.name, used=False, reason="no picture of this name is used")
-    return photos, [fates[at] for at in range(len(files))]
+        if file.is_text and reports[at].used and file.stem not in used:
+            reports[at] = FileReport(
+                file.name, used=False, reason="no picture of this name is used"
+            )
+    return photos, [reports[at] for at in range(len(files))]
 
 
-def _caption(file: Source) -> tuple[str, Fate]:
+def _caption(file: Source) -> tuple[str, FileReport]:
     try:
         text = file.data.decode("utf-8-sig").strip()  # editors of Windows write a mark first
     except UnicodeDecodeError as error:
-        raise Unfit(f"it is not UTF-8, at byte {error.start}") from None
+        raise UnusableFile(f"it is not UTF-8, at byte {error.start}") from None
     if not text:
-        raise Unfit("it is empty")
+        raise UnusableFile("it is empty")
     is_long = len(text) > LONGEST_CAPTION
     note = f"cut from {len(text)} to {LONGEST_CAPTION} characters" if is_long else ""
-    return text[:LONGEST_CAPTION], Fate(file.name, used=True, note=note)
+    return text[:LONGEST_CAPTION], FileReport(file.name, used=True, note=note)
 
 
 def decode(data: bytes, max_megapixels: int) -> Image.Image:
     """A picture's first frame in RGB, turned as it is to be seen, on white where it is transparent.
 
-    Raises Unfit; for a size that is refused, before anything is unpacked.
+    Raises UnusableFile; for a size that is refused, before anything is unpacked.
     """
     size = size_of(data)
     if size is None:
-        raise Unfit("it is no picture (of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
+        raise UnusableFile("it is no picture (of JPEG, PNG, WebP, GIF, BMP, TIFF or AVIF)")
     _check(size, max_megapixels)
     # Pillow warns of large pictures, which are judged above, and of each tag that is wrong.
     with warnings.catch_warnings():
@@ -174,23 +184,25 @@ def decode(data: bytes, max_megapixels: int) -> Image.Image:
                 _check(image.size, max_megapixels)  # a header can be read in two ways
                 image.load()
                 return _flat(ImageOps.exif_transpose(image))
-        except (Unfit, MemoryError):
+        except (UnusableFile, MemoryError):
             raise
         except UnidentifiedImageError:
-            raise Unfit("it cannot be opened as a picture", size) from None
+            raise UnusableFile("it cannot be opened as a picture", size) from None
         except Exception as error:  # of a broken file, Pillow raises what its decoders run into
-            raise Unfit(f"it cannot be decoded: {error}", size) from error
+            raise UnusableFile(f"it cannot be decoded: {error}", size) from error
 
 
 def _check(size: Size, max_megapixels: int) -> None:
     shown = f"{size[0]} x {size[1]} pixels"
     megapixels = size[0] * size[1] / MEGA
     if megapixels > max_megapixels:
-        raise Unfit(f"{shown} are {megapixels:.4g} megapixels; at most {max_megapixels} fit", size)
+        raise UnusableFile(
+            f"{shown} are {megapixels:.4g} megapixels; at most {max_megapixels} fit", size
+        )
     if min(size) < SMALLEST_SIDE:
-        raise Unfit(f"{shown} are too few: each side needs {SMALLEST_SIDE}", size)
+        raise UnusableFile(f"{shown} are too few: each side needs {SMALLEST_SIDE}", size)
     if max(size) > LONGEST_ASPECT * min(size):
-        raise Unfit(f"{shown} are longer than {LONGEST_ASPECT} to 1", size)
+        raise UnusableFile(f"{shown} are longer than {LONGEST_ASPECT} to 1", size)
 
 
 def _flat(image: Image.Image) -> Image.Image:
@@ -206,11 +218,11 @@ def _flat(image: Image.Image) -> Image.Image:
 
 def _cut(
     name: str, image: Image.Image, caption: str | None, options: Options
-) -> tuple[list[Photo], Fate]:
+) -> tuple[list[Photo], FileReport]:
     pixels = np.array(image)
     faces = options.find_faces(pixels)
     if options.restore is not None:
-        mend(pixels, faces, options.restore)
+        restore_faces(pixels, faces, options.restore)
         image = Image.fromarray(pixels)
     sizes = buckets(options.side, options.step, options.max_stretch)
     bucket = nearest(sizes, image.size)
@@ -224,14 +236,16 @@ def _cut(
     elif options.face_crop:
         notes.append("no face was found")
     enlarged = bucket[0] / whole.width
-    if enlarged > WORTH_SAYING:
+    if enlarged > NOTED_ENLARGEMENT:
         notes.append(f"enlarged {enlarged:.1f} times")
     photos = []
     for crop in crops:
         cut = np.array(image.resize(crop.bucket, Image.Resampling.LANCZOS, box=crop.box))
-        shares = face.as_shares_of(crop.box) if face else None
+        shares = face.relative_to(crop.box) if face else None
         photos.append(Photo(name, crop.kind, cut, caption, shares))
-    return photos, Fate(name, used=True, note="; ".join(notes), size=image.size, crops=tuple(crops))
+    return photos, FileReport(
+        name, used=True, note="; ".join(notes), size=image.size, crops=tuple(crops)
+    )
 
 
 def buckets(side: int, step: int, max_stretch: float) -> list[Size]:

@@ -81,10 +81,10 @@ def tune(
         timings[phase] = round(time.monotonic() - began - sum(timings.values()), 3)
 
     report({"phase": "pictures"})
-    photos, fates = prepared(config, sources)
-    told = [fate.as_dict() for fate in fates]
+    photos, file_reports = prepared(config, sources)
+    told = [one.as_dict() for one in file_reports]
     if not photos:
-        reasons = [fate.reason for fate in fates if not fate.name.lower().endswith(".txt")]
+        reasons = [one.reason for one in file_reports if not one.name.lower().endswith(".txt")]
         told_of = "; ".join(f"picture {at}: {reason}" for at, reason in enumerate(reasons, 1))
         raise Unusable(f"None of the {len(reasons)} pictures can be used ({told_of}).")
     lap("pictures")

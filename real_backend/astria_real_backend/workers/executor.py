@@ -27,7 +27,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Progress:
-    told: Mapping[str, Any]
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

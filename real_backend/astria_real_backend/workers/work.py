@@ -79,7 +79,7 @@ class Work:
         files = []
         for at, picture in enumerate(sample(branch, config, report)):
             files.append(task.folder / f"{at}.jpg")
-            if config.shown_size:
-                picture = picture.resize(config.shown_size, Image.Resampling.LANCZOS)
+            if config.output_size:
+                picture = picture.resize(config.output_size, Image.Resampling.LANCZOS)
             picture.save(files[-1], quality=JPEG_QUALITY, subsampling=0)
         return {"done": {}, "files": [str(file) for file in files]}
