@@ -9,8 +9,8 @@ import pytest
 from training import Shelf
 
 from astria_real_backend.config import BaseFiles, SampleConfig
+from astria_real_backend.training.branches.schedulers import SCHEDULERS
 from astria_real_backend.training.sample import sample
-from astria_real_backend.training.schedulers import SCHEDULERS
 from astria_real_backend.training.train import Stopped
 
 Draw = Callable[..., list[bytes]]

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from astria_real_backend.toys.draw import WORDS, Scene, caption, draw, random_scene, texture
-from astria_real_backend.toys.shape import SCALING, make_pipeline, make_tokenizer
+from astria_real_backend.training.branches.sd15_toy import SCALING, make_pipeline, make_tokenizer
 
 SEED = 1
 KL_WEIGHT = 1e-6  # Rombach et al. 2022, arXiv:2112.10752, appendix G

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from astria_real_backend.config import BaseFiles
 from astria_real_backend.training.adapters import SUBJECT, Trainable
 from astria_real_backend.training.branches.sd15 import StableDiffusion15, load
-from astria_real_backend.training.single_file import save_single_file, to_single_file
+from astria_real_backend.training.branches.sd15_single_file import save_single_file, to_single_file
 
 TOLERANCE = 1e-5  # of predictions of about 1
 ADAPTER, WORDS, CHECKPOINT = (

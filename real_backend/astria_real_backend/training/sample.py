@@ -8,8 +8,8 @@ from PIL import Image
 
 from astria_real_backend.config import SampleConfig
 from astria_real_backend.training.adapters import put_on
+from astria_real_backend.training.branches.schedulers import make_scheduler
 from astria_real_backend.training.branches.sd15 import StableDiffusion15
-from astria_real_backend.training.schedulers import make_scheduler
 from astria_real_backend.training.train import Report, Stopped
 
 AT_ONCE = 4  # pictures of one call; each has a seed of its own, so that this changes none of them

@@ -14,8 +14,8 @@ from safetensors import safe_open  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
 from astria_real_backend.toys.draw import WORDS  # noqa: E402
-from astria_real_backend.toys.shape import make_pipeline, make_tokenizer  # noqa: E402
-from astria_real_backend.training.single_file import save_single_file, to_single_file  # noqa: E402
+from astria_real_backend.training.branches.sd15_single_file import save_single_file, to_single_file  # noqa: E402
+from astria_real_backend.training.branches.sd15_toy import make_pipeline, make_tokenizer  # noqa: E402
 
 PARTS = ("unet", "vae", "text_encoder")
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
