@@ -17,6 +17,7 @@ from astria_real_backend.config import METHODS, TrainConfig, preset
 from astria_real_backend.server_side import translation
 from astria_real_backend.server_side.bases import DEFAULTS
 from astria_real_backend.server_side.catalog import Catalogue
+from astria_real_backend.training.branches import BRANCHES
 
 DRAWN_SIDE = 256  # pixels
 PICTURES = 8  # drawn before and after, for the contact sheet
@@ -45,7 +46,7 @@ def serve_real(flags: tuple[str, ...]) -> None:
     help="Folder of pictures; NAME.txt beside NAME.jpg is its caption.",
 )  # fmt: skip
 @click.option("--name", required=True, help="Class of the subject, such as man or cat.")
-@click.option("--branch", type=click.Choice(["sd15"]), default="sd15", show_default=True)
+@click.option("--branch", type=click.Choice([*BRANCHES]), default="sd15", show_default=True)
 @click.option("--model-type", type=click.Choice(["lora", "pti"]), help="By default a checkpoint.")
 @click.option("--token", default="sks", show_default=True, help="Rare word for the subject.")
 @click.option("--steps", type=int, help="By default as many as the recipe says.")

@@ -27,6 +27,7 @@ from astria_real_backend.server_side.catalog import Catalogue
 from astria_real_backend.server_side.folders import Folders
 from astria_real_backend.server_side.settings import read_settings
 from astria_real_backend.server_side.speeds import Speeds
+from astria_real_backend.training.branches import BRANCHES
 from astria_real_backend.workers.executor import (
     Done,
     Executor,
@@ -46,14 +47,13 @@ Report = Callable[[Mapping[str, Any]], bool]
 
 POLL_SECONDS = 0.25
 REPORT_SECONDS = 0.5  # between two writes of progress to the table of jobs
-BRANCHES = frozenset({"sd15"})
 LOG_SECONDS = 10.0
 LOGGED = ("step", "steps", "loss", "images_per_second", "seconds_left", "memory_mb")
 PROMPT_SHARE = 0.25  # of a training's time limit
 
 
 class RealBackend:
-    """Trains and draws `branch=sd15` on the devices of this machine; the mock does the others."""
+    """Trains and draws with the families of `BRANCHES`; the mock answers for the others."""
 
     name = "real"
     pretends = False
@@ -74,15 +74,15 @@ class RealBackend:
 
     # -- what the server asks ----------------------------------------------------------------------
     def start(self) -> None:
-        for base, absence in self.catalogue.rows():
-            if base.family in BRANCHES and absence:
+        self._folders.sweep()
+        self._executor.warm()  # first: the process that works starts while bases are looked for
+        for base in self.catalogue.bases.values():
+            if base.family in BRANCHES and (absence := self.catalogue.absence(base)):
                 log.warning("base %d (%s) is absent: %s", base.tune_id, base.title, absence)
         log.info(
             "training on %s; branches %s are served, the others by the mock",
             ", ".join(self.settings.device_names), ", ".join(sorted(BRANCHES)),
         )  # fmt: skip
-        self._folders.sweep()
-        self._executor.warm()
 
     def close(self) -> None:
         if self._closing.is_set():
@@ -126,7 +126,10 @@ class RealBackend:
             with self._folders.temporary("pictures") as pictures:
                 translation.write_pictures(job, pictures / "all")
                 classes = self._folders.classes if config.keeps_classes else folder
-                task = Task("train", as_plain(config), folder, pictures / "all", classes)
+                task = Task(
+                    kind="train", config=as_plain(config), folder=folder,
+                    pictures=pictures / "all", classes=classes,
+                )  # fmt: skip
                 limit = self.settings.limit_minutes * 60
                 done = self._run(worker, task, with_log(f"tune {job.tune_id}", report), limit)
             files = [self._folders.take(file) for file in done.files]
@@ -146,7 +149,10 @@ class RealBackend:
             )
             if left_out:
                 log.warning("prompt %d: without %s", job.prompt_id, ", ".join(left_out))
-            task = Task("generate", as_plain(config), folder, folder, folder)
+            task = Task(
+                kind="generate", config=as_plain(config), folder=folder, pictures=folder,
+                classes=folder,
+            )  # fmt: skip
             limit = self.settings.limit_minutes * 60 * PROMPT_SHARE
             done = self._run(worker, task, with_log(f"prompt {job.prompt_id}", report), limit)
             self._speeds.note_prompt(job.num_images, time.monotonic() - began)

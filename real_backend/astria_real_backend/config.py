@@ -11,7 +11,7 @@ NAMES = "names.json"  # beside pictures that are numbered: what they were called
 METHODS: Mapping[str | None, str] = {None: "checkpoint", "lora": "lora", "pti": "pti"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """How a method trains.
 
@@ -54,32 +54,38 @@ PRESETS: Mapping[tuple[str, str], Recipe] = {
     # diffusers' DreamBooth page: 5e-6 with batch 1, text encoder 2e-6, prior 1.0, 200 pictures;
     # huggingface.co/blog/dreambooth: faces learn with the text encoder, 800 to 1200 steps of 2.
     ("sd15", "checkpoint"): Recipe(
-        30, 300, 600, 4, 4e-6, text_rate=2e-6, decay="cosine", prior_weight=1.0, prior_pictures=200
+        steps_per_image=30, fewest_steps=300, most_steps=600, batch=4, unet_rate=4e-6,
+        text_rate=2e-6, decay="cosine", prior_weight=1.0, prior_pictures=200
     ),
     # OneTrainer 3e-4 with rank 16; cloneofsimo/lora: text 5e-5 (between its 1e-5 and 5e-4).
     ("sd15", "lora"): Recipe(
-        40, 300, 800, 4, 3e-4, text_rate=5e-5, rank=16, face_weight=2.0
+        steps_per_image=40, fewest_steps=300, most_steps=800, batch=4, unet_rate=3e-4,
+        text_rate=5e-5, rank=16, face_weight=2.0
     ),
     # cog-sdxl: two tokens, 32 or 16 ranks; Eden: tokens 1e-3, frozen after 60 to 70 % of the steps.
     ("sd15", "pti"): Recipe(
-        40, 300, 800, 4, 2e-4, token_rate=1e-3, tokens=2, token_share=0.6, rank=16, face_weight=2.0
+        steps_per_image=40, fewest_steps=300, most_steps=800, batch=4, unet_rate=2e-4,
+        token_rate=1e-3, tokens=2, token_share=0.6, rank=16, face_weight=2.0
     ),
     # The bundled toy base; what they reach on it: tests/real_backend/test_learning.py.
     ("toy", "checkpoint"): Recipe(
-        30, 100, 240, 4, 3e-3, text_rate=1e-3, decay="cosine", noise_offset=0.6,
+        steps_per_image=30, fewest_steps=100, most_steps=240, batch=4, unet_rate=3e-3,
+        text_rate=1e-3, decay="cosine", noise_offset=0.6,
         prior_weight=1.0, prior_pictures=16, prior_steps=12,
     ),
     ("toy", "lora"): Recipe(
-        30, 100, 240, 4, 4e-3, text_rate=1e-3, rank=8, convolutions=True, noise_offset=0.4
+        steps_per_image=30, fewest_steps=100, most_steps=240, batch=4, unet_rate=4e-3,
+        text_rate=1e-3, rank=8, convolutions=True, noise_offset=0.4
     ),
     ("toy", "pti"): Recipe(
-        30, 100, 240, 4, 4e-3, token_rate=2e-2, tokens=2, token_share=0.6, rank=8,
+        steps_per_image=30, fewest_steps=100, most_steps=240, batch=4, unet_rate=4e-3,
+        token_rate=2e-2, tokens=2, token_share=0.6, rank=8,
         convolutions=True, noise_offset=0.4,
     ),
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BaseFiles:
     """The model that is trained or drawn with.
 
@@ -96,7 +102,7 @@ class BaseFiles:
     checkpoint: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """One training. `subject` is its class; `former` are files of an adapter to go on from."""
 
@@ -138,17 +144,17 @@ class Adapter:
     token: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleConfig:
     """Pictures of one text. Picture number n is made from `seed` + n."""
 
     base: BaseFiles
     prompt: str
-    negative_prompt: str
     seed: int
     pictures: int
     width: int
     height: int
+    negative_prompt: str = ""
     steps: int = 30
     guidance_scale: float = 7.5
     scheduler: str = "euler_a"  # docs/api/1-prompt/1-create.md, 2026-08-21

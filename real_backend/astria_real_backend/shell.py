@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from astria_real_backend.config import Adapter, BaseFiles, SampleConfig, TrainConfig
-from astria_real_backend.training.branches.sd15 import be_quiet
+from astria_real_backend.training.branches.libraries import silence_libraries
 from astria_real_backend.training.photos import Source
 from astria_real_backend.training.sample import sample
-from astria_real_backend.training.tuning import Shelf, tune
+from astria_real_backend.training.tuning import BranchCache, tune
 
 TILE = 160  # pixels of a picture on a contact sheet
 LABEL = 18
@@ -33,7 +33,7 @@ class Bars:
             self._bar.close()
 
     def report(self, progress: Mapping[str, Any]) -> bool:
-        """What the work calls."""
+        """Show progress; the work calls this, and is never asked to stop."""
         phase = progress["phase"]
         if phase != self._phase:
             self.close()
@@ -54,54 +54,53 @@ def train_folder(
 
     Raises tuning.Unusable.
     """
-    be_quiet()
+    silence_libraries()
     files = sorted(path for path in images.iterdir() if path.is_file())
     sources = [Source(path.name, path.read_bytes()) for path in files]
     texts = [prompt] if prompt else [*TEXTS]
     texts = [text.format(token=config.token, name=config.subject) for text in texts]
-    shelf = Shelf()
-    asked = [sample_of(config, text, pictures // len(texts)) for text in texts]
-    before = [drawn(shelf, one, bars) for one in asked]
+    cache = BranchCache()
+    requests = [sample_config(config, text, pictures // len(texts)) for text in texts]
+    before = [draw(cache, request, bars) for request in requests]
     # Class pictures are kept for the next time.
     classes = Path(tempfile.gettempdir()) / "astria-real-classes"
-    outcome = tune(shelf, config, sources, folder=out, classes_folder=classes, report=bars.report)
-    after = [drawn(shelf, with_tune(one, config, outcome.files), bars) for one in asked]
+    outcome = tune(cache, config, sources, folder=out, classes_folder=classes, report=bars.report)
+    after = [draw(cache, with_tune(request, config, outcome.files), bars) for request in requests]
     (out / "report.json").write_text(json.dumps(outcome.report, indent=1, sort_keys=True) + "\n")
     plot_loss(outcome.report["losses"], out / "loss.png")
     used = {image["name"] for image in outcome.report["images"] if image["crops"]}
-    shown = [opened(path) for path in files if path.name in used]
-    rows = {"training pictures": shown}
-    for text, first, then in zip(texts, before, after, strict=True):
-        rows |= {f"before: {text}": first, f"after: {text}": then}
+    rows = {"training pictures": [read_rgb(path) for path in files if path.name in used]}
+    for text, untrained, trained in zip(texts, before, after, strict=True):
+        rows |= {f"before: {text}": untrained, f"after: {text}": trained}
     contact_sheet(rows).save(out / "contact.png")
     return outcome.report
 
 
-def opened(path: Path) -> Image.Image:
+def read_rgb(path: Path) -> Image.Image:
     with Image.open(path) as picture:
         return picture.convert("RGB")
 
 
-def sample_of(config: TrainConfig, text: str, pictures: int) -> SampleConfig:
+def sample_config(config: TrainConfig, text: str, pictures: int) -> SampleConfig:
     side = config.base.side
     return SampleConfig(
-        config.base, text, "", config.seed, pictures, side, side,
-        threads=config.threads, device=config.device,
+        base=config.base, prompt=text, seed=config.seed, pictures=pictures, width=side,
+        height=side, threads=config.threads, device=config.device,
     )  # fmt: skip
 
 
-def with_tune(asked: SampleConfig, config: TrainConfig, files: Sequence[Path]) -> SampleConfig:
+def with_tune(request: SampleConfig, config: TrainConfig, files: Sequence[Path]) -> SampleConfig:
     """The same pictures with what was trained."""
     if config.method == "checkpoint":
         base: BaseFiles = replace(config.base, checkpoint=str(files[0]))
-        return replace(asked, base=base)
+        return replace(request, base=base)
     adapter = Adapter(config.tune_id, tuple(map(str, files)), 1.0, config.token)
-    return replace(asked, adapters=(adapter,))
+    return replace(request, adapters=(adapter,))
 
 
-def drawn(shelf: Shelf, asked: SampleConfig, bars: Bars) -> list[Image.Image]:
-    branch = shelf.take(asked.base, asked.device, asked.threads)
-    return sample(branch, asked, bars.report)
+def draw(cache: BranchCache, request: SampleConfig, bars: Bars) -> list[Image.Image]:
+    branch = cache.load(request.base, request.device, request.threads)
+    return sample(branch, request, bars.report)
 
 
 def plot_loss(losses: Sequence[float], path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything is imported that looks
 
 if find_spec("torch"):
-    from training import branch, quiet, run, shelf, toy, trained
+    from training import branch, loaded, quiet, run, toy, trained
 
-    __all__ = ["branch", "quiet", "run", "shelf", "toy", "trained"]
+    __all__ = ["branch", "loaded", "quiet", "run", "toy", "trained"]
 else:
     light = ("backend", "catalog", "folders", "real_imports")
     names = {path.name for path in Path(__file__).parent.glob("test_*.py")}

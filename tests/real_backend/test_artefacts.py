@@ -10,12 +10,12 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load_file, save_file
-from training import StableDiffusion15, config_of
+from training import Branch, config_of, load_branch
 
 from astria_real_backend.config import Adapter, BaseFiles
 from astria_real_backend.training import checkpoint, export
-from astria_real_backend.training.adapters import make_trainable, put_on
-from astria_real_backend.training.branches.sd15 import load
+from astria_real_backend.training.adapters import apply_adapters, make_trainable
+from astria_real_backend.training.branches.sd15 import load_pipeline
 from astria_real_backend.training.tuning import Outcome, Unusable
 
 
@@ -59,7 +59,7 @@ def test_diffusers_opens_the_adapter_and_the_words(
     toy: BaseFiles, trained: Callable[..., Outcome]
 ) -> None:
     adapter, words = trained("pti", "purple").files
-    pipeline = load(toy)
+    pipeline = load_pipeline(toy)
     pipeline.load_lora_weights(str(adapter.parent), weight_name=adapter.name)
     pipeline.load_textual_inversion(str(words.parent), weight_name=words.name)
     assert pipeline.tokenizer.tokenize("<sks>") == ["<sks>"]
@@ -67,28 +67,28 @@ def test_diffusers_opens_the_adapter_and_the_words(
 
 
 def test_file_that_differs_from_what_was_trained_is_found(
-    toy: BaseFiles, branch: StableDiffusion15, tmp_path: Path
+    toy: BaseFiles, branch: Branch, tmp_path: Path
 ) -> None:
     trainable = make_trainable(branch, config_of(toy, "lora"))
     files = export.write(branch, trainable, tmp_path, {})
-    assert export.verify(branch, trainable, files, toy) == 0.0
+    assert export.verify(branch, trainable, files) == 0.0
     tensors = {name: value + 0.1 for name, value in load_file(files[0]).items()}
     save_file(tensors, files[0])
     with pytest.raises(export.NotTheSame, match="differs by"):
-        export.verify(branch, trainable, files, toy)
+        export.verify(branch, trainable, files)
 
 
 @pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
 def test_checkpoint_with_weights_that_were_not_trained_is_found(
-    toy: BaseFiles, branch: StableDiffusion15, tmp_path: Path, part: str
+    toy: BaseFiles, branch: Branch, tmp_path: Path, part: str
 ) -> None:
     trainable = make_trainable(branch, config_of(toy, "checkpoint"))
     files = export.write(branch, trainable, tmp_path, {})
-    assert export.verify(branch, trainable, files, toy) == 0.0
+    assert export.verify(branch, trainable, files) == 0.0
     with torch.no_grad():  # as if training had changed it, and not what was written
         next(getattr(branch.pipeline, part).parameters()).mul_(1.01)
     with pytest.raises(export.NotTheSame, match=part):
-        export.verify(branch, trainable, files, toy)
+        export.verify(branch, trainable, files)
 
 
 def test_base_of_a_single_file_needs_no_weights_beside_it(
@@ -98,7 +98,7 @@ def test_base_of_a_single_file_needs_no_weights_beside_it(
     config = tmp_path / "config"
     shutil.copytree(toy.folder, config, ignore=shutil.ignore_patterns("*.safetensors"))
     base = BaseFiles(**{**vars(toy), "folder": str(config), "checkpoint": str(file)})
-    assert load(base).unet.config.sample_size == 16
+    assert load_pipeline(base).unet.config.sample_size == 16
 
 
 @pytest.mark.parametrize("method", ["pti", "checkpoint"])
@@ -110,10 +110,10 @@ def test_files_are_read_whatever_they_are_called(
     for path, file in zip(kept, trained(method, "purple").files, strict=True):
         shutil.copyfile(file, path)
     if method == "checkpoint":
-        assert load(BaseFiles(**{**vars(toy), "checkpoint": str(kept[0])})).unet
+        assert load_pipeline(BaseFiles(**{**vars(toy), "checkpoint": str(kept[0])})).unet
     else:
         adapter = Adapter(7, tuple(map(str, kept)), 1.0, "sks")
-        assert "<tune7>_1" in put_on(StableDiffusion15(toy, "cpu"), [adapter], "a sks cat")
+        assert "<tune7>_1" in apply_adapters(load_branch(toy, "cpu"), [adapter], "a sks cat")
 
 
 def test_nothing_is_left_beside_the_files(run: Callable[..., Outcome], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from astria_real_backend.training.branches.sd15 import StableDiffusion15
+from astria_real_backend.training.branches.branch import Branch
 from astria_real_backend.training.data import Example, Examples, face_weights, make_examples
 from astria_real_backend.training.photos import Photo
 
@@ -33,7 +33,7 @@ def test_every_picture_comes_in_every_epoch(sizes: list[int], batch: int, seed: 
     examples = Examples([example(size) for size in sizes], batch=batch, seed=seed)
     for epoch in range(3):
         steps = range(epoch * examples.per_epoch, (epoch + 1) * examples.per_epoch)
-        chosen = [examples.chosen(step) for step in steps]
+        chosen = [examples.indices(step) for step in steps]
         assert {at for one in chosen for at in one} == set(range(len(sizes)))
         assert {len(one) for one in chosen} == {batch}
         for one in chosen:
@@ -42,7 +42,7 @@ def test_every_picture_comes_in_every_epoch(sizes: list[int], batch: int, seed: 
 
 def test_few_pictures_fill_a_batch_evenly() -> None:
     examples = Examples([example() for _ in range(3)], batch=7, seed=0)
-    assert sorted(Counter(examples.chosen(0)).values()) == [2, 2, 3]
+    assert sorted(Counter(examples.indices(0)).values()) == [2, 2, 3]
 
 
 def test_step_sees_the_same_whatever_came_before_it() -> None:
@@ -58,7 +58,7 @@ def test_order_differs_from_epoch_to_epoch_and_by_the_seed() -> None:
     orders = set()
     for seed in (1, 2):
         examples = Examples([example() for _ in range(8)], batch=8, seed=seed)
-        orders |= {tuple(examples.chosen(step)) for step in range(2)}
+        orders |= {tuple(examples.indices(step)) for step in range(2)}
     assert len(orders) == 4
 
 
@@ -71,7 +71,7 @@ def test_order_differs_from_epoch_to_epoch_and_by_the_seed() -> None:
         (photo("face"), ("closeup photo of sks cat",)),
     ],
 )
-def test_captions(branch: StableDiffusion15, given_photo: Photo, expected: tuple[str, ...]) -> None:
+def test_captions(branch: Branch, given_photo: Photo, expected: tuple[str, ...]) -> None:
     [made] = make_examples(branch, [given_photo], "photo of sks cat", 1.0)
     assert made.captions == expected
 
@@ -86,7 +86,7 @@ def test_caption_of_ones_own_counts_half() -> None:
     assert 150 < seen["own"] < 250
 
 
-def test_pictures_of_several_sizes_keep_their_order(branch: StableDiffusion15) -> None:
+def test_pictures_of_several_sizes_keep_their_order(branch: Branch) -> None:
     photos = [photo(size=size) for size in ((64, 64), (48, 80), (64, 64), (80, 48))]
     made = make_examples(branch, photos, "photo", 1.0)
     assert [tuple(one.mean.shape[1:]) for one in made] == [(16, 16), (12, 20), (16, 16), (20, 12)]

@@ -20,6 +20,7 @@ SOURCES = {
 # What runs in the server's process. All else runs in those that train, and may load torch.
 SERVER_SIDE = {
     "__init__", "__main__", "backend", "commands", "config", "workers.executor", "workers.local",
+    "training", "training.branches",
     *(name for name in SOURCES if name.partition(".")[0] == "server_side"),
 }  # fmt: skip
 LIGHT = {"click", "astria_emulator", "astria_real_backend", *sys.stdlib_module_names}
@@ -36,6 +37,8 @@ ORDER = (
 def imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
     """Full names that are imported when the module is, or also when its functions are called."""
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -90,3 +93,15 @@ def test_only_what_the_emulator_exports_is_taken_from_it() -> None:
             package, _, rest = name.partition(".")
             if package == "astria_emulator":
                 assert rest in astria_emulator.__all__, f"{module} takes {name}"
+
+
+def test_families_are_known_to_branches_only() -> None:
+    """Of the modules that train, those of branches/ alone import diffusers or name a family."""
+    for module in SOURCES:
+        if not module.startswith("training.branches"):
+            assert "diffusers" not in packages(module, inside_functions=True), module
+            names = {node.id for node in ast.walk(SOURCES[module]) if isinstance(node, ast.Name)}
+            assert "StableDiffusion15" not in names, module
+            for name in imports(SOURCES[module], inside_functions=True):
+                is_family = name.startswith("astria_real_backend.training.branches.sd15")
+                assert not is_family or module == "toys.make", f"{module} needs {name}"

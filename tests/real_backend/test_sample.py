@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training import Shelf
+from training import BranchCache
 
 from astria_real_backend.config import BaseFiles, SampleConfig
 from astria_real_backend.training.branches.schedulers import SCHEDULERS
@@ -18,14 +18,17 @@ Draw = Callable[..., list[bytes]]
 
 @pytest.fixture
 def asked(toy: BaseFiles) -> SampleConfig:
-    return SampleConfig(toy, "photo of a cat", "", 1, 1, 64, 64, 3, 4.0, "euler")
+    return SampleConfig(
+        base=toy, prompt="photo of a cat", seed=1, pictures=1, width=64, height=64, steps=3,
+        guidance_scale=4.0, scheduler="euler",
+    )  # fmt: skip
 
 
 @pytest.fixture
-def draw(asked: SampleConfig, shelf: Shelf) -> Draw:
+def draw(asked: SampleConfig, loaded: BranchCache) -> Draw:
     def draw(**changes: Any) -> list[bytes]:
         config = replace(asked, **changes)
-        branch = shelf.take(config.base, "cpu", config.threads)
+        branch = loaded.load(config.base, "cpu", config.threads)
         return [np.asarray(one).tobytes() for one in sample(branch, config, lambda told: True)]
 
     return draw
@@ -59,8 +62,8 @@ def test_pictures_are_the_same_again_and_each_has_its_own_seed(draw: Draw) -> No
     assert np.abs(alone - among).max() <= 2
 
 
-def test_picture_has_the_size_that_was_asked_for(asked: SampleConfig, shelf: Shelf) -> None:
-    branch = shelf.take(asked.base, "cpu", asked.threads)
+def test_picture_has_the_size_that_was_asked_for(asked: SampleConfig, loaded: BranchCache) -> None:
+    branch = loaded.load(asked.base, "cpu", asked.threads)
     [picture] = sample(branch, replace(asked, width=96, height=40), lambda told: True)
     assert picture.size == (96, 40)
 
@@ -78,7 +81,7 @@ def test_schedulers_are_those_of_the_contract() -> None:
     assert {*fields["scheduler"]["enum"]} - {None} == {*SCHEDULERS}
 
 
-def test_drawing_stops_when_asked(asked: SampleConfig, shelf: Shelf) -> None:
-    branch = shelf.take(asked.base, "cpu", asked.threads)
+def test_drawing_stops_when_asked(asked: SampleConfig, loaded: BranchCache) -> None:
+    branch = loaded.load(asked.base, "cpu", asked.threads)
     with pytest.raises(Stopped):
         sample(branch, asked, lambda told: told.get("step", 0) < 2)

@@ -14,8 +14,9 @@ from safetensors import safe_open  # noqa: E402
 from transformers import CLIPTextConfig, CLIPTextModel  # noqa: E402
 
 from astria_real_backend.toys.draw import WORDS  # noqa: E402
-from astria_real_backend.training.branches.sd15_single_file import save_single_file, to_single_file  # noqa: E402
+from astria_real_backend.training.branches.sd15_single_file import to_single_file  # noqa: E402
 from astria_real_backend.training.branches.sd15_toy import make_pipeline, make_tokenizer  # noqa: E402
+from astria_real_backend.training.export import save_weights  # noqa: E402
 
 PARTS = ("unet", "vae", "text_encoder")
 UNET, VAE = "model.diffusion_model.", "first_stage_model."
@@ -91,7 +92,7 @@ def picture(pipeline: Any) -> Any:
 
 def test_pipeline_in_one_file_reads_back_bit_for_bit(pipeline: Any, tmp_path: Path) -> None:
     file, configs = tmp_path / "toy.safetensors", tmp_path / "configs"
-    save_single_file(file, to_single_file(*parts_of(pipeline)), {}, dtype=torch.float32)
+    save_weights(file, to_single_file(*parts_of(pipeline)), {}, dtype=torch.float32)
     pipeline.save_pretrained(configs)
     for weights in configs.rglob("*.safetensors"):
         weights.unlink()
@@ -108,7 +109,7 @@ def test_pipeline_in_one_file_reads_back_bit_for_bit(pipeline: Any, tmp_path: Pa
 
 def test_file_is_in_half_precision_and_says_what_it_is_told(tmp_path: Path) -> None:
     file = tmp_path / "one.safetensors"
-    save_single_file(file, {"a": torch.ones(2, 3).T}, {"steps": "300"})
+    save_weights(file, {"a": torch.ones(2, 3).T}, {"steps": "300"})
     with safe_open(file, framework="pt") as opened:
         assert opened.metadata() == {"format": "pt", "steps": "300"}
         assert opened.get_tensor("a").dtype == torch.float16

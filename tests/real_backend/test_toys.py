@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from training import BaseFiles, StableDiffusion15
+from training import BaseFiles, Branch, load_branch
 
 from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
 from astria_real_backend.server_side.catalog import Catalogue
@@ -47,7 +47,7 @@ def test_subject_is_one_figure_before_four_backdrops() -> None:
     assert len({scene.backdrop for scene in scenes}) == 4
 
 
-def test_every_word_of_captions_is_one_token(branch: StableDiffusion15) -> None:
+def test_every_word_of_captions_is_one_token(branch: Branch) -> None:
     chance = Random(0)
     captions = [draw.caption(draw.random_scene(chance), chance) for _ in range(300)]
     words = sorted({word for caption in captions for word in caption.split()})
@@ -61,6 +61,8 @@ def test_script_makes_a_base_from_nothing(tmp_path: Path) -> None:
     given = ["--out", str(tmp_path), "--pictures", "24", "--threads", "1", *flags]
     done = CliRunner().invoke(main, given)
     assert done.exit_code == 0, done.output
-    base = BaseFiles(1, "sd15", "toy", str(tmp_path), 64, 8)
-    assert StableDiffusion15(base, "cpu").unet.config.sample_size == 16
+    base = BaseFiles(
+        tune_id=1, family="sd15", preset="toy", folder=str(tmp_path), side=64, bucket_step=8
+    )
+    assert load_branch(base, "cpu").unet.config.sample_size == 16
     assert {*json.loads((tmp_path / "recipe.json").read_text())} == {"shapes", "colours"}

@@ -57,7 +57,10 @@ def task(toy: BaseFiles, tmp_path: Path) -> Callable[..., Task]:
             (places[1] / str(at)).write_bytes(data)
         (places[1] / NAMES).write_text(json.dumps([*laid_out]))
         config = config_of(toy, "lora", **{"steps": 2, **changes})
-        return Task("train", as_plain(config), *places)
+        return Task(
+            kind="train", config=as_plain(config), folder=places[0], pictures=places[1],
+            classes=places[2],
+        )  # fmt: skip
 
     return make
 
@@ -105,10 +108,15 @@ def test_child_keeps_its_base_between_tasks(child: Child, task: Callable[..., Ta
 def test_child_draws_what_was_trained(
     child: Child, task: Callable[..., Task], toy: BaseFiles, tmp_path: Path
 ) -> None:
-    asked = SampleConfig(toy, "photo of a cat", "", 3, 2, 64, 48, 2, 5.0, "euler_a")
+    asked = SampleConfig(
+        base=toy, prompt="photo of a cat", seed=3, pictures=2, width=64, height=48, steps=2,
+        guidance_scale=5.0, scheduler="euler_a",
+    )  # fmt: skip
     (tmp_path / "p").mkdir()
     room = tmp_path / "p"
-    child.start(Task("generate", as_plain(asked), room, room, room))
+    child.start(
+        Task(kind="generate", config=as_plain(asked), folder=room, pictures=room, classes=room)
+    )
     done = end_of(child)
     assert isinstance(done, Done)
     assert [file.read_bytes()[:3] for file in done.files] == [b"\xff\xd8\xff"] * 2
@@ -255,14 +263,14 @@ def test_trouble_is_told_and_can_be_tried_again(
 
 
 def test_spoilt_base_is_read_again(toy: BaseFiles) -> None:
-    from astria_real_backend.training.tuning import Shelf
+    from astria_real_backend.training.tuning import BranchCache
 
-    shelf = Shelf()
-    branch = shelf.take(toy, "cpu", 2)
-    shelf.put_back(branch, is_spoilt=False)
-    assert shelf.take(toy, "cpu", 2) is branch
+    loaded = BranchCache()
+    branch = loaded.load(toy, "cpu", 2)
+    loaded.release(branch, has_changed=False)
+    assert loaded.load(toy, "cpu", 2) is branch
     with __import__("torch").no_grad():
         next(branch.unet.parameters()).add_(1.0)
-    shelf.put_back(branch, is_spoilt=False)  # nobody said so, and it shows
-    assert shelf.take(toy, "cpu", 2) is not branch
-    assert shelf.take(replace(toy, side=96), "cpu", 2).base.side == 96
+    loaded.release(branch, has_changed=False)  # nobody said so, and it shows
+    assert loaded.load(toy, "cpu", 2) is not branch
+    assert loaded.load(replace(toy, side=96), "cpu", 2).base.side == 96

@@ -15,14 +15,16 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of packages, as they are imported
     import torch
 
-    from astria_real_backend.training.branches.sd15 import StableDiffusion15, be_quiet
+    from astria_real_backend.training.branches import load_branch
+    from astria_real_backend.training.branches.branch import Branch
+    from astria_real_backend.training.branches.libraries import silence_libraries
 
 from astria_real_backend.config import BaseFiles, TrainConfig, preset
 from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
 from astria_real_backend.server_side.translation import files_of_base
 from astria_real_backend.toys import draw
 from astria_real_backend.training.photos import Source
-from astria_real_backend.training.tuning import Outcome, Shelf, tune
+from astria_real_backend.training.tuning import BranchCache, Outcome, tune
 
 THREADS = 1
 SEED = 42
@@ -34,7 +36,7 @@ SUBJECTS = {"purple": draw.PURPLE, "teal": (30, 170, 160)}
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
     torch.set_num_threads(THREADS)
-    be_quiet()
+    silence_libraries()
 
 
 @pytest.fixture(scope="session")
@@ -44,9 +46,9 @@ def toy() -> BaseFiles:
 
 
 @pytest.fixture
-def branch(toy: BaseFiles) -> StableDiffusion15:
+def branch(toy: BaseFiles) -> Branch:
     """The toy base, as it is."""
-    return StableDiffusion15(toy, "cpu")
+    return load_branch(toy, "cpu")
 
 
 def png(picture: Any) -> bytes:
@@ -73,13 +75,13 @@ def config_of(toy: BaseFiles, method: str, **changes: Any) -> TrainConfig:
 
 
 @pytest.fixture(scope="session")
-def shelf() -> Shelf:
-    return Shelf()
+def loaded() -> BranchCache:
+    return BranchCache()
 
 
 @pytest.fixture(scope="session")
 def trained(
-    toy: BaseFiles, shelf: Shelf, tmp_path_factory: pytest.TempPathFactory
+    toy: BaseFiles, loaded: BranchCache, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str, str], Outcome]:
     """A tune of a method on a subject, in half the preset's steps or so; each is trained once."""
     classes = tmp_path_factory.mktemp("classes")
@@ -88,7 +90,7 @@ def trained(
     def train(method: str, subject: str) -> Outcome:
         folder = tmp_path_factory.mktemp(f"{method}-{subject}")
         return tune(
-            shelf, config_of(toy, method, steps=STEPS[method]), pictures_of(subject),
+            loaded, config_of(toy, method, steps=STEPS[method]), pictures_of(subject),
             folder=folder, classes_folder=classes, report=lambda progress: True,
         )  # fmt: skip
 
@@ -96,7 +98,7 @@ def trained(
 
 
 @pytest.fixture
-def run(toy: BaseFiles, shelf: Shelf, tmp_path: Path) -> Callable[..., Outcome]:
+def run(toy: BaseFiles, loaded: BranchCache, tmp_path: Path) -> Callable[..., Outcome]:
     """Trains as asked, in a folder of the test's own."""
 
     def run(method: str, of: str = "purple", **changes: Any) -> Outcome:
@@ -104,7 +106,7 @@ def run(toy: BaseFiles, shelf: Shelf, tmp_path: Path) -> Callable[..., Outcome]:
         report = changes.pop("report", lambda progress: True)
         sources = changes.pop("sources", pictures_of(of))
         return tune(
-            shelf, config_of(toy, method, **changes), sources,
+            loaded, config_of(toy, method, **changes), sources,
             folder=folder, classes_folder=tmp_path / "classes", report=report,
         )  # fmt: skip
 

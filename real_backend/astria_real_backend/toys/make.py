@@ -1,6 +1,6 @@
 """Train the toy base from nothing: `python -m astria_real_backend.toys.make --out FOLDER`.
 
-First the autoencoder learns to fold pictures into latents, then the text encoder and the U-Net
+First the autoencoder learns to encode pictures as latents, then the text encoder and the U-Net
 learn together to draw them from captions: shapes first, and colours in a second pass. What it took
 is written to recipe.json beside them.
 """
@@ -17,12 +17,17 @@ import click
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - its usual name
-from diffusers import DDPMScheduler, StableDiffusionPipeline
 from torch import Tensor
 from tqdm import tqdm
 
 from astria_real_backend.toys.draw import WORDS, Scene, caption, draw, random_scene, texture
-from astria_real_backend.training.branches.sd15_toy import SCALING, make_pipeline, make_tokenizer
+from astria_real_backend.training.branches.sd15_toy import (
+    SCALING,
+    make_pipeline,
+    make_tokenizer,
+    noise_schedule,
+    read_pipeline,
+)
 
 SEED = 1
 KL_WEIGHT = 1e-6  # Rombach et al. 2022, arXiv:2112.10752, appendix G
@@ -39,7 +44,7 @@ def to_tensor(pictures: Sequence[Any]) -> Tensor:
     return torch.from_numpy(stack).permute(0, 3, 1, 2) / 127.5 - 1
 
 
-def schedule(optimizer: Any, steps: int, warm_up: int = 100) -> Any:
+def rate_schedule(optimizer: Any, steps: int, warm_up: int = 100) -> Any:
     """Linear warm-up, then half a cosine down to nothing."""
 
     def rate(step: int) -> float:
@@ -48,19 +53,21 @@ def schedule(optimizer: Any, steps: int, warm_up: int = 100) -> Any:
     return torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
 
 
-def train_autoencoder(vae: Any, chance: Random, steps: int, batch: int) -> float:
-    """Learn to give pictures back; a fourth of them are no figures. Returns the last mean error."""
+def train_autoencoder(vae: Any, random: Random, steps: int, batch: int) -> float:
+    """Train on reconstruction, a fourth of it of textures. Returns the last mean error."""
     optimizer = torch.optim.AdamW(vae.parameters(), lr=1.5e-3, betas=(0.9, 0.99), weight_decay=0.0)
-    rates, errors = schedule(optimizer, steps), []
+    rates, errors = rate_schedule(optimizer, steps), []
     for _ in tqdm(range(steps), desc="autoencoder", mininterval=5):
         pictures = to_tensor([
-            texture(chance) if at % 4 == 3 else draw(random_scene(chance)) for at in range(batch)
+            texture(random) if at % 4 == 3 else draw(random_scene(random)) for at in range(batch)
         ])  # fmt: skip
         posterior = vae.encode(pictures).latent_dist
-        seen = vae.decode(posterior.sample()).sample
-        error = (seen - pictures).abs().mean()
-        edges = sum((seen.diff(dim=d) - pictures.diff(dim=d)).abs().mean() for d in (2, 3))
-        loss = error + edges + (seen - pictures).square().mean() + KL_WEIGHT * posterior.kl().mean()
+        decoded = vae.decode(posterior.sample()).sample
+        error = (decoded - pictures).abs().mean()
+        edges = sum((decoded.diff(dim=d) - pictures.diff(dim=d)).abs().mean() for d in (2, 3))
+        loss = (
+            error + edges + (decoded - pictures).square().mean() + KL_WEIGHT * posterior.kl().mean()
+        )
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
@@ -72,7 +79,7 @@ def train_autoencoder(vae: Any, chance: Random, steps: int, batch: int) -> float
 
 @torch.no_grad()
 def fold_scale(vae: Any, scenes: Sequence[Scene]) -> None:
-    """Make latents as wide as 1 / SCALING, within the weights, so that SCALING is right."""
+    """Scale latents to a standard deviation of 1 / SCALING, within the weights."""
     means = vae.encode(to_tensor([draw(scene) for scene in scenes])).latent_dist.mean
     factor = 1 / (SCALING * means.std())
     half = vae.quant_conv.weight.shape[0] // 2
@@ -85,15 +92,15 @@ def fold_scale(vae: Any, scenes: Sequence[Scene]) -> None:
 @torch.no_grad()
 def encode_all(vae: Any, scenes: Sequence[Scene]) -> tuple[Tensor, Tensor]:
     """Mean and deviation of every scene's latents, (N, 4, 16, 16) each."""
-    found = []
+    posteriors = []
     for at in tqdm(range(0, len(scenes), 64), desc="latents", mininterval=5):
         pictures = to_tensor([draw(scene) for scene in scenes[at : at + 64]])
-        found.append(vae.encode(pictures).latent_dist)
-    return torch.cat([one.mean for one in found]), torch.cat([one.std for one in found])
+        posteriors.append(vae.encode(pictures).latent_dist)
+    return torch.cat([one.mean for one in posteriors]), torch.cat([one.std for one in posteriors])
 
 
 def batches(size: int, count: int) -> Iterator[Tensor]:
-    """Endless batches of numbers, each once an epoch."""
+    """Endless batches of indices below `count`, each once an epoch."""
     while True:
         yield from torch.randperm(count)[: count - count % size].split(size)
 
@@ -101,7 +108,7 @@ def batches(size: int, count: int) -> Iterator[Tensor]:
 def train_denoiser(
     pipeline: Any,
     scenes: Sequence[Scene],
-    chance: Random,
+    random: Random,
     *,
     steps: int,
     rate: float,
@@ -109,36 +116,36 @@ def train_denoiser(
 ) -> float:
     """Learn to draw from captions; weights become a running mean. Returns the last mean loss.
 
-    noise_offset: crosslabs.org, 2023-01-30. Flat colours show through all noise that has none, so
-    that captions would not be asked for them.
+    noise_offset: crosslabs.org, 2023-01-30. Without it a flat colour shows through any noise, and
+    the captions' colours would not be learned.
     """
     unet, text_encoder = pipeline.unet.train(), pipeline.text_encoder.train()
     means, deviations = encode_all(pipeline.vae, scenes)
-    noising = DDPMScheduler.from_config(pipeline.scheduler.config)
-    snr = noising.alphas_cumprod / (1 - noising.alphas_cumprod)
+    schedule = noise_schedule(pipeline)
+    snr = schedule.alphas_cumprod / (1 - schedule.alphas_cumprod)
     both = torch.nn.ModuleList([unet, text_encoder])
     average = copy.deepcopy(both).requires_grad_(False)
     optimizer = torch.optim.AdamW(both.parameters(), lr=rate, betas=(0.9, 0.99), weight_decay=1e-3)
-    rates, losses = schedule(optimizer, steps), []
-    drawn = batches(BATCH, len(scenes))
+    rates, losses = rate_schedule(optimizer, steps), []
+    batch_indices = batches(BATCH, len(scenes))
     for step in tqdm(range(steps), desc="denoiser", mininterval=5):
-        chosen = next(drawn)
+        chosen = next(batch_indices)
         texts = [
-            "" if chance.random() < DROPOUT else caption(scenes[at], chance)
+            "" if random.random() < DROPOUT else caption(scenes[at], random)
             for at in chosen.tolist()
         ]
         tokens = pipeline.tokenizer(
             texts, padding="max_length", truncation=True, return_tensors="pt"
         )
-        clean = SCALING * (
+        latents = SCALING * (
             means[chosen] + deviations[chosen] * torch.randn(BATCH, *means.shape[1:])
         )
-        noise = torch.randn_like(clean) + noise_offset * torch.randn(BATCH, 4, 1, 1)
-        times = torch.randint(0, 1000, (BATCH,))
-        noisy = noising.add_noise(clean, noise, times)
-        seen = unet(noisy, times, text_encoder(tokens.input_ids).last_hidden_state).sample
-        weights = snr[times].clamp(max=SNR_GAMMA) / snr[times]
-        loss = (F.mse_loss(seen, noise, reduction="none").mean((1, 2, 3)) * weights).mean()
+        noise = torch.randn_like(latents) + noise_offset * torch.randn(BATCH, 4, 1, 1)
+        timesteps = torch.randint(0, 1000, (BATCH,))
+        noisy = schedule.add_noise(latents, noise, timesteps)
+        prediction = unet(noisy, timesteps, text_encoder(tokens.input_ids).last_hidden_state).sample
+        weights = snr[timesteps].clamp(max=SNR_GAMMA) / snr[timesteps]
+        loss = (F.mse_loss(prediction, noise, reduction="none").mean((1, 2, 3)) * weights).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(both.parameters(), 1.0)
@@ -151,8 +158,8 @@ def train_denoiser(
     return float(np.mean(losses[-200:]))
 
 
-class Diary:
-    """What each pass took, in recipe.json. A pass begins from its seed and the folder's weights."""
+class PassLog:
+    """The seed, figures and time of each pass, in recipe.json."""
 
     def __init__(self, out: Path, threads: int):
         self._path, self._threads = out / "recipe.json", threads
@@ -164,8 +171,8 @@ class Diary:
         return Random(seed)  # noqa: S311 - no secret
 
     def end(self, name: str, **figures: Any) -> None:
-        told = json.loads(self._path.read_text()) if self._path.exists() else {}
-        told[name] = {
+        log = json.loads(self._path.read_text()) if self._path.exists() else {}
+        log[name] = {
             "seed": self._seed,
             **{key: round(value, 4) for key, value in figures.items()},
             "seconds": round(time.time() - self._began),
@@ -173,7 +180,7 @@ class Diary:
             "threads": self._threads,
             "torch": torch.__version__,
         }
-        self._path.write_text(json.dumps(told, indent=1) + "\n")
+        self._path.write_text(json.dumps(log, indent=1) + "\n")
 
 
 @click.command()
@@ -189,29 +196,29 @@ def main(
     threads: int, colours_only: bool,
 ) -> None:  # fmt: skip
     """Train the toy base from nothing."""
-    diary = Diary(out, threads)
+    passes = PassLog(out, threads)
     if not colours_only:
-        chance = diary.begin(SEED)
+        random = passes.begin(SEED)
         pipeline = make_pipeline(make_tokenizer(WORDS, out / "tokenizer"))
-        scenes = [random_scene(chance) for _ in range(pictures)]
-        error = train_autoencoder(pipeline.vae, chance, autoencoder_steps, batch=8)
+        scenes = [random_scene(random) for _ in range(pictures)]
+        error = train_autoencoder(pipeline.vae, random, autoencoder_steps, batch=8)
         pipeline.vae.eval().requires_grad_(False)
         fold_scale(pipeline.vae, scenes[:512])
         loss = train_denoiser(
-            pipeline, scenes, chance, steps=shape_steps, rate=2e-3, noise_offset=0.0
+            pipeline, scenes, random, steps=shape_steps, rate=2e-3, noise_offset=0.0
         )
         pipeline.to(dtype=torch.float16).save_pretrained(out)
         figures = {"autoencoder_steps": autoencoder_steps, "mean_error": error}
-        diary.end("shapes", **figures, steps=shape_steps, pictures=pictures, loss=loss)
-    chance = diary.begin(SEED + 1)
-    pipeline = StableDiffusionPipeline.from_pretrained(out, dtype=torch.float32)
+        passes.end("shapes", **figures, steps=shape_steps, pictures=pictures, loss=loss)
+    random = passes.begin(SEED + 1)
+    pipeline = read_pipeline(out)
     pipeline.vae.eval().requires_grad_(False)
-    scenes = [random_scene(chance) for _ in range(pictures)]
+    scenes = [random_scene(random) for _ in range(pictures)]
     loss = train_denoiser(
-        pipeline, scenes, chance, steps=colour_steps, rate=1e-3, noise_offset=NOISE_OFFSET
+        pipeline, scenes, random, steps=colour_steps, rate=1e-3, noise_offset=NOISE_OFFSET
     )
     pipeline.to(dtype=torch.float16).save_pretrained(out)
-    diary.end("colours", steps=colour_steps, pictures=pictures, loss=loss)
+    passes.end("colours", steps=colour_steps, pictures=pictures, loss=loss)
 
 
 if __name__ == "__main__":

@@ -2,23 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline
-from peft.utils import get_peft_model_state_dict
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from astria_real_backend.config import BaseFiles
 from astria_real_backend.training.adapters import SUBJECT, Trainable
-from astria_real_backend.training.branches.sd15 import StableDiffusion15, load
-from astria_real_backend.training.branches.sd15_single_file import save_single_file, to_single_file
+from astria_real_backend.training.branches.branch import Branch
 
 TOLERANCE = 1e-5  # of predictions of about 1
-ADAPTER, WORDS, CHECKPOINT = (
+ADAPTER, TOKENS, CHECKPOINT = (
     "adapter.safetensors",
     "words.safetensors",
     "checkpoint-fp16.safetensors",
@@ -29,90 +25,75 @@ class NotTheSame(Exception):
     """What was read again differs from what was trained."""
 
 
-@torch.no_grad()
-def prediction(pipeline: StableDiffusionPipeline, states: Tensor) -> Tensor:
-    """What a pipeline predicts of noise that is always the same: (1, 4, h, w).
-
-    states: (1, 77, width), of a text.
-    """
-    side = pipeline.unet.config.sample_size
-    noisy = torch.randn(1, 4, side, side, generator=torch.Generator().manual_seed(0))
-    seen: Tensor = pipeline.unet(noisy.to(pipeline.device), torch.tensor(500), states).sample
-    return seen.float().cpu()
-
-
 def write(
-    branch: StableDiffusion15, trainable: Trainable, folder: Path, metadata: Mapping[str, str]
+    branch: Branch, trainable: Trainable, folder: Path, metadata: Mapping[str, str]
 ) -> list[Path]:
-    """Write the files of a tune: an adapter, and its words if any, or a checkpoint.
+    """Write the files of a tune: an adapter, and its tokens if any, or a checkpoint.
 
     Raises OSError.
     """
-    about = {**metadata, "format": "pt"}
-    if trainable.spoils_base:
-        tensors = to_single_file(branch.unet, branch.vae, branch.text_encoder)
-        save_single_file(folder / CHECKPOINT, tensors, about)
+    if trainable.trains_base:
+        save_weights(folder / CHECKPOINT, branch.checkpoint_tensors(), metadata)
         return [folder / CHECKPOINT]
-    save_file(adapter_tensors(branch), folder / ADAPTER, about)
-    if trainable.words is None:
+    about = {**metadata, "format": "pt"}
+    save_file(branch.adapter_tensors(SUBJECT), folder / ADAPTER, about)
+    if trainable.tokens is None:
         return [folder / ADAPTER]
-    # diffusers' form: one name, with a row for each word.
-    words = {trainable.word_names[0]: trainable.words.rows.detach().cpu().clone()}
-    save_file(words, folder / WORDS, about)
-    return [folder / ADAPTER, folder / WORDS]
+    save_file(branch.token_tensors(trainable.tokens), folder / TOKENS, about)
+    return [folder / ADAPTER, folder / TOKENS]
 
 
-def adapter_tensors(branch: StableDiffusion15) -> dict[str, Tensor]:
-    """An adapter under diffusers' names, as `load_lora_weights` reads them."""
-    found: dict[str, Tensor] = {}
-    for prefix, part in (("unet", branch.unet), ("text_encoder", branch.text_encoder)):
-        if SUBJECT in (getattr(part, "peft_config", None) or {}):
-            state = get_peft_model_state_dict(part, adapter_name=SUBJECT)
-            for name, value in state.items():
-                found[f"{prefix}.{name}"] = value.detach().cpu().contiguous()
-    return found
+def save_weights(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    metadata: Mapping[str, str],
+    *,
+    dtype: torch.dtype = torch.float16,
+) -> None:
+    """Write weights to a .safetensors file.
+
+    Raises OSError.
+    """
+    written = {
+        name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()
+    }
+    save_file(written, path, {"format": "pt", **metadata})
 
 
 @torch.no_grad()
-def verify(
-    branch: StableDiffusion15, trainable: Trainable, files: list[Path], base: BaseFiles
-) -> float:
-    """Read files as diffusers does, in a fresh pipeline of the base; returns the difference.
+def verify(branch: Branch, trainable: Trainable, files: list[Path]) -> float:
+    """Read files as users' tools do, in a fresh copy of the base; returns the difference.
 
     A checkpoint's weights must be those that were trained, but for the rounding to fp16; with an
-    adapter and its words the prediction for their text must be the same.
+    adapter and its tokens the prediction for their text must be the same.
     Raises NotTheSame.
     """
-    if trainable.spoils_base:
-        fresh = load(replace(base, checkpoint=str(files[0])))
-        for name in ("unet", "text_encoder", "vae"):
-            compare_weights(name, getattr(branch.pipeline, name), getattr(fresh, name))
+    if trainable.trains_base:
+        reread = branch.read_checkpoint(files[0])
+        for name, network in branch.networks.items():
+            compare_weights(name, network, reread[name])
         return 0.0
-    fresh = load(base).to(branch.device)
-    fresh.load_lora_weights(str(files[0].parent), weight_name=files[0].name)
-    prompt = trainable.prompt
-    if trainable.words is not None:
-        fresh.load_textual_inversion(str(files[1].parent), weight_name=files[1].name)
-        # diffusers itself puts the other words behind the first.
-        prompt = prompt.replace(" ".join(trainable.word_names), trainable.word_names[0])
-    states, _ = fresh.encode_prompt(prompt, fresh.device, 1, False)
-    trained = prediction(branch.pipeline, branch.text_states([trainable.prompt]).float())
-    difference = (prediction(fresh, states) - trained).abs().max().item()
+    tokens = trainable.tokens.names if trainable.tokens else ()
+    prediction = branch.probe_files(files, trainable.prompt, tokens)
+    difference = (prediction - branch.probe(trainable.prompt)).abs().max().item()
     if not difference <= TOLERANCE:
         raise NotTheSame(f"read again it differs by {difference:.3g}, more than {TOLERANCE:g}")
     return difference
 
 
-def compare_weights(name: str, trained: nn.Module, read: nn.Module) -> None:
-    """Raises NotTheSame unless they are equal in fp16."""
-    found = read.state_dict()
+def compare_weights(name: str, trained: Any, reread: Any) -> None:
+    """Compare two networks of one name.
+
+    Raises NotTheSame unless they are equal in fp16.
+    """
+    weights = reread.state_dict()
     for key, value in trained.state_dict().items():
-        if not torch.equal(found[key].half().cpu(), value.half().cpu()):
+        if not torch.equal(weights[key].half().cpu(), value.half().cpu()):
             raise NotTheSame(f"read again, {name}.{key} differs")
 
 
 def metadata_of(file: Path) -> dict[str, str]:
-    """What a file says of itself."""
+    """The metadata of a .safetensors file."""
     with safe_open(file, framework="pt") as opened:
         return dict(opened.metadata() or {})
 

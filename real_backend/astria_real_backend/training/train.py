@@ -13,33 +13,35 @@ from torch import Tensor
 from astria_real_backend.config import Recipe, TrainConfig
 from astria_real_backend.training import checkpoint
 from astria_real_backend.training.adapters import Group, Trainable
-from astria_real_backend.training.branches.sd15 import StableDiffusion15
+from astria_real_backend.training.branches.branch import Branch, Conditioning
 from astria_real_backend.training.data import Batch, Examples
-from astria_real_backend.training.objectives import Epsilon
+from astria_real_backend.training.objectives import Objective
 
 # Takes progress such as {"phase": "training", "step": 10}; answers whether to go on.
 Report = Callable[[Mapping[str, Any]], bool]
 
-WATCHED = 8  # batches of the loss that is told before and after
-KEEPING = 3  # times as long as a checkpoint takes, until the next one
-SMOOTH = 10  # steps that the loss which is told is the mean of
+FIXED_BATCHES = 8  # of `fixed_noise_loss`
+CHECKPOINT_SPACING = 3  # times as long as a checkpoint takes, until the next one
+SMOOTHING_STEPS = 10  # of the mean loss in progress
+
+Encode = Callable[[Sequence[str]], Conditioning]
 
 
 class Stopped(Exception):
-    """The work was asked to stop. What was kept stays."""
+    """The work was asked to stop. Its last checkpoint stays."""
 
 
 @dataclass(frozen=True)
 class History:
-    """losses: one a step; seconds: of the steps that were done here."""
+    """losses: one a step, from the first; seconds: of the steps that this process did."""
 
     losses: list[float] = field(default_factory=list)
-    began_at: int = 0
+    resumed_at: int = 0
     seconds: float = 0.0
 
 
 def train(
-    branch: StableDiffusion15,
+    branch: Branch,
     trainable: Trainable,
     examples: Examples,
     classes: Examples | None,
@@ -52,11 +54,12 @@ def train(
 ) -> History:
     """Train from the last checkpoint in `folder`, or from the start.
 
-    classes: pictures of the class, which the base is to go on drawing as it did.
+    classes: class pictures for prior preservation (Ruiz et al. 2022, arXiv:2208.12242), or None.
+    digest: of the configuration; a checkpoint of another one is not resumed from.
     Raises Stopped.
     """
     recipe = config.recipe
-    objective = Epsilon(branch.alphas, recipe.snr_gamma, recipe.noise_offset)
+    objective = branch.objective(snr_gamma=recipe.snr_gamma, noise_offset=recipe.noise_offset)
     optimizer = torch.optim.AdamW(
         [
             {"params": [*group.parameters.values()], "weight_decay": group.weight_decay}
@@ -65,26 +68,28 @@ def train(
         lr=0.0,
     )
     parameters = trainable.parameters
-    states = text_memory(branch, trainable)
-    kept = checkpoint.load(folder, digest, parameters, optimizer)
-    history = History([*kept["losses"]] if kept else [], kept["step"] if kept else 0)
-    began = kept_at = time.monotonic()
-    keeping = 0.0  # seconds that the last checkpoint took
+    encode = prompt_encoder(branch, trainable)
+    saved = checkpoint.load(folder, digest, parameters, optimizer)
+    history = History([*saved["losses"]] if saved else [], saved["step"] if saved else 0)
+    started = saved_at = time.monotonic()
+    saving_seconds = 0.0  # of the last checkpoint
 
-    def keep(step: int) -> None:
+    def save(step: int) -> None:
         updates = {name: float(optimizer.state[v].get("step", 0)) for name, v in parameters.items()}
         about = {"digest": digest, "step": step, "losses": history.losses, "updates": updates}
         checkpoint.save(folder, parameters, optimizer, about)
 
-    for step in range(history.began_at, steps):
+    for step in range(history.resumed_at, steps):
         for group, row in zip(trainable.groups.values(), optimizer.param_groups, strict=True):
-            row["lr"] = group.rate * share_of_rate(recipe, group, step, steps)
+            row["lr"] = group.rate * rate_factor(recipe, group, step, steps)
             if step >= group.until * steps:
                 group.freeze()
-        chance = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
-        loss = batch_loss(branch, objective, examples.batch(step, chance), states, chance)
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
+        batch = examples.batch(step, generator)
+        loss = batch_loss(branch, objective, batch, encode, generator)
         if classes is not None:
-            prior = batch_loss(branch, objective, classes.batch(step, chance), states, chance)
+            batch = classes.batch(step, generator)
+            prior = batch_loss(branch, objective, batch, encode, generator)
             loss = loss + recipe.prior_weight * prior
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -95,20 +100,23 @@ def train(
         if not math.isfinite(history.losses[-1]):
             raise FloatingPointError(f"the loss is no number at step {step + 1}")
         done, now = step + 1, time.monotonic()
-        # To keep it takes a share of the time, however large it is.
-        is_due = done % config.checkpoint_every == 0 and now - kept_at > KEEPING * keeping
+        # Saving takes a bounded share of the time, however large a checkpoint is.
+        is_due = (
+            done % config.checkpoint_every == 0
+            and now - saved_at > CHECKPOINT_SPACING * saving_seconds
+        )
         if is_due and done < steps:
-            keep(done)
-            kept_at = time.monotonic()
-            keeping = kept_at - now
-        progress = told(history, done, steps, now - began, recipe.batch)
+            save(done)
+            saved_at = time.monotonic()
+            saving_seconds = saved_at - now
+        progress = progress_of(history, done, steps, now - started, recipe.batch)
         if not report({**progress, "memory_mb": peak_memory_mb(branch.device)}):
             raise Stopped
-    return History(history.losses, history.began_at, time.monotonic() - began)
+    return History(history.losses, history.resumed_at, time.monotonic() - started)
 
 
-def share_of_rate(recipe: Recipe, group: Group, step: int, steps: int) -> float:
-    """What a group's rate is multiplied by at a step: warm-up, decay, and the end of its share."""
+def rate_factor(recipe: Recipe, group: Group, step: int, steps: int) -> float:
+    """What a group's learning rate is multiplied by at a step: warm-up, decay, zero when frozen."""
     if step >= group.until * steps:
         return 0.0
     warm = min(1.0, (step + 1) / max(1, min(recipe.warm_up, steps)))
@@ -117,56 +125,57 @@ def share_of_rate(recipe: Recipe, group: Group, step: int, steps: int) -> float:
     )
 
 
-def text_memory(
-    branch: StableDiffusion15, trainable: Trainable
-) -> Callable[[Sequence[str]], Tensor]:
-    """What the network is told of captions; remembered where the text encoder does not learn."""
+def prompt_encoder(branch: Branch, trainable: Trainable) -> Encode:
+    """The branch's encoding of captions, cached where no text encoder trains."""
     if trainable.trains_text:
-        return branch.text_states
-    known: dict[str, Tensor] = {}
+        return branch.encode_prompts
+    cache: dict[str, Conditioning] = {}
 
-    def states(captions: Sequence[str]) -> Tensor:
+    def encode(captions: Sequence[str]) -> Conditioning:
         with torch.no_grad():
             for caption in captions:
-                if caption not in known:
-                    known[caption] = branch.text_states([caption])
-        return torch.cat([known[caption] for caption in captions])
+                if caption not in cache:
+                    cache[caption] = branch.encode_prompts([caption])
+        return Conditioning.concatenate([cache[caption] for caption in captions])
 
-    return states
+    return encode
 
 
 def batch_loss(
-    branch: StableDiffusion15,
-    objective: Epsilon,
+    branch: Branch,
+    objective: Objective,
     batch: Batch,
-    states: Callable[[Sequence[str]], Tensor],
-    chance: torch.Generator,
+    encode: Encode,
+    generator: torch.Generator,
 ) -> Tensor:
-    told_of = states(batch.captions)
+    """The objective's loss of a batch, a scalar."""
+    prompt_embeddings = encode(batch.captions)
     return objective.loss(
-        lambda noisy, times: branch.predict(noisy, times, told_of),
-        batch.latents.to(branch.device), batch.weights, chance,
+        lambda noisy, timesteps: branch.predict(noisy, timesteps, prompt_embeddings),
+        batch.latents.to(branch.device), batch.weights, generator,
     )  # fmt: skip
 
 
 @torch.no_grad()
-def watched_loss(
-    branch: StableDiffusion15, examples: Examples, *, seed: int = 0, batches: int = WATCHED
+def fixed_noise_loss(
+    branch: Branch, examples: Examples, *, seed: int = 0, batches: int = FIXED_BATCHES
 ) -> float:
-    """The loss of pictures with noise and times that are always the same."""
-    objective = Epsilon(branch.alphas)
+    """The mean loss of pictures with noise and timesteps that are always the same."""
+    objective = branch.objective()
     total = 0.0
     for at in range(batches):
-        chance = torch.Generator().manual_seed(seed * 1_000_003 + at)
-        batch = examples.batch(at, chance)
-        total += batch_loss(branch, objective, batch, branch.text_states, chance).item()
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + at)
+        batch = examples.batch(at, generator)
+        total += batch_loss(branch, objective, batch, branch.encode_prompts, generator).item()
     return total / batches
 
 
-def told(history: History, done: int, steps: int, seconds: float, batch: int) -> dict[str, Any]:
-    """Progress as it is shown: the loss is a mean, images/s and seconds left are of these steps."""
-    here = max(1, done - history.began_at)
-    recent = history.losses[-SMOOTH:]
+def progress_of(
+    history: History, done: int, steps: int, seconds: float, batch: int
+) -> dict[str, Any]:
+    """Progress to report: a mean loss; images/s and seconds left, of this process's steps."""
+    here = max(1, done - history.resumed_at)
+    recent = history.losses[-SMOOTHING_STEPS:]
     return {
         "phase": "training",
         "step": done,
@@ -178,7 +187,7 @@ def told(history: History, done: int, steps: int, seconds: float, batch: int) ->
 
 
 def peak_memory_mb(device: torch.device) -> int:
-    """The most that this process has had: of the GPU's memory where it uses one, else of RAM."""
+    """The peak memory of this process: the GPU's where it uses one, else resident memory."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) // 2**20
     import resource

@@ -1,4 +1,4 @@
-"""A tune from its pictures to its files."""
+"""A tune, from its pictures to its files."""
 
 import hashlib
 import json
@@ -14,16 +14,17 @@ import torch
 from astria_real_backend.config import BaseFiles, TrainConfig, as_plain
 from astria_real_backend.training import checkpoint, export
 from astria_real_backend.training.adapters import make_trainable
-from astria_real_backend.training.branches.sd15 import StableDiffusion15
+from astria_real_backend.training.branches import load_branch
+from astria_real_backend.training.branches.branch import Branch
 from astria_real_backend.training.classes import class_examples
 from astria_real_backend.training.data import Examples, make_examples
 from astria_real_backend.training.faces import find_faces, load_restorer
 from astria_real_backend.training.photos import Options, Photo, Source, prepare
-from astria_real_backend.training.train import Report, train, watched_loss
+from astria_real_backend.training.train import Report, fixed_noise_loss, train
 
 # Faces are looked for in pictures of these, and where their crops are asked for.
 PEOPLE = frozenset({"man", "woman", "boy", "girl", "baby", "person"})
-WATCHED = 3  # batches of the loss before and after
+FIXED_BATCHES = 3  # of the loss before and after
 PACKAGES = ("torch", "diffusers", "transformers", "peft")
 
 
@@ -31,24 +32,24 @@ class Unusable(Exception):
     """The tune cannot be trained: a sentence for its owner."""
 
 
-class Shelf:
+class BranchCache:
     """The base that was used last, loaded and ready."""
 
     def __init__(self) -> None:
-        self._branch: StableDiffusion15 | None = None
+        self._branch: Branch | None = None
 
-    def take(self, base: BaseFiles, device: str, threads: int) -> StableDiffusion15:
-        """A base as its files are."""
+    def load(self, base: BaseFiles, device: str, threads: int) -> Branch:
+        """A base with the weights that its files have."""
         torch.set_num_threads(threads)
         if self._branch is None or self._branch.base != base:
             self._branch = None  # its memory goes before the next one is read
-            self._branch = StableDiffusion15(base, device)
+            self._branch = load_branch(base, device)
         return self._branch
 
-    def put_back(self, branch: StableDiffusion15, *, is_spoilt: bool) -> None:
-        """Take off what was put upon it; one whose own weights have changed is read again."""
+    def release(self, branch: Branch, *, has_changed: bool) -> None:
+        """Restore a base; one whose own weights have changed will be loaded anew."""
         branch.restore()
-        if is_spoilt or branch.fingerprint() != branch.loaded:
+        if has_changed or branch.fingerprint() != branch.loaded_fingerprint:
             self._branch = None
 
 
@@ -61,7 +62,7 @@ class Outcome:
 
 
 def tune(
-    shelf: Shelf,
+    cache: BranchCache,
     config: TrainConfig,
     sources: Sequence[Source],
     *,
@@ -71,40 +72,40 @@ def tune(
 ) -> Outcome:
     """Train, write and read again.
 
-    folder: keeps the checkpoint, which a repetition goes on from, and gets the files.
+    folder: keeps the checkpoint that another try resumes from, and gets the files.
     Raises Unusable, Stopped, OSError, NotTheSame.
     """
     timings: dict[str, float] = {}
-    began = time.monotonic()
+    started = time.monotonic()
 
     def lap(phase: str) -> None:
-        timings[phase] = round(time.monotonic() - began - sum(timings.values()), 3)
+        timings[phase] = round(time.monotonic() - started - sum(timings.values()), 3)
 
     report({"phase": "pictures"})
     photos, file_reports = prepared(config, sources)
-    told = [one.as_dict() for one in file_reports]
     if not photos:
         reasons = [one.reason for one in file_reports if not one.name.lower().endswith(".txt")]
-        told_of = "; ".join(f"picture {at}: {reason}" for at, reason in enumerate(reasons, 1))
-        raise Unusable(f"None of the {len(reasons)} pictures can be used ({told_of}).")
+        listed = "; ".join(f"picture {at}: {reason}" for at, reason in enumerate(reasons, 1))
+        raise Unusable(f"None of the {len(reasons)} pictures can be used ({listed}).")
     lap("pictures")
     report({"phase": "loading"})
-    branch = shelf.take(config.base, config.device, config.threads)
+    branch = cache.load(config.base, config.device, config.threads)
     lap("loading")
-    is_spoilt = config.method == "checkpoint"
     try:
         classes = None
         if config.recipe.prior_weight:
-            found = class_examples(branch, config, classes_folder, report)
-            classes = Examples(found, batch=config.recipe.batch, seed=config.seed)
+            class_pictures = class_examples(branch, config, classes_folder, report)
+            classes = Examples(class_pictures, batch=config.recipe.batch, seed=config.seed)
         lap("class pictures")
         trainable = make_trainable(branch, config)
-        usual = make_examples(branch, photos, trainable.prompt, config.recipe.face_weight)
-        examples = Examples(usual, batch=config.recipe.batch, seed=config.seed)
+        pictures = make_examples(branch, photos, trainable.prompt, config.recipe.face_weight)
+        examples = Examples(pictures, batch=config.recipe.batch, seed=config.seed)
         whole = sum(photo.kind == "whole" for photo in photos)
         steps = config.recipe.steps_for(whole, config.steps, config.most_steps)
         digest = digest_of(config, photos)
-        before = None if has_checkpoint(folder) else watched_loss(branch, examples, batches=WATCHED)
+        loss_before = None
+        if not has_checkpoint(folder):
+            loss_before = fixed_noise_loss(branch, examples, batches=FIXED_BATCHES)
         lap("encoding")
         history = train(
             branch, trainable, examples, classes, config,
@@ -112,34 +113,34 @@ def tune(
         )  # fmt: skip
         lap("training")
         report({"phase": "saving", "step": steps, "steps": steps})
-        after = watched_loss(branch, examples, batches=WATCHED)
+        loss_after = fixed_noise_loss(branch, examples, batches=FIXED_BATCHES)
         recipe = {**as_plain(config), "steps": steps, "base": config.base.tune_id}
         recipe.pop("former")
         about = {
             "recipe": recipe,
             "prompt": trainable.prompt,
-            "base_fingerprint": f"{branch.loaded:x}",
+            "base_fingerprint": f"{branch.loaded_fingerprint:x}",
             "versions": {name: version(name) for name in PACKAGES},
             "pictures": digest_of_pictures(photos),
         }
-        text = {name: json.dumps(value, sort_keys=True) for name, value in about.items()}
-        files = export.write(branch, trainable, folder, text)
-        difference = export.verify(branch, trainable, files, config.base)
+        metadata = {name: json.dumps(value, sort_keys=True) for name, value in about.items()}
+        files = export.write(branch, trainable, folder, metadata)
+        difference = export.verify(branch, trainable, files)
         lap("saving")
     finally:
-        shelf.put_back(branch, is_spoilt=is_spoilt)
+        cache.release(branch, has_changed=config.method == "checkpoint")
     (folder / checkpoint.NAME).unlink(missing_ok=True)
     return Outcome(
         files,
         {
             **about,
-            "images": told,
+            "images": [one.as_dict() for one in file_reports],
             "steps": steps,
-            "loss_before": before,
-            "loss_after": after,
+            "loss_before": loss_before,
+            "loss_after": loss_after,
             "losses": [round(loss, 5) for loss in history.losses],
-            "resumed_at": history.began_at,
-            "seconds_per_step": history.seconds / max(1, steps - history.began_at),
+            "resumed_at": history.resumed_at,
+            "seconds_per_step": history.seconds / max(1, steps - history.resumed_at),
             "read_again_differs_by": difference,
             "sha256": {file.name: export.digest_of(file) for file in files},
             "seconds": timings,
@@ -148,13 +149,13 @@ def tune(
 
 
 def prepared(config: TrainConfig, sources: Sequence[Source]) -> tuple[list[Photo], Sequence[Any]]:
-    looks = config.face_crop or config.restorer or config.subject in PEOPLE
+    needs_faces = config.face_crop or config.restorer or config.subject in PEOPLE
     options = Options(
         side=config.base.side,
         step=config.base.bucket_step,
         face_crop=config.face_crop,
         max_megapixels=config.most_megapixels,
-        find_faces=find_faces if looks else lambda pixels: [],
+        find_faces=find_faces if needs_faces else lambda pixels: [],
         restore=load_restorer(config.restorer) if config.restorer else None,
     )
     return prepare(sources, options)
@@ -165,7 +166,7 @@ def has_checkpoint(folder: Path) -> bool:
 
 
 def digest_of(config: TrainConfig, photos: Sequence[Photo]) -> str:
-    """What two trainings have in common that may go on from each other's checkpoint."""
+    """A digest that is the same for two trainings that may resume from each other's checkpoint."""
     plain = {**as_plain(config), "pictures": digest_of_pictures(photos)}
     for name in ("checkpoint_every", "device", "keeps_classes"):
         del plain[name]

@@ -10,12 +10,12 @@ from PIL import Image
 from safetensors import SafetensorError
 
 from astria_real_backend.config import NAMES, read_sample, read_train
-from astria_real_backend.training.branches.sd15 import be_quiet
+from astria_real_backend.training.branches.libraries import silence_libraries
 from astria_real_backend.training.export import NotTheSame
 from astria_real_backend.training.photos import Source
 from astria_real_backend.training.sample import sample
 from astria_real_backend.training.train import Report, Stopped
-from astria_real_backend.training.tuning import Shelf, Unusable, tune
+from astria_real_backend.training.tuning import BranchCache, Unusable, tune
 from astria_real_backend.workers.executor import Task
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,8 @@ class Work:
     """What a process does, with the base that it used last at hand."""
 
     def __init__(self) -> None:
-        be_quiet()
-        self._shelf = Shelf()
+        silence_libraries()
+        self._cache = BranchCache()
 
     def do(self, task: Task, report: Report) -> dict[str, Any]:
         """The message that ends a task."""
@@ -39,7 +39,7 @@ class Work:
         except Unusable as error:
             return {"failed": str(error)}
         except (MemoryError, torch.cuda.OutOfMemoryError) as error:
-            self._shelf = Shelf()
+            self._cache = BranchCache()
             log.warning("out of memory", exc_info=error)
             return {"trouble": "The device has too little memory for it."}
         except OSError as error:
@@ -56,7 +56,7 @@ class Work:
         except NotTheSame as error:
             return {"trouble": f"What was saved is not what was trained: {error}."}
         except Exception as error:
-            self._shelf = Shelf()  # whatever state it is in
+            self._cache = BranchCache()  # whatever state it is in
             log.exception("a task")
             return {"trouble": f"It broke off: {type(error).__name__}."}
 
@@ -66,16 +66,16 @@ class Work:
         sources = [
             Source(name, (task.pictures / str(at)).read_bytes()) for at, name in enumerate(names)
         ]
-        made = tune(
-            self._shelf, config, sources,
+        outcome = tune(
+            self._cache, config, sources,
             folder=task.folder, classes_folder=task.classes, report=report,
         )  # fmt: skip
-        return {"done": dict(made.report), "files": [str(file) for file in made.files]}
+        return {"done": dict(outcome.report), "files": [str(file) for file in outcome.files]}
 
     def _draw(self, task: Task, report: Report) -> dict[str, Any]:
         config = read_sample(task.config)
         report({"phase": "loading"})
-        branch = self._shelf.take(config.base, config.device, config.threads)
+        branch = self._cache.load(config.base, config.device, config.threads)
         files = []
         for at, picture in enumerate(sample(branch, config, report)):
             files.append(task.folder / f"{at}.jpg")

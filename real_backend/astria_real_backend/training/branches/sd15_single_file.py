@@ -13,12 +13,9 @@ Names: CompVis/latent-diffusion, ldm/modules/diffusionmodules/openaimodel.py and
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 Row = tuple[str, str]
@@ -137,17 +134,3 @@ def pattern(name: str) -> re.Pattern[str]:
     """What matches a module's weight or bias; that word is the last group."""
     numbered = re.sub(r"\\{(\w)\\}", r"(?P<\1>[0-9]+)", re.escape(name))
     return re.compile(rf"{numbered}\.(weight|bias)")
-
-
-def save_single_file(
-    path: Path,
-    tensors: Mapping[str, Tensor],
-    metadata: Mapping[str, str],
-    *,
-    dtype: torch.dtype = torch.float16,
-) -> None:
-    """Write weights to a .safetensors file."""
-    written = {
-        name: value.detach().to("cpu", dtype).contiguous() for name, value in tensors.items()
-    }
-    save_file(written, path, {"format": "pt", **metadata})

@@ -1,4 +1,4 @@
-"""The toy base's networks: Stable Diffusion 1.5's, with few and narrow layers.
+"""The networks of SD1.5's toy base: the same blocks, with few and narrow layers.
 
 The same blocks in the same order as in 1.5, so that whatever reads and writes its files reads and
 writes these.
@@ -9,7 +9,14 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+import torch
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 SCALING = 0.18215  # of latents, as in Stable Diffusion 1.5
@@ -30,12 +37,12 @@ def merges_for(words: Iterable[str]) -> list[tuple[str, str]]:
     """Merges in order of rank, by which each word becomes one token."""
     merges: list[tuple[str, str]] = []
     for word in words:
-        while len(pieces := encode(word, merges)) > 1:
+        while len(pieces := encode_word(word, merges)) > 1:
             merges.append((pieces[0], pieces[1]))
     return merges
 
 
-def encode(word: str, merges: Sequence[tuple[str, str]]) -> list[str]:
+def encode_word(word: str, merges: Sequence[tuple[str, str]]) -> list[str]:
     """A word's tokens."""
     ranks = {pair: rank for rank, pair in enumerate(merges)}
     pieces = [*word[:-1], f"{word[-1]}</w>"]
@@ -112,3 +119,13 @@ def make_pipeline(tokenizer: CLIPTokenizer) -> StableDiffusionPipeline:
         feature_extractor=None,
         requires_safety_checker=False,
     )
+
+
+def read_pipeline(folder: Path) -> StableDiffusionPipeline:
+    """The pipeline of a folder, in fp32."""
+    return StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
+
+
+def noise_schedule(pipeline: StableDiffusionPipeline) -> DDPMScheduler:
+    """What adds a pipeline's own noise in training."""
+    return DDPMScheduler.from_config(pipeline.scheduler.config)
