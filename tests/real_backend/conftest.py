@@ -13,7 +13,7 @@ if find_spec("torch"):
 
     __all__ = ["branch", "loaded", "quiet", "run", "toy", "trained"]
 else:
-    light = ("backend", "catalog", "folders", "real_imports")
+    light = ("backend", "catalog", "folders", "imports")
     names = {path.name for path in Path(__file__).parent.glob("test_*.py")}
     collect_ignore = sorted(names - {f"test_{name}.py" for name in light})
 

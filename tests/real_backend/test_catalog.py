@@ -1,6 +1,7 @@
 """Base models: what a TOML file says, what is on this machine, and what is fetched."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -13,10 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from astria_emulator import SetupError
+from astria_emulator.domain.gallery import load_gallery
 from astria_real_backend.commands import models
 from astria_real_backend.server_side.bases import DEFAULTS, TOY_FOLDER, Base
 from astria_real_backend.server_side.catalog import Catalogue
-from astria_real_backend.server_side.hub import hub_cache
 
 COMPONENTS = {
     "_class_name": "StableDiffusionPipeline",
@@ -300,23 +301,20 @@ def test_model_of_the_hub_is_found_in_its_cache(
     assert Path(theirs) == folder
 
 
-@pytest.mark.parametrize(
-    ("variables", "expected"),
-    [
-        ({}, "/home/jane/.cache/huggingface/hub"),
-        ({"XDG_CACHE_HOME": "/x"}, "/x/huggingface/hub"),
-        ({"XDG_CACHE_HOME": "/x", "HF_HOME": "~/y"}, "/home/jane/y/hub"),
-        ({"HF_HOME": "/y", "HF_HUB_CACHE": "$HOME/z"}, "/home/jane/z"),
-    ],
-)
-def test_cache_is_where_the_hub_keeps_it(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
-) -> None:
-    for name in ("XDG_CACHE_HOME", "HF_HOME", "HF_HUB_CACHE"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {"HOME": "/home/jane", **variables}.items():
-        monkeypatch.setenv(name, value)
-    assert hub_cache() == Path(expected)
+def test_cache_is_where_the_hub_keeps_it() -> None:
+    """As its variables say, which it reads when it is imported."""
+    pytest.importorskip("huggingface_hub", reason="needs astria-emulator[real]")
+    script = (
+        "from astria_real_backend.server_side.catalog import Catalogue\n"
+        "catalogue = Catalogue.read()\n"
+        "print(catalogue.absence(catalogue.bases[690204]))"
+    )
+    environment = {**os.environ, "HF_HOME": "~/y", "HOME": "/home/jane"}
+    environment = {k: v for k, v in environment.items() if k != "HF_HUB_CACHE"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, check=True, text=True
+    )
+    assert done.stdout.startswith("not in /home/jane/y/hub;")
 
 
 @dataclass
@@ -326,15 +324,30 @@ class Hub:
     files: Sequence[str] = (*FILES, *NOT_FETCHED)
     error: Exception | None = None
     calls: list[Any] = field(default_factory=list)
+    look_up: Callable[..., Any] = lambda *source, **more: None
 
-    def download(self, source: str, *, revision: Any, cache_dir: Path, allow_patterns: Any) -> str:
+    def download(
+        self,
+        source: str,
+        *,
+        revision: Any,
+        cache_dir: Path | None,
+        allow_patterns: Any = None,
+        local_files_only: bool = False,
+    ) -> str:
+        from huggingface_hub import constants
         from huggingface_hub.utils import filter_repo_objects
 
+        if local_files_only:
+            return str(
+                self.look_up(source, revision=revision, cache_dir=cache_dir, local_files_only=True)
+            )
         self.calls.append((source, revision, cache_dir))
         if self.error:
             raise self.error
         names = filter_repo_objects(self.files, allow_patterns=allow_patterns)
-        folder = write_pipeline(snapshot(cache_dir), without=FILES, more=names)
+        cache = cache_dir or Path(constants.HF_HUB_CACHE)
+        folder = write_pipeline(snapshot(cache), without=FILES, more=names)
         return str(folder)
 
 
@@ -342,9 +355,8 @@ class Hub:
 def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
     """What `snapshot_download` reaches."""
     huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs astria-emulator[real]")
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
-    hub = Hub()
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    hub = Hub(look_up=huggingface_hub.snapshot_download)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.download)
     return hub
 
@@ -377,11 +389,10 @@ def test_fetch_tells_of_weights_that_are_not_safetensors(catalogue: Catalogue, h
         catalogue.fetch(base_at("org/mine"))
 
 
-@pytest.mark.parametrize("name", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
 def test_fetch_is_refused_offline(
-    catalogue: Catalogue, hub: Hub, monkeypatch: pytest.MonkeyPatch, name: str
+    catalogue: Catalogue, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(SetupError, match=r"base 7 org/mine: .*forbids"):
         catalogue.fetch(base_at("org/mine"))
     assert hub.calls == []
@@ -419,9 +430,8 @@ def test_fetch_that_fails_is_told_without_the_hubs_words(
 def test_fetch_without_the_package_is_told(
     catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
-        monkeypatch.delenv(name, raising=False)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert "looking for it needs a package" in str(catalogue.absence(base_at("org/mine")))
     with pytest.raises(SetupError, match=r"pip install 'astria-emulator\[real\]'"):
         catalogue.fetch(base_at("org/mine"))
 
@@ -429,7 +439,8 @@ def test_fetch_without_the_package_is_told(
 def test_catalogue_is_read_without_the_heavy_packages() -> None:
     script = (
         "from astria_real_backend.server_side.catalog import Catalogue\n"
-        "list(Catalogue.read(toy=True).rows())\n"
+        "catalogue = Catalogue.read(toy=True)\n"
+        "assert catalogue.absence(catalogue.bases[690204]) is None\n"
         "import astria_real_backend.commands, sys; print(*sys.modules)"
     )
     done = subprocess.run(
@@ -445,8 +456,24 @@ def test_catalogue_is_read_without_the_heavy_packages() -> None:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
     """Runs the command with an empty cache."""
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    pytest.importorskip("huggingface_hub", reason="needs astria-emulator[real]")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     return lambda *arguments: CliRunner().invoke(models, arguments)
+
+
+def test_hub_is_asked_without_torch() -> None:
+    pytest.importorskip("huggingface_hub", reason="needs astria-emulator[real]")
+    script = (
+        "from astria_real_backend.server_side.catalog import Catalogue; import sys\n"
+        "list(Catalogue.read().rows()); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, check=True, text=True
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert "huggingface_hub" in loaded
+    heavy = {"torch", "diffusers", "transformers", "safetensors", "numpy", "PIL"}
+    assert loaded & heavy == set()
 
 
 def test_models_lists_what_is_there_and_why_the_rest_is_not(

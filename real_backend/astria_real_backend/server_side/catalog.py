@@ -10,15 +10,22 @@ from pathlib import Path
 from astria_emulator import SetupError
 from astria_real_backend.server_side.bases import BUILT_IN, TOY, Base
 from astria_real_backend.server_side.bases_toml import read_toml
-from astria_real_backend.server_side.hub import INDEX, absence_of, download, hub_cache
+from astria_real_backend.server_side.hub import (
+    INDEX,
+    NEEDS,
+    absence_of,
+    cache_folder,
+    cached_folder,
+    download,
+)
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The base models by id, and the folder that the hub's files are kept in."""
+    """The base models by id. cache: a folder of the hub's files, None for its own choice."""
 
     bases: Mapping[int, Base]
-    cache: Path
+    cache: Path | None = None
 
     @classmethod
     def read(
@@ -34,7 +41,7 @@ class Catalogue:
             bases |= read_toml(path, bases)
         if toy:
             bases[TOY.tune_id] = TOY
-        return cls(dict(sorted(bases.items())), cache or hub_cache())
+        return cls(dict(sorted(bases.items())), cache)
 
     def rows(self) -> Iterator[tuple[Base, str | None]]:
         """Every base by id, with why it cannot be used, if so."""
@@ -42,21 +49,26 @@ class Catalogue:
 
     def absence(self, base: Base) -> str | None:
         """Why a base cannot be loaded without a network, or None where it can."""
-        path = self._path(base)
-        if base.is_local or path.is_dir():
-            is_alone = path.is_file() and not (Path(base.config) / INDEX).is_file()
-            lacking = f"config {base.config!r}: expected a folder with {INDEX}"
-            return absence_of(path) or (lacking if is_alone else None)
-        return f"not in {self.cache}; `astria-emulator models --fetch {base.tune_id}` gets it"
+        try:
+            path = self._path(base)
+        except ImportError:
+            return f"looking for it {NEEDS}"
+        if path is None:
+            cache = self.cache or cache_folder()
+            return f"not in {cache}; `astria-emulator models --fetch {base.tune_id}` gets it"
+        is_alone = path.is_file() and not (Path(base.config) / INDEX).is_file()
+        lacking = f"config {base.config!r}: expected a folder with {INDEX}"
+        return absence_of(path) or (lacking if is_alone else None)
 
     def locate(self, base: Base) -> Path:
         """The folder or the file of a base.
 
         Raises LookupError, which says why it cannot be used.
         """
-        if absence := self.absence(base):
+        absence, path = self.absence(base), self._path(base)
+        if absence or path is None:
             raise LookupError(f"base {base.tune_id} {base.source}: {absence}")
-        return self._path(base)
+        return path
 
     def fetch(self, base: Base) -> Path:
         """Download what is missing, with the hub's bars on standard error; returns the folder.
@@ -71,15 +83,6 @@ class Catalogue:
         except LookupError as error:
             raise SetupError("models", [str(error)]) from None
 
-    def _path(self, base: Base) -> Path:
-        """Where a base is, or would be.
-
-        In the hub's layout refs/main names the commit whose files are in snapshots/<commit>.
-        """
-        if base.is_local:
-            return Path(base.source)
-        home = self.cache / f"models--{base.source.replace('/', '--')}"
-        revision = base.revision or "main"
-        ref = home / "refs" / revision
-        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
-        return home / "snapshots" / commit
+    def _path(self, base: Base) -> Path | None:
+        """Where a base is; None where it is not in the hub's cache."""
+        return Path(base.source) if base.is_local else cached_folder(base, self.cache)

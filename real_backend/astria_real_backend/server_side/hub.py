@@ -1,16 +1,17 @@
-"""The hub's cache: where it is, whether a model in it is whole, and how one is fetched.
+"""Models of huggingface.co: whether one is in the cache and whole, and how it is fetched.
 
+Where the cache is and how it is laid out, huggingface_hub knows; it is imported when it is asked.
 Nothing here loads a model.
 """
 
 import json
-import os
 import re
 from functools import partial
 from pathlib import Path
 
 from astria_real_backend.server_side.bases import Base
 
+NEEDS = "needs a package: pip install 'astria-emulator[real]'"
 INDEX = "model_index.json"  # names a pipeline's components
 UNUSED = ("safety_checker", "feature_extractor")  # pipelines are loaded without them
 WEIGHTLESS = re.compile("Tokenizer|Scheduler|Processor")  # classes of components
@@ -22,30 +23,44 @@ PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 FETCHED = ("*.json", "*.txt", "*.model", *WEIGHT_FILES, *SHARDS)
 
 
-def hub_cache() -> Path:
-    """Where huggingface_hub keeps files, without importing it."""
-    users = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = os.environ.get("HF_HOME", f"{users}/huggingface")
-    return Path(os.path.expandvars(os.environ.get("HF_HUB_CACHE", f"{home}/hub"))).expanduser()
+def cache_folder() -> Path:
+    """Where huggingface_hub keeps files.
+
+    Raises ImportError without it.
+    """
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
 
 
-def is_offline() -> bool:
-    """Whether the environment forbids the hub, as huggingface_hub reads it."""
-    said = os.environ.get("HF_HUB_OFFLINE") or os.environ.get("TRANSFORMERS_OFFLINE") or ""
-    return said.upper() in ("1", "ON", "YES", "TRUE")
+def cached_folder(base: Base, cache: Path | None) -> Path | None:
+    """The folder of a base's files in the cache, or None where nothing of it is there.
+
+    cache: None for `cache_folder`.
+    Raises ImportError without huggingface_hub.
+    """
+    from huggingface_hub import errors, snapshot_download
+
+    try:
+        folder = snapshot_download(
+            base.source, revision=base.revision, cache_dir=cache, local_files_only=True
+        )
+    except (errors.LocalEntryNotFoundError, errors.HFValidationError):
+        return None
+    return Path(folder)
 
 
-def download(base: Base, cache: Path) -> str | None:
+def download(base: Base, cache: Path | None) -> str | None:
     """Fetch a base's configuration and safetensors from the hub; returns why it fails, if so.
 
     What the hub's errors say is left out: it may hold a signed address.
     """
-    if is_offline():
-        return "HF_HUB_OFFLINE forbids to fetch it"
     try:
-        from huggingface_hub import errors, snapshot_download
+        from huggingface_hub import constants, errors, snapshot_download
     except ImportError:
-        return "fetching needs a package: pip install 'astria-emulator[real]'"
+        return f"fetching {NEEDS}"
+    if constants.is_offline_mode():
+        return "HF_HUB_OFFLINE forbids to fetch it"
     get = partial(snapshot_download, base.source, revision=base.revision, cache_dir=cache)
     try:
         found = components(Path(get(allow_patterns=[INDEX])))
