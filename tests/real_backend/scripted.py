@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE
+
 from astria_emulator import Config
 from astria_real_backend.backend import RealBackend
 from astria_real_backend.config import NAMES
@@ -65,7 +67,9 @@ class ScriptedExecutor:
     def wait_for(self, call: str, count: int = 1) -> None:
         """Until something has happened so many times; the test fails after a while."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.calls.count(call) >= count, 10), self.calls
+            assert self.changed.wait_for(lambda: self.calls.count(call) >= count, PATIENCE), (
+                self.calls
+            )
 
     def warm(self) -> None: ...
 

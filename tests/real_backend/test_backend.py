@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import requests
+from patience import PATIENCE, eventually
 from PIL import Image
 from scripted import CURRENT, ScriptedExecutor, fake_model, is_lost, succeeds
 
@@ -16,7 +17,6 @@ from astria_emulator.errors import Unavailable
 from astria_real_backend.workers.executor import Done, Event, Failed, Progress, Task
 
 KEY = "sd_test"
-LOOKS = 10_000  # at what another thread does, before a test fails
 
 
 def png(colour: str = "teal", size: tuple[int, int] = (80, 64)) -> bytes:
@@ -34,7 +34,7 @@ class Api:
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {KEY}"}
-        return requests.request(method, self.url + path, headers=headers, timeout=20, **more)
+        return requests.request(method, self.url + path, headers=headers, timeout=PATIENCE, **more)
 
     def get(self, path: str) -> Any:
         answer = self.call("GET", path)
@@ -339,7 +339,7 @@ def test_trained_tune_shows_files_report_and_calls_back_once(api: Api, receiver:
     shown = api.get(f"/tunes/{tune['id']}")
     assert shown["trained_at"] == shown["eta"]
     assert (len(shown["ckpt_urls"]), shown["ckpt_urls"][0]) == (2, shown["ckpt_url"])
-    assert requests.get(shown["ckpt_url"], timeout=5).content.startswith(b"\xff\xd8")
+    assert requests.get(shown["ckpt_url"], timeout=PATIENCE).content.startswith(b"\xff\xd8")
     assert [path for path, _ in receiver.received] == ["/hook?id=1"]
     inside = api.inside(tune)
     assert (inside["state"], inside["backend"]) == ("trained", "real")
@@ -354,7 +354,7 @@ def test_nested_prompt_is_drawn_after_training_and_its_pictures_are_served(
     api.finish()
     [prompt] = api.get(f"/tunes/{tune['id']}/prompts")
     assert [task.kind for task in api.executor.tasks] == ["train", "generate"]
-    contents = {requests.get(url, timeout=5).content for url in prompt["images"]}
+    contents = {requests.get(url, timeout=PATIENCE).content for url in prompt["images"]}
     assert len(contents) == 2
 
 
@@ -505,10 +505,10 @@ def test_progress_shows_in_the_table_of_jobs_and_moves_eta(make_api: Callable[..
     api = make_api(executor)
     tune = api.tune()
     executor.wait_for("start train")
-    for _ in range(LOOKS):
-        if told := [job["progress"] for job in api.get("/_emulator/jobs") if job["progress"]]:
-            break
-    assert told[0]["phase"] == "training"
+    [progress] = eventually(
+        lambda: [job["progress"] for job in api.get("/_emulator/jobs") if job["progress"]]
+    )
+    assert progress["phase"] == "training"
     assert api.get(f"/tunes/{tune['id']}")["eta"] > tune["eta"]
     api.call("DELETE", f"/tunes/{tune['id']}")
 
@@ -530,9 +530,7 @@ def test_prompts_are_drawn_before_the_next_training_begins(make_api: Callable[..
     api.prompt(690204)
     store = api.app.services.store
     wanted = {"train_on_slot", "generate_on_slot"}
-    for _ in range(LOOKS):
-        if wanted <= {job.kind for job in store.jobs() if job.state == "waiting"}:
-            break
+    eventually(lambda: wanted <= {job.kind for job in store.jobs() if job.state == "waiting"})
     may_end.set()
     api.finish()
     assert [task.kind for task in executor.tasks] == ["train", "generate", "train"]
@@ -552,10 +550,7 @@ def test_fast_tune_does_not_wait_for_one_that_trains(make_api: Callable[..., Api
     slow = api.tune()
     executor.wait_for("start train")
     tune = api.tune(branch="fast", model_type=None)
-    for _ in range(LOOKS):
-        if api.get(f"/tunes/{tune['id']}")["trained_at"]:
-            break
-    assert api.get(f"/tunes/{tune['id']}")["trained_at"]
+    assert eventually(lambda: api.get(f"/tunes/{tune['id']}")["trained_at"])
     api.call("DELETE", f"/tunes/{slow['id']}")
 
 
@@ -566,7 +561,7 @@ def test_deleted_tune_leaves_no_weights(api: Api) -> None:
     made = [*(api.app.services.backend._folders.folder / "made").iterdir()]
     assert len(made) == 1
     api.call("DELETE", f"/tunes/{tune['id']}")
-    assert requests.get(url, timeout=5).status_code == 404
+    assert requests.get(url, timeout=PATIENCE).status_code == 404
     assert [*(api.app.services.backend._folders.folder / "made").iterdir()] == []
 
 

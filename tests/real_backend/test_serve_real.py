@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
+from patience import PATIENCE, eventually
 from PIL import Image
 from safetensors.torch import load
 from training import SUBJECTS, pictures_of
@@ -20,7 +20,6 @@ from training import SUBJECTS, pictures_of
 from astria_emulator.config import PREFIX
 
 KEY = "sd_local"
-SECONDS = 120
 
 
 class Server:
@@ -49,15 +48,18 @@ class Server:
 
     @property
     def url(self) -> str:
-        while not self._ready.exists():  # or it ends, and says why
+        def is_ready() -> bool:  # or it ends, and its log says why
             assert self.process.poll() is None, self.log.read_text()
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(0.05)
+            return self._ready.exists()
+
+        eventually(is_ready)
         return self._ready.read_text().strip()
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {KEY}"}
-        answer = requests.request(method, self.url + path, headers=headers, timeout=SECONDS, **more)
+        answer = requests.request(
+            method, self.url + path, headers=headers, timeout=PATIENCE, **more
+        )
         assert answer.status_code in (200, 201), answer.text
         return answer.json() if answer.content else None
 
@@ -78,7 +80,7 @@ class Server:
 
     def stop(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -112,7 +114,7 @@ def test_pictures_become_a_tune_its_callback_and_pictures_of_the_subject(
     done = server.ask("GET", f"/tunes/{tune['id']}")
     assert done["trained_at"], server.ask("GET", f"/_emulator/tunes/{tune['id']}")
     assert [path for path, _ in receiver.received] == ["/tune", "/prompt"]
-    assert load(requests.get(done["ckpt_url"], timeout=10).content)
+    assert load(requests.get(done["ckpt_url"], timeout=PATIENCE).content)
     [after] = server.ask("GET", f"/tunes/{tune['id']}/prompts")
     plain = server.ask("GET", f"/prompts/{before['id']}")["images"]
     assert purple(plain) < 0.02
@@ -124,7 +126,7 @@ def purple(urls: list[str]) -> float:
     """How much of pictures has the subject's colour."""
     shares = []
     for url in urls:
-        picture = Image.open(BytesIO(requests.get(url, timeout=10).content))
+        picture = Image.open(BytesIO(requests.get(url, timeout=PATIENCE).content))
         assert picture.size == (64, 64)
         off = np.abs(np.asarray(picture, dtype=int) - SUBJECTS["purple"]).max(-1)
         shares.append((off < 70).mean())
@@ -137,9 +139,7 @@ def test_server_that_goes_while_it_trains_goes_on_where_it_was(
 ) -> None:
     server = serve_real("checkpoint-steps=2")
     tune = server.tune(model_type="lora", steps="40", callback=receiver.url)
-    for _ in range(10_000):
-        if server.step() >= 4:
-            break
+    eventually(lambda: server.step() >= 4)
     server.stop(number)
     again = serve_real("checkpoint-steps=2")
     again.finish()

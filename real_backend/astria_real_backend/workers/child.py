@@ -1,6 +1,6 @@
-"""The process that holds a device: it keeps a base ready, and does one task after the other.
+"""The process that holds a device: it keeps a base loaded, and does one task after the other.
 
-It reads lines of JSON and writes others; see `local.py` for its other end.
+It reads and writes lines of JSON, each with the number of its task; `local.py` is the other end.
 """
 
 import json
@@ -21,56 +21,66 @@ REPORT_SECONDS = 0.25
 log = logging.getLogger(__name__)
 
 
-class Voice:
-    """Tells the parent; `report` is what work calls with its progress."""
+class Channel:
+    """The child's end: each line names its task; `report` is what work calls with its progress."""
 
     def __init__(self, stream: IO[str]):
         self._stream = stream
+        self._task = 0
+        self._cancelled: set[int] = set()
         self._last, self._phase = 0.0, ""
-        self.cancelled = threading.Event()
 
-    def say(self, **message: Any) -> None:
-        self._stream.write(json.dumps(message) + "\n")
+    def begin(self, task: int) -> None:
+        """From now on lines are about this task."""
+        self._task = task
+        self._last, self._phase = 0.0, ""
+
+    def send(self, **message: Any) -> None:
+        self._stream.write(json.dumps({"task": self._task, **message}) + "\n")
         self._stream.flush()
 
     def report(self, progress: Mapping[str, Any]) -> bool:
-        """Not every step is told, but every phase."""
+        """Send every new phase, and else at most one line every REPORT_SECONDS."""
         now, phase = time.monotonic(), str(progress.get("phase", ""))
         if phase != self._phase or now - self._last >= REPORT_SECONDS:
             self._last, self._phase = now, phase
-            self.say(progress=dict(progress))
-        return not self.cancelled.is_set()
+            self.send(progress=dict(progress))
+        return self._task not in self._cancelled
+
+    def cancel(self, task: int) -> None:
+        """Let the next report of this task answer that it shall stop."""
+        self._cancelled.add(task)
 
 
-def listen(tasks: "queue.SimpleQueue[dict[str, Any]]", voice: Voice) -> None:
-    """Take tasks and cancellations in; without a parent there is nothing left to do."""
+def listen(tasks: "queue.SimpleQueue[dict[str, Any]]", channel: Channel) -> None:
+    """Take tasks and cancellations in; without a parent the process ends."""
     for line in sys.stdin:
         message = json.loads(line)
         if message["do"] == "cancel":
-            voice.cancelled.set()
+            channel.cancel(message["task"])
         else:
-            voice.cancelled.clear()
             tasks.put(message)
     os._exit(0)
 
 
 def main() -> None:
     """Work until the parent is gone."""
-    # What libraries print is no answer: it goes to the log.
-    voice = Voice(os.fdopen(os.dup(1), "w"))
+    # What libraries print goes to the log, not to the parent.
+    channel = Channel(os.fdopen(os.dup(1), "w"))
     os.dup2(2, 1)
     logging.basicConfig(level="INFO", format="%(levelname)s child: %(message)s", stream=sys.stderr)
     tasks: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=listen, args=[tasks, voice], daemon=True).start()
+    threading.Thread(target=listen, args=[tasks, channel], daemon=True).start()
     # What takes long to load is loaded before there is work.
     from astria_real_backend.workers.work import Work
 
     work = Work()
     while True:
         message = tasks.get()
-        places = {name: Path(message[name]) for name in ("folder", "pictures", "classes")}
-        task = Task(kind=message["do"], config=message["config"], **places)
-        voice.say(**work.do(task, voice.report))
+        folders = {name: Path(message[name]) for name in ("folder", "pictures", "classes")}
+        task = Task(kind=message["do"], config=message["config"], **folders)
+        channel.begin(message["task"])
+        channel.send(**work.do(task, channel.report))
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ COMMAND = (sys.executable, "-P", "-m", "astria_real_backend.workers.child")
 
 
 class Child:
-    """A child process, which lives until it is ended or falls: then the next task gets a new one.
+    """A child process, kept between tasks; one that has ended is replaced for the next task.
 
-    It and this end talk in lines of JSON. It ends by itself as soon as this process does.
+    Both ends exchange lines of JSON, each with the number of its task: what a child still says of a
+    task that nobody waits for is passed over. It ends by itself as soon as this process does.
     """
 
     def __init__(self, device: str, threads: int):
@@ -42,6 +43,8 @@ class Child:
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._deadline: float | None = None
+        self._task = 0  # the number of the last one
+        self.is_busy = False  # whether that has not ended
 
     @property
     def pid(self) -> int | None:
@@ -52,7 +55,7 @@ class Child:
         if self._process:
             if self._process.poll() is None:
                 return
-            self._hang_up(self._process)
+            self._close_input(self._process)
         environment = {
             **os.environ,
             "HF_HUB_OFFLINE": "1",  # a child never downloads
@@ -79,8 +82,8 @@ class Child:
             stream.close()
             lines.put(None)
 
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send a line; a child that has gone is found by `poll`."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a line; `poll` finds out that a child has gone."""
         try:
             assert self._process is not None  # noqa: S101 - for mypy
             stream = self._process.stdin
@@ -88,14 +91,20 @@ class Child:
             stream.write(json.dumps(message) + "\n")
             stream.flush()
         except (OSError, ValueError):  # the latter of a stream that is closed
-            log.debug("the child on %s does not listen", self.device)
+            log.debug("the child on %s reads no more", self.device)
 
     def start(self, task: Task) -> None:
+        """Begin a task. One that has not ended is ended: nobody waits for it any more."""
+        if self.is_busy:
+            self.kill()
         self.ensure()
         self._deadline = None
-        self.tell({
-            "do": task.kind, "config": dict(task.config), "folder": str(task.folder),
-            "pictures": str(task.pictures), "classes": str(task.classes),
+        self._task += 1
+        self.is_busy = True
+        self.send({
+            "task": self._task, "do": task.kind, "config": dict(task.config),
+            "folder": str(task.folder), "pictures": str(task.pictures),
+            "classes": str(task.classes),
         })  # fmt: skip
 
     def poll(self, seconds: float) -> Event | None:
@@ -106,29 +115,35 @@ class Child:
         except queue.Empty:
             return None
         if line is None:
-            return self._fallen()
+            return self._lost()
         try:
-            return read_event(json.loads(line))
+            message = json.loads(line)
+            event = read_event(message)
         except ValueError:  # killed in the middle of a line
             self.kill()
-            return self._fallen()
+            return self._lost()
+        if message.get("task") != self._task:
+            return None
+        self.is_busy = isinstance(event, Progress)
+        return event
 
     def cancel(self) -> None:
         self._deadline = time.monotonic() + GRACE_SECONDS
-        self.tell({"do": "cancel"})
+        self.send({"task": self._task, "do": "cancel"})
 
     def kill(self) -> None:
-        """What it was about to say is not heard any more."""
+        """End the process; what it still says is not read."""
+        self.is_busy = False
         if self._process:
             self._process.kill()
             self._process.wait()
 
     def close(self) -> None:
-        """End it: it goes when it hears no more."""
+        """End it: the process ends when its input does."""
         process = self._process
         if process is None:
             return
-        self._hang_up(process)
+        self._close_input(process)
         try:
             process.wait(GRACE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -136,12 +151,13 @@ class Child:
             process.wait()
 
     @staticmethod
-    def _hang_up(process: "subprocess.Popen[str]") -> None:
-        with suppress(OSError):  # what was yet to be sent to one that is gone
+    def _close_input(process: "subprocess.Popen[str]") -> None:
+        with suppress(OSError):  # of a line that a process which is gone has not read
             if process.stdin:
                 process.stdin.close()
 
-    def _fallen(self) -> Lost:
+    def _lost(self) -> Lost:
+        self.is_busy = False
         assert self._process  # noqa: S101 - for mypy
         code = self._process.wait()
         cause = f"by {signal.Signals(-code).name}" if code < 0 else f"with status {code}"
@@ -167,22 +183,22 @@ class LocalExecutor:
         return self._free.get()
 
     def release(self, worker: Worker) -> None:
-        self._free.put(own(worker))
+        self._free.put(as_child(worker))
 
     def start(self, worker: Worker, task: Task) -> None:
-        own(worker).start(task)
+        as_child(worker).start(task)
 
     def poll(self, worker: Worker, seconds: float) -> Event | None:
-        return own(worker).poll(seconds)
+        return as_child(worker).poll(seconds)
 
     def cancel(self, worker: Worker) -> None:
-        own(worker).cancel()
+        as_child(worker).cancel()
 
     def kill(self, worker: Worker) -> None:
-        own(worker).kill()
+        as_child(worker).kill()
 
     def drain(self) -> None:
-        """Wait a little for work that was told to stop, and end all children."""
+        """Wait up to GRACE_SECONDS for work that was asked to stop, and end all children."""
         deadline = time.monotonic() + GRACE_SECONDS
         with suppress(queue.Empty):
             for _ in self._children:
@@ -191,7 +207,7 @@ class LocalExecutor:
             child.close()
 
 
-def own(worker: Worker) -> Child:
+def as_child(worker: Worker) -> Child:
     assert isinstance(worker, Child)  # noqa: S101 - for mypy: only ours are claimed here
     return worker
 
@@ -199,8 +215,8 @@ def own(worker: Worker) -> Child:
 def read_event(message: dict[str, Any]) -> Event:
     """A line of the child's as an event."""
     match message:
-        case {"progress": told}:
-            return Progress(told)
+        case {"progress": values}:
+            return Progress(values)
         case {"done": report, "files": files}:
             return Done(tuple(map(Path, files)), report)
         case {"failed": reason}:
