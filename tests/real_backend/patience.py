@@ -17,3 +17,13 @@ def eventually(look: Callable[[], Any]) -> Any:
             return seen
         threading.Event().wait(PAUSE)
     raise AssertionError(f"it has not happened within {PATIENCE:g} seconds")
+
+
+def is_finished(ask: Callable[[str, str], Any]) -> bool:
+    """Let a server finish its work; whether all of it, and every callback, has ended.
+
+    ask: (method, path) -> the answer's JSON. One call of it ends sooner than slow work does.
+    """
+    callbacks_ended = ask("POST", "/_emulator/finish")["callbacks_ended"]
+    jobs = {job["kind"] for job in ask("GET", "/_emulator/jobs")}
+    return bool(callbacks_ended) and jobs <= {"expire_tune"}

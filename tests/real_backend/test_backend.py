@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from patience import PATIENCE, eventually
+from patience import PATIENCE, eventually, is_finished
 from PIL import Image
 from scripted import CURRENT, ScriptedExecutor, fake_model, is_lost, succeeds
 
@@ -58,7 +58,7 @@ class Api:
         return answer.json()
 
     def finish(self) -> None:
-        assert self.call("POST", "/_emulator/finish").status_code == 200
+        eventually(lambda: is_finished(lambda method, path: self.call(method, path).json()))
 
     def close(self) -> None:
         """Stop, once."""

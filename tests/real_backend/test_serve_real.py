@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from patience import PATIENCE, eventually
+from patience import PATIENCE, eventually, is_finished
 from PIL import Image
 from safetensors.torch import load
 from training import SUBJECTS, pictures_of
@@ -71,7 +71,7 @@ class Server:
         )  # fmt: skip
 
     def finish(self) -> None:
-        self.ask("POST", "/_emulator/finish")
+        eventually(lambda: is_finished(self.ask))
 
     def step(self) -> int:
         """Of the training under way."""
