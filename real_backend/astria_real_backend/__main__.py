@@ -118,7 +118,7 @@ def draw(out: Path, seed: int) -> None:
 
 
 def print_report(report: Mapping[str, Any], out: Path) -> None:
-    """What was made, in a few lines."""
+    """Print the outcome of a training in a few lines."""
     for image in report["images"]:
         state = "used" if image["used"] else "left out"
         note = image["reason"] or image.get("note") or ""

@@ -36,7 +36,7 @@ class Recipe:
     clip: float = 1.0  # norm of the gradient
     snr_gamma: float = 5.0
     noise_offset: float = 0.02
-    prior_weight: float = 0.0  # of the loss on class pictures, made by the base itself
+    prior_weight: float = 0.0  # of the loss on class pictures, drawn by the base itself
     prior_pictures: int = 0
     prior_steps: int = 25  # to make one
     face_weight: float = 1.0  # of the loss within a face's box; 1 elsewhere
@@ -186,7 +186,7 @@ def preset(base: BaseFiles, method: str) -> Recipe:
 
     Raises LookupError.
     """
-    found = PRESETS.get((base.preset or base.family, method))
-    if found is None:
+    recipe = PRESETS.get((base.preset or base.family, method))
+    if recipe is None:
         raise LookupError(f"{base.family} has no recipe for {method}")
-    return found
+    return recipe

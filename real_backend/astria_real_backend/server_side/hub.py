@@ -63,8 +63,8 @@ def download(base: Base, cache: Path | None) -> str | None:
         return "HF_HUB_OFFLINE forbids to fetch it"
     get = partial(snapshot_download, base.source, revision=base.revision, cache_dir=cache)
     try:
-        found = components(Path(get(allow_patterns=[INDEX])))
-        get(allow_patterns=[INDEX, *(f"{name}/{kind}" for name in found for kind in FETCHED)])
+        names = components(Path(get(allow_patterns=[INDEX])))
+        get(allow_patterns=[INDEX, *(f"{name}/{kind}" for name in names for kind in FETCHED)])
     except errors.GatedRepoError:
         return f"gated: accept its terms on https://huggingface.co/{base.source}, `hf auth login`"
     except errors.RepositoryNotFoundError:
@@ -94,7 +94,7 @@ def components(folder: Path) -> dict[str, str]:
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         # [null, null] stands for one that the pipeline does without.
-        found = {
+        classes = {
             name: str(value[1])
             for name, value in index.items()
             if isinstance(value, list) and value[1] and name not in UNUSED
@@ -102,10 +102,10 @@ def components(folder: Path) -> dict[str, str]:
     except OSError:
         raise LayoutError(f"{folder} has no {INDEX}") from None
     except (ValueError, AttributeError, IndexError):
-        found = {}
-    if not found:
+        classes = {}
+    if not classes:
         raise LayoutError(f"{folder / INDEX} does not name components")
-    return found
+    return classes
 
 
 def absence_of(path: Path) -> str | None:
@@ -121,8 +121,8 @@ def absence_of(path: Path) -> str | None:
     except LayoutError as error:
         return str(error)
     lacks = ((name, missing_from(path / name, kind)) for name, kind in named.items())
-    found = "; ".join(f"{name} {lack}" for name, lack in lacks if lack)
-    return f"{path}: {found}" if found else None
+    problems = "; ".join(f"{name} {lack}" for name, lack in lacks if lack)
+    return f"{path}: {problems}" if problems else None
 
 
 def missing_from(folder: Path, kind: str) -> str | None:

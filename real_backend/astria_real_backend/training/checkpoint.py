@@ -1,7 +1,7 @@
-"""Where a training stands, kept so that going on from it equals not having stopped.
+"""Checkpoints of a training: resuming from one equals not having stopped.
 
-One safetensors file: the parameters, the optimiser's state and the step. Chance needs no keeping:
-each step's is drawn from the seed and the step's number.
+One safetensors file: the parameters, the optimiser's state and the step. No random state is saved:
+each step has a generator of its own, seeded by the seed and the step's number.
 """
 
 import errno
@@ -36,8 +36,8 @@ def save(
     for name, value in parameters.items():
         tensors[f"value/{name}"] = value.detach().cpu().contiguous()
         for moment in MOMENTS:
-            if (kept := optimizer.state[value].get(moment)) is not None:
-                tensors[f"{moment}/{name}"] = kept.cpu().contiguous()
+            if (saved := optimizer.state[value].get(moment)) is not None:
+                tensors[f"{moment}/{name}"] = saved.cpu().contiguous()
     draft = folder / f"{NAME}.{uuid4().hex}"
     try:
         save_file(tensors, draft, metadata={"about": json.dumps(dict(about))})
@@ -56,7 +56,7 @@ def load(
     parameters: Mapping[str, nn.Parameter],
     optimizer: torch.optim.Optimizer,
 ) -> Mapping[str, Any] | None:
-    """Go on from this configuration's checkpoint, if there is one; returns its `about`."""
+    """Resume from this configuration's checkpoint, if there is one; returns its `about`."""
     path = folder / NAME
     try:
         with safe_open(path, framework="pt") as file:
@@ -70,9 +70,9 @@ def load(
             known = set(file.keys())
             for name, value in parameters.items():
                 if f"{MOMENTS[0]}/{name}" in known:
-                    kept = {m: file.get_tensor(f"{m}/{name}").to(value.device) for m in MOMENTS}
+                    moments = {m: file.get_tensor(f"{m}/{name}").to(value.device) for m in MOMENTS}
                     step = torch.tensor(float(about["updates"][name]))
-                    optimizer.state[value] = {"step": step, **kept}
+                    optimizer.state[value] = {"step": step, **moments}
     except (OSError, SafetensorError, KeyError, ValueError):
         return None
     return about

@@ -169,17 +169,17 @@ def load_restorer(name: str) -> Restorer:
     Raises ValueError when there is none; what is returned raises it for pixels of another shape.
     """
     try:
-        found = resolve_name(name)
+        restorer = resolve_name(name)
     except Exception as error:  # a module may fail with anything while it is imported
         raise ValueError(
             f"restorer {name!r}: expected MODULE:FUNCTION that can be imported ({error})"
         ) from error
-    if not callable(found):
-        kind = type(found).__name__
+    if not callable(restorer):
+        kind = type(restorer).__name__
         raise ValueError(f"restorer {name!r}: expected MODULE:FUNCTION, found {kind}")
 
     def restore(face: Pixels) -> Pixels:
-        better = np.asarray(found(face))
+        better = np.asarray(restorer(face))
         if better.shape != face.shape or better.dtype != np.uint8:
             raise ValueError(
                 f"restorer {name!r}: expected uint8 of {face.shape}, "

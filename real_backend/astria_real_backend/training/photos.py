@@ -250,12 +250,12 @@ def _cut(
 
 def buckets(side: int, step: int, max_stretch: float) -> list[Size]:
     """Sizes of about side * side pixels: for each short side, the two nearest long ones."""
-    found: set[Size] = set()
+    sizes: set[Size] = set()
     for short in range(step, side + 1, step):
         for steps in (floor(side * side / short / step), ceil(side * side / short / step)):
             if short <= steps * step <= max_stretch * short:
-                found |= {(short, steps * step), (steps * step, short)}
-    return sorted(found)
+                sizes |= {(short, steps * step), (steps * step, short)}
+    return sorted(sizes)
 
 
 def nearest(sizes: Sequence[Size], size: Size) -> Size:

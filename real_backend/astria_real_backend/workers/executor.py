@@ -14,7 +14,7 @@ from typing import Any, Literal, Protocol
 class Task:
     """config: a TrainConfig or a SampleConfig as plain values.
 
-    Folders that both sides reach: `folder` for what is made and for the checkpoint that the next
+    Folders that both sides reach: `folder` for results and for the checkpoint that the next
     try goes on from, `pictures` with what is trained on, and `classes` for pictures of classes.
     """
 
@@ -54,7 +54,7 @@ class Lost:
 
 @dataclass(frozen=True)
 class Stopped:
-    """It was cancelled, and has stopped; what it had kept stays in its folder."""
+    """It was cancelled, and has stopped; its last checkpoint stays in its folder."""
 
 
 Event = Progress | Done | Failed | Lost | Stopped

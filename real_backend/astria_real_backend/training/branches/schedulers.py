@@ -25,7 +25,7 @@ SCHEDULERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 def make_scheduler(name: str, config: Mapping[str, Any]) -> Any:
     """A scheduler of the base's own noise; `config` is that of the base's scheduler.
 
-    Made anew from the base's configuration each time: one that is made from another's forgets.
+    Made from the base's own configuration each time: another scheduler's would lose options.
     """
     kind, options = SCHEDULERS[name]
     return getattr(diffusers, kind).from_config(dict(config), **options)

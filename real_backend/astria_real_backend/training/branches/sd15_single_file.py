@@ -119,14 +119,14 @@ def rename(model: Any, rows: Iterable[Row], prefix: str) -> Iterator[tuple[str, 
     for name, value in weights.items():
         short = name.removeprefix(TEXT_PREFIX)
         matches = ((row.fullmatch(short), new) for row, new in table)
-        found, new = next((pair for pair in matches if pair[0]), (None, ""))
-        if found:
-            numbers = {letter: int(number) for letter, number in found.groupdict().items()}
+        match, new = next((pair for pair in matches if pair[0]), (None, ""))
+        if match:
+            numbers = {letter: int(number) for letter, number in match.groupdict().items()}
             i, j = numbers.get("i", 0), numbers.get("j", last)
             up = i * (last + 1) + j
             numbers |= {"up": up, "down": 1 + up, "level": levels - 1 - i}
             numbers["end"] = 2 if f"up_blocks.{i}" in attentive else 1
-            new = f"{new.format(**numbers)}.{found[found.re.groups]}"
+            new = f"{new.format(**numbers)}.{match[match.re.groups]}"
         yield name, new, value
 
 
