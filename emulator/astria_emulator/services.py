@@ -10,6 +10,7 @@ from astria_emulator.backend import Artefact, Backend
 from astria_emulator.clock import Clock, VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.domain.gallery import Gallery
+from astria_emulator.domain.rows import SettingRow
 from astria_emulator.faults.rules import Faults
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.outbound.callbacks import Callbacks
@@ -76,7 +77,8 @@ class Services:
             if switched := self.store.get("setting", 1):
                 self.store.update(switched, {"idempotency": value})
             else:
-                self.store.insert("setting", None, {"idempotency": value}, id=1)
+                row: SettingRow = {"idempotency": value}
+                self.store.insert("setting", None, row, id=1)
 
     @property
     def is_quick(self) -> bool:

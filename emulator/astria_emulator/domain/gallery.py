@@ -5,17 +5,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from astria_emulator.domain.picture_sizes import picture_size
+from astria_emulator.domain.rows import (
+    AnyTuneRow,
+    Created,
+    GalleryPackRow,
+    TemplateAttributes,
+    TemplateRow,
+    Titled,
+    TuneAttributes,
+    Untimed,
+)
 from astria_emulator.spec.yaml_files import load_yaml
 from astria_emulator.storage.files import Files
 from astria_emulator.storage.refs import slug_ref, template_ref
 from astria_emulator.storage.store import Store
 
-PLANTED = datetime(
-    2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC
-)  # older than anything that is created
+# Older than anything that is created.
+PLANTED = datetime(2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC)
+CREATED: Created = {"created_at": PLANTED, "updated_at": PLANTED}
+TRAINED: Untimed = {"started_training_at": PLANTED, "trained_at": PLANTED}
 
 
 @dataclass(frozen=True)
@@ -54,15 +65,10 @@ class Gallery:
 
     def plant(self, store: Store, files: Files) -> None:
         """Put the gallery into a store, but for what is there already."""
-        times = {
-            "created_at": PLANTED,
-            "updated_at": PLANTED,
-            "started_training_at": PLANTED,
-            "trained_at": PLANTED,
-        }
         for tune in sorted(self.tunes, key=lambda row: row["id"]):
-            fixed = {
-                **times,
+            fields: AnyTuneRow = {
+                **CREATED,
+                **TRAINED,
                 "eta": PLANTED,
                 "expires_at": None,
                 "state": "trained",
@@ -75,27 +81,37 @@ class Gallery:
                 "steps": None,
                 "auto_extend": True,
                 "home_base_id": tune["id"],
+                **cast(TuneAttributes, tune),
+                "branch": tune["branch"],
+                "token": tune["token"],
             }
             if store.get("tune", tune["id"]) is None:
-                store.insert("tune", None, {**fixed, **tune}, id=tune["id"])
+                store.insert("tune", None, fields, id=tune["id"])
         for pack in sorted(self.packs, key=lambda row: row["id"]):
             if store.get("pack", pack["id"]) is None:
-                self._plant_pack(pack, times, store, files)
+                self._plant_pack(pack, store, files)
 
-    def _plant_pack(
-        self, pack: Mapping[str, Any], times: Mapping[str, Any], store: Store, files: Files
-    ) -> None:
+    def _plant_pack(self, pack: Mapping[str, Any], store: Store, files: Files) -> None:
         shown = {key: value for key, value in pack.items() if key != "templates"}
         classes = list(dict.fromkeys(template["class_name"] for template in pack["templates"]))
-        fixed = {
+        fields: GalleryPackRow = {
+            **CREATED,
+            **TRAINED,
             "origin": None,
             "multiplier": 10,
             "multiplier_api": 10,
             "public_at": PLANTED,
             "classes": classes,
+            **cast(Titled, shown),
+            "slug": pack["slug"],
+            "subtitle": pack["subtitle"],
+            "base_tune_id": pack["base_tune_id"],
+            "model_type": pack["model_type"],
+            "token": pack["token"],
+            "multi": pack["multi"],
+            "use_multi": pack["multi"],
         }
-        row = {**times, **fixed, **shown, "use_multi": pack["multi"]}
-        store.insert("pack", None, row, id=pack["id"], refs=(slug_ref(pack["slug"]),))
+        store.insert("pack", None, fields, id=pack["id"], refs=(slug_ref(pack["slug"]),))
         branch = next(tune["branch"] for tune in self.tunes if tune["id"] == pack["base_tune_id"])
         for template in sorted(pack["templates"], key=lambda row: row["id"]):
             attributes = {
@@ -116,22 +132,23 @@ class Gallery:
                 "index": 0,
             }
             key = files.put(f"template/{template['id']}", "image/jpeg", {"picture": recipe})
-            finished: dict[str, Any] = {
+            template_fields: TemplateRow = {
+                **CREATED,
+                **TRAINED,
                 "origin": None,
                 "state": "finished",
                 "image_keys": [key],
                 "files": {},
                 "pack_id": pack["id"],
-            }
-            home = {
                 "tune_id": pack["base_tune_id"],
                 "home_tune_id": pack["base_tune_id"],
                 "branch": branch,
+                **cast(TemplateAttributes, attributes),
             }
             store.insert(
                 "prompt",
                 None,
-                {**times, **finished, **home, **attributes},
+                template_fields,
                 id=template["id"],
                 refs=(template_ref(pack["id"]),),
             )

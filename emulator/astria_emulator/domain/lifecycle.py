@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from astria_emulator.domain.rows import Untimed
+
 STORAGE = timedelta(days=30)  # docs/api/0-overview.md, 2026-08-21
-UNTIMED: Mapping[str, None] = {"started_training_at": None, "trained_at": None}
+UNTIMED: Untimed = {"started_training_at": None, "trained_at": None}
 
 
 @dataclass(frozen=True)

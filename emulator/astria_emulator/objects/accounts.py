@@ -3,6 +3,7 @@
 Keys are kept hashed; a key that was never seen makes an account where that is allowed.
 """
 
+from astria_emulator.domain.rows import NewUserRow
 from astria_emulator.errors import NotFound, Unauthorized
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import key_ref
@@ -41,7 +42,7 @@ def account_of(services: Services, key: str) -> Row:
     with services.store.transaction():
         if found := services.store.find("user", known):  # another request was first
             return found[0]
-        blank = {"idempotency": None, "created_at": services.clock.now()}
+        blank: NewUserRow = {"idempotency": None, "created_at": services.clock.now()}
         row = services.store.insert("user", None, blank, refs=(ref,))
         name = {"name": f"Developer {row.id}", "email": f"developer{row.id}@example.com"}
         return services.store.update(row, name)

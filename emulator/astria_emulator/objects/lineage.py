@@ -1,4 +1,18 @@
-"""The ancestry of tunes: which tune stands on which, and what a backend is given of them."""
+"""The ancestry of tunes and prompts, and what a backend is given of it.
+
+A tune is a checkpoint (a whole model) or an adapter (a LoRA, a textual inversion, a FaceID), which
+works on a checkpoint only. Five ids tell what is made on what:
+
+- a tune's `base_tune_id`: the tune that the request named to train on, or None. It may be a tune of
+  the caller's, and an adapter.
+- a tune's `home_base_id`: the checkpoint that an adapter's prompts are made on. It is the base; or,
+  where the base is an adapter itself, the base's own `home_base_id`. The gallery's name themselves.
+- a tune's `root_base_id`: the gallery's tune at the root, below all tunes of the caller's. It says
+  which model a backend loads. Rows of earlier versions lack it: there `home_base_id` is the root.
+- a prompt's `home_tune_id`: the tune that it was posted under.
+- a prompt's `tune_id`, which the wire shows: the checkpoint that it is made on. It is that tune; or
+  where that is an adapter, its `home_base_id`, and the prompt's text names the adapter.
+"""
 
 from astria_emulator.backend import Artefact, Tuned
 from astria_emulator.errors import BackendError

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from astria_emulator.domain.prompt_text import fill, token_for, without_tokens
+from astria_emulator.domain.rows import OrderRow, RunRow
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.objects.access import unknown_places, visible
 from astria_emulator.objects.media import kept_media
@@ -101,7 +102,7 @@ class PackRun:
 
     def _show_all(self, tunes: Sequence[Row], templates: Sequence[Row]) -> dict[str, Any]:
         """Every template once with all tunes in it; one order holds the prompts together."""
-        order = {"tune_ids": [tune.id for tune in tunes]}
+        order: OrderRow = {"tune_ids": [tune.id for tune in tunes]}
         row = self.services.store.insert("order", self.caller.account, order)
         tokens = [f"{token_for(tune['model_type'], tune.id)} {tune['name']}" for tune in tunes]
         base = self.services.store.get("tune", self.pack["base_tune_id"]) or tunes[0]
@@ -143,7 +144,7 @@ class PackRun:
         url = self.given.get("prompts_callback")
         if url:
             ids = tuple(dict.fromkeys(prompt.id for prompt in prompts))
-            run = {"prompts_callback": url, "prompt_ids": ids}
+            run: RunRow = {"prompts_callback": url, "prompt_ids": ids}
             row = self.services.store.insert("run", self.caller.account, run, refs=ids)
             # Prompts that were there already, under idempotency, may have ended.
             self.services.schedule("end_run", row, self.services.clock.now())

@@ -4,8 +4,9 @@ The contract's schemas pick the fields; this fills in those that are not stored.
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
+from astria_emulator.domain.rows import AnyTuneRow, PackRow, PromptRow, UserRow
 from astria_emulator.objects.media import MEDIA
 from astria_emulator.objects.removal import weight_keys
 from astria_emulator.services import Services
@@ -29,33 +30,35 @@ def _urls(services: Services, row: Row, keys: Iterable[str], origin: str) -> lis
 
 
 def tune(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
+    fields = cast(AnyTuneRow, row)
     weights = _urls(services, row, weight_keys(row), origin)
-    branch = row["branch"]
+    branch = fields["branch"]
     return {
         "args": None,
         "cost_mc": PRICE_MC,
         **row.data,
-        "face_crop": bool(row.get("face_crop")),
-        "training_face_correct": bool(row.get("training_face_correct")),
+        "face_crop": bool(fields.get("face_crop")),
+        "training_face_correct": bool(fields.get("training_face_correct")),
         "branch": "sdxl1"
         if branch == "fast" and services.assumed("fast-branch") == "sdxl1"
         else branch,
         "ckpt_url": weights[0] if weights else None,
         "ckpt_urls": weights,
         "url": url(services, row, f"tunes/{row.id}.json", origin),
-        "orig_images": _urls(services, row, row["image_keys"], origin),
+        "orig_images": _urls(services, row, fields["image_keys"], origin),
     }
 
 
 def prompt(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
-    files: Mapping[str, Any] = row["files"]
+    fields = cast(PromptRow, row)
+    files = fields["files"]
     shown = {
         "cost_mc": PRICE_MC,
         **row.data,
-        "url": url(services, row, f"tunes/{row['tune_id']}/prompts/{row.id}.json", origin),
-        "images": _urls(services, row, row["image_keys"], origin),
-        "negative_prompt": row.get("negative_prompt") or "",
-        "cfg_scale": cfg_scale(row.get("cfg_scale"), services.assumed("cfg-scale")),
+        "url": url(services, row, f"tunes/{fields['tune_id']}/prompts/{row.id}.json", origin),
+        "images": _urls(services, row, fields["image_keys"], origin),
+        "negative_prompt": fields.get("negative_prompt") or "",
+        "cfg_scale": cfg_scale(fields.get("cfg_scale"), services.assumed("cfg-scale")),
         "image_references": _urls(services, row, files.get("image_references", ()), origin),
         **{
             name: url(services, row, files[name], origin) if name in files else None
@@ -79,8 +82,9 @@ def cfg_scale(value: float | None, form: str) -> str | float | None:
 
 def pack(services: Services, row: Row, templates: Iterable[Row], origin: str) -> dict[str, Any]:
     """A pack, with its templates newest first: per class, their costs and pictures."""
+    fields = cast(PackRow, row)
     templates = list(templates)
-    classes: dict[str, list[Row]] = {name: [] for name in row["classes"]}
+    classes: dict[str, list[Row]] = {name: [] for name in fields["classes"]}
     for template in templates:
         classes.setdefault(template["class_name"], []).append(template)
     costs = {
@@ -112,9 +116,10 @@ def pack(services: Services, row: Row, templates: Iterable[Row], origin: str) ->
 
 
 def user(row: Row) -> dict[str, Any]:
-    purse = {"id": row.id, "name": row["name"], "usd_balance_mc": ALLOWANCE_MC}
+    fields = cast(UserRow, row)
+    purse = {"id": row.id, "name": fields["name"], "usd_balance_mc": ALLOWANCE_MC}
     fixed = {"auto_extend_tunes": False, "top_off_amount": None, "purchased_plugin_at": None}
-    return {**purse, "email": row["email"], **fixed, "payer": {**purse, "self": True}}
+    return {**purse, "email": fields["email"], **fixed, "payer": {**purse, "self": True}}
 
 
 def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> Any:

@@ -4,11 +4,12 @@ import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
-from typing import Any
+from typing import Any, cast
 
 from astria_emulator.domain.lifecycle import UNTIMED
 from astria_emulator.domain.prompt_rules import broken_rules
 from astria_emulator.domain.prompt_text import fill, token_for, tokens, video_fields
+from astria_emulator.domain.rows import Brief, NewPromptRow, PromptAttributes, PromptNulls
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.objects.access import unknown_places
 from astria_emulator.objects.lineage import root_base
@@ -29,11 +30,12 @@ FINGERPRINT = (
     "controlnet_txt2img", "inpaint_faces",
 )  # fmt: skip
 # What the wire shows as null when it was not given.
-NULLS = (
-    "callback", "base_pack_id", "pack_id", "order_id", "orig_prompt_id", "user_error", "cfg_scale",
-    "steps", "seed", "style", "w", "h", "controlnet_conditioning_scale", "denoising_strength",
-    "aspect_ratio", "resolution",
-)  # fmt: skip
+NULLS: PromptNulls = {
+    "callback": None, "base_pack_id": None, "pack_id": None, "order_id": None,
+    "orig_prompt_id": None, "user_error": None, "cfg_scale": None, "steps": None, "seed": None,
+    "style": None, "w": None, "h": None, "controlnet_conditioning_scale": None,
+    "denoising_strength": None, "aspect_ratio": None, "resolution": None,
+}  # fmt: skip
 NOT_A_TUNE = "Prompt is not using a fine-tuned model"
 
 
@@ -78,11 +80,11 @@ def make_prompt(
         waits = any(tune["state"] in ("queued", "training") for tune in uses)
         now = services.clock.now()
         subject = next((tune for tune in (*named, home) if tune.owner is not None), None)
-        fixed = {
+        fields: NewPromptRow = {
             **UNTIMED,
-            **dict.fromkeys(NULLS),
+            **NULLS,
             "workspace_id": caller.own_workspace,
-            **attributes,
+            **cast(PromptAttributes, attributes),
             "state": "waiting" if waits else "queued",
             "created_at": now,
             "updated_at": now,
@@ -101,7 +103,7 @@ def make_prompt(
         }
         ids = dict.fromkeys(tune.id for tune in uses)
         refs: tuple[int | str, ...] = (*ids, ref, *pack_refs(attributes.get("pack_id")))
-        row = services.store.insert("prompt", caller.account, fixed, refs=refs)
+        row = services.store.insert("prompt", caller.account, fields, refs=refs)
         row = services.store.update(row, {"files": keep_media(services, row, media)})
         services.runner.expect(row)
         if not waits:
@@ -188,7 +190,7 @@ def named_tunes(services: Services, caller: Caller, text: str) -> list[Row]:
     return [row for row in rows if row is not None and row.owner in (None, caller.account)]
 
 
-def brief(tune: Row) -> dict[str, Any]:
+def brief(tune: Row) -> Brief:
     return {"id": tune.id, "title": tune["title"]}
 
 

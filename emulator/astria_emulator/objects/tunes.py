@@ -3,10 +3,11 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from astria_emulator.backend import Artefact
 from astria_emulator.domain.lifecycle import LONGEST_SECONDS, UNTIMED, step
+from astria_emulator.domain.rows import NewTuneRow, TuneAttributes, TuneNulls
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.objects.access import visible
 from astria_emulator.objects.lineage import root_base
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 
 Attributes = Mapping[str, Any]
 NOT_KEPT = ("images", "image_urls", "prompts_attributes")
-NULLS = ("callback", "base_tune_id", "steps", "expires_at")
+NULLS: TuneNulls = {"callback": None, "base_tune_id": None, "steps": None, "expires_at": None}
 
 
 def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
@@ -57,11 +58,11 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             raise Invalid(messages)
         now = services.clock.now()
         known = {**attributes, "branch": branch, "model_type": model_type, "image_keys": images}
-        fixed = {
+        fields: NewTuneRow = {
             **UNTIMED,
-            **dict.fromkeys(NULLS),
+            **NULLS,
             "auto_extend": False,
-            **attributes,
+            **cast(TuneAttributes, attributes),
             "branch": branch,
             "model_type": model_type,
             "token": _token(branch, model_type, attributes),
@@ -78,7 +79,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "backend": backend.name,
         }
         refs = (ref, *([base_ref(named.id)] if named and named.owner is not None else ()))
-        row = services.store.insert("tune", caller.account, fixed, refs=refs)
+        row = services.store.insert("tune", caller.account, fields, refs=refs)
         kept = {
             "image_keys": _kept(services, row, "image", images),
             "image_names": [image.name for image in images],

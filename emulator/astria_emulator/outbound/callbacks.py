@@ -9,11 +9,12 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 
 from astria_emulator.clock import Clock
+from astria_emulator.domain.rows import CallbackFields, DeliveryResult, SentResult
 from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import CALLBACK, striking
 from astria_emulator.faults.rules import Faults, Struck
@@ -55,8 +56,13 @@ class Callbacks:
 
         Within a transaction it is recorded with it, and sent when that has succeeded.
         """
-        about = {"object": row.table, "object_id": row.id, "url": url, "body": body}
-        about["at"] = at or row.get("updated_at") or self._clock.now()
+        about: CallbackFields = {
+            "object": row.table,
+            "object_id": row.id,
+            "url": url,
+            "body": body,
+            "at": at or row.get("updated_at") or self._clock.now(),
+        }
         with self._store.transaction():
             earlier = [
                 call.id
@@ -67,13 +73,11 @@ class Callbacks:
                 return self._send_struck({**about, "fault": struck.rule.fault}, earlier, struck)
             return self._overtake(self._record(about, earlier))
 
-    def _send_struck(
-        self, about: Mapping[str, Any], earlier: Collection[int], struck: Struck
-    ) -> Row:
+    def _send_struck(self, about: CallbackFields, earlier: Collection[int], struck: Struck) -> Row:
         fault = struck.rule.fault
         if fault == "callback-dropped":
-            entry = {**about, "state": "dropped", "error": "by a fault"}
-            return self._store.insert("delivery", None, entry)
+            dropped: DeliveryResult = {"state": "dropped", "error": "by a fault"}
+            return self._store.insert("delivery", None, {**about, **dropped})
         held = self._store.find("delivery", Query(None, ref=PASSED))
         if fault == "callback-delayed" or (fault == "callback-reordered" and not held):
             delivery = self._record(about, [*earlier, HELD])
@@ -109,10 +113,16 @@ class Callbacks:
         """
         if delivery["body"] is None:
             raise Conflict("its body was too long to be kept")
-        about = {key: delivery[key] for key in ("object", "object_id", "url", "body")}
-        about["at"] = self._clock.now()
+        about: CallbackFields = {
+            "object": delivery["object"],
+            "object_id": delivery["object_id"],
+            "url": delivery["url"],
+            "body": delivery["body"],
+            "at": self._clock.now(),
+            "redelivery_of": delivery.id,
+        }
         with self._store.transaction():
-            return self._record({**about, "redelivery_of": delivery.id}, ())
+            return self._record(about, ())
 
     def send_now(self, delivery: Row) -> Row:
         """Send one that was kept; any other once more, as a delivery of its own."""
@@ -160,10 +170,10 @@ class Callbacks:
             self.wait(TIMEOUT_SECONDS)
         self._outbox.close()
 
-    def _record(self, about: Mapping[str, Any], earlier: Collection[int]) -> Row:
-        entry = {**about, "state": "recorded"}
+    def _record(self, about: CallbackFields, earlier: Collection[int]) -> Row:
+        recorded: DeliveryResult = {"state": "recorded"}
         refs = (_open(about["object"], about["object_id"]), *map(_before, earlier))
-        delivery = self._store.insert("delivery", None, entry, refs=refs)
+        delivery = self._store.insert("delivery", None, {**about, **recorded}, refs=refs)
         if not earlier:
             self._queue(delivery)
         return delivery
@@ -195,7 +205,7 @@ class Callbacks:
         else:
             self._store.end_job(job)
 
-    def _attempt(self, job: Job, delivery: Row) -> Mapping[str, Any]:
+    def _attempt(self, job: Job, delivery: Row) -> SentResult:
         """Send a delivery; what has become of it."""
         kind, id = delivery["object"], delivery["object_id"]
         if job.attempt > 1:
@@ -205,7 +215,7 @@ class Callbacks:
             return {"state": "dropped", "error": "the object was deleted"}
         return self._post(delivery)
 
-    def _post(self, delivery: Row) -> Mapping[str, Any]:
+    def _post(self, delivery: Row) -> SentResult:
         kind, id = delivery["object"], delivery["object_id"]
         try:
             raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
@@ -221,10 +231,17 @@ class Callbacks:
         log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
         state = "failed" if sent.error else "delivered"
         seconds = round(sent.seconds, 3)
-        result = {"state": state, "status": sent.status, "error": sent.error, "seconds": seconds}
-        return result if len(raw) <= KEPT_BYTES else {**result, "body": None}
+        result: SentResult = {
+            "state": state,
+            "status": sent.status,
+            "error": sent.error,
+            "seconds": seconds,
+        }
+        if len(raw) > KEPT_BYTES:
+            result["body"] = None
+        return result
 
-    def _end(self, job: Job, delivery: Row, result: Mapping[str, Any]) -> None:
+    def _end(self, job: Job, delivery: Row, result: SentResult) -> None:
         """Note a result, let those go that waited for it, and cut the log."""
         store = self._store
         with store.transaction():

@@ -4,8 +4,9 @@ A template is a prompt with the pack's `pack_id`.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from astria_emulator.domain.rows import NewPackRow, Titled
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.objects import presentation
 from astria_emulator.objects.access import visible
@@ -36,11 +37,11 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
             raise Invalid({"base_tune_id": ["must exist"]}) from None
     with services.store.transaction():
         now = services.clock.now()
-        fixed = {
+        fields: NewPackRow = {
             "subtitle": None,
             "model_type": None,
             "base_tune_id": None,
-            **given,
+            **cast(Titled, given),
             "token": "ohwx",
             "multiplier": 10,
             "multiplier_api": 10,
@@ -52,7 +53,7 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
             "origin": caller.origin,
             "workspace_id": caller.own_workspace,
         }
-        row = services.store.insert("pack", caller.account, fixed)
+        row = services.store.insert("pack", caller.account, fields)
         slug = slug_of(given["title"], "pack")
         taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
         slug = f"{slug}-{row.id}" if taken else slug

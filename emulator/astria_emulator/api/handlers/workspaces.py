@@ -1,8 +1,9 @@
 """Workspaces: places within an account."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
+from astria_emulator.domain.rows import Titled, WorkspaceRow
 from astria_emulator.objects.access import own
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import slug_of
@@ -16,13 +17,16 @@ def list_workspaces(services: Services, caller: Caller) -> list[Row]:
 def create_workspace(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Row:
     given = body["workspace"]
     now = services.clock.now()
-    blank = {"favicon_url": None, "landing_page_html": None, "brief": None}
-    slug = slug_of(given["title"], "workspace")
-    return services.store.insert(
-        "workspace",
-        caller.account,
-        {**blank, **given, "slug": slug, "created_at": now, "updated_at": now},
-    )
+    fields: WorkspaceRow = {
+        "favicon_url": None,
+        "landing_page_html": None,
+        "brief": None,
+        **cast(Titled, given),
+        "slug": slug_of(given["title"], "workspace"),
+        "created_at": now,
+        "updated_at": now,
+    }
+    return services.store.insert("workspace", caller.account, fields)
 
 
 def get_workspace(services: Services, caller: Caller, *, id: int) -> Row:
