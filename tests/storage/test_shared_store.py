@@ -202,9 +202,9 @@ def test_job_that_could_not_be_ended_is_taken_over(one: Store, other: Store) -> 
     one.add_job("train_tune", one.insert("tune", 1, {}), NOW)
     job = claim(one)
     assert job
-    one.let_go(job)
+    one.release_job(job)
     lapse(one)
-    one._let_go.clear()  # type: ignore[attr-defined] # as when it cannot be written either
+    one._released.clear()  # type: ignore[attr-defined] # as when it cannot be written either
     one.renew_claims()
     assert claim(other) is not None
 

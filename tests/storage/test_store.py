@@ -539,11 +539,11 @@ def test_job_that_is_let_go_waits_again_unless_it_has_ended(store: Store, row: R
     assert kept
     store.end_job(ended)
     for job in (ended, kept):
-        store.let_go(job)
+        store.release_job(job)
     store.renew_claims()
     assert store.jobs() == [replace(kept, state="waiting")]
     assert store.claim_job(LANES, NOW) == replace(kept, attempt=2)
-    store.let_go(kept)  # what another claim of it has begun goes on
+    store.release_job(kept)  # what another claim of it has begun goes on
     store.renew_claims()
     assert [job.state for job in store.jobs()] == ["running"]
 

@@ -29,7 +29,7 @@ from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON
 from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 from astria_emulator.storage.state import SHOWN, State
-from astria_emulator.storage.store import FINISHED, Query
+from astria_emulator.storage.store import LANES_TO_FINISH, Query
 from astria_emulator.work.jobs import run
 
 log = logging.getLogger(__name__)
@@ -202,7 +202,7 @@ class Sowing:
     def _complete(self) -> None:
         """Do all work at once: nobody shall wait, and no clock shall move."""
         store, now = self._services.store, self._services.clock.now()
-        while job := store.claim_job(FINISHED, None):
+        while job := store.claim_job(LANES_TO_FINISH, None):
             run(self._services, job, now)
         for row in store.rows():
             if row.table == "delivery":

@@ -9,7 +9,7 @@ from astria_emulator.clock import read_time
 from astria_emulator.control.state_checks import FORMAT
 from astria_emulator.storage.files import File, HeldFiles, TempFolder
 from astria_emulator.storage.state import State
-from astria_emulator.storage.store import Job, Row, times_apart
+from astria_emulator.storage.store import Job, Row, split_times
 
 UNCOUNTED = "setting"  # a table whose ids are fixed
 
@@ -32,7 +32,7 @@ def written(state: State, version: str) -> dict[str, Any]:
 
 
 def _row(row: Row) -> dict[str, Any]:
-    data, times = times_apart(row.data)
+    data, times = split_times(row.data)
     del data["id"]
     return {
         "id": row.id,

@@ -191,7 +191,7 @@ class Callbacks:
                 try:
                     self._send(job)
                 finally:
-                    self._store.let_go(job)
+                    self._store.release_job(job)
         except Exception:
             log.exception("a callback")
         finally:

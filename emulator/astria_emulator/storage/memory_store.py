@@ -190,7 +190,7 @@ class MemoryStore:
             self.on_rollback(lambda: self._tables.queue(current))
             return True
 
-    def let_go(self, job: Job) -> None:
+    def release_job(self, job: Job) -> None:
         """Work at a job no longer: one that has not ended waits again."""
         with self._lock:
             if current := self._claimed(job):

@@ -16,10 +16,10 @@ log = logging.getLogger(__name__)
 WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
 GENERATION, TRAINING = "generation", "training"
 # Without slots, what was meant for them is work as any other.
-SLOTTED = (GENERATION, TRAINING)
+LANES_OF_SLOTS = (GENERATION, TRAINING)
 # What `finish` completes. Expiry is not work: it is due when its time has come.
-FINISHED = (WORK, *SLOTTED)
-TIMED = (*FINISHED, EXPIRY)
+LANES_TO_FINISH = (WORK, *LANES_OF_SLOTS)
+LANES_BY_TIME = (*LANES_TO_FINISH, EXPIRY)
 LANES: Mapping[str, str] = {
     "expire_tune": EXPIRY,
     "send_callback": CALLBACKS,
@@ -113,7 +113,7 @@ class Job:
         return Job(*what, "running", attempt, self.progress, self.cancel, self.home)
 
 
-def times_apart(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, datetime]]:
+def split_times(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, datetime]]:
     """A row's data as JSON has words for it, and its times, for which JSON has none."""
     times = {name: value for name, value in data.items() if isinstance(value, datetime)}
     return {name: value for name, value in data.items() if name not in times}, times
@@ -180,7 +180,7 @@ class Store(Protocol):
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None: ...
     def end_job(self, job: Job) -> bool: ...
-    def let_go(self, job: Job) -> None: ...
+    def release_job(self, job: Job) -> None: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
     def cancel_jobs(self, row: Row) -> None: ...
     def has_jobs(self, lane: str) -> bool: ...

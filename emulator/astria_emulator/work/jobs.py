@@ -32,7 +32,7 @@ def run(services: Services, job: Job, now: datetime) -> None:
     except (Unavailable, WorkLost) as error:
         log.warning("%s of %s %d: to be done again: %s", job.kind, job.table, job.target, error)
     finally:
-        services.store.let_go(job)
+        services.store.release_job(job)
 
 
 def attempt(services: Services, job: Job, now: datetime) -> None:

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Collection, Container, Iterable
 
 from astria_emulator.clock import VirtualClock
-from astria_emulator.storage.store import FINISHED, TIMED, Job, Key, Row, Run, Store
+from astria_emulator.storage.store import LANES_BY_TIME, LANES_TO_FINISH, Job, Key, Row, Run, Store
 from astria_emulator.work.answer_holds import AllBut, Holds
 
 
@@ -40,12 +40,12 @@ class ManualRunner:
 
     def hasten(self) -> Collection[Key]:
         own = self._holds.own()
-        self._work(FINISHED, AllBut(own), early=True)
+        self._work(LANES_TO_FINISH, AllBut(own), early=True)
         return own
 
     def settle(self) -> int:
         """Run what is due; returns the number of jobs."""
-        return self._work(TIMED, self._holds)
+        return self._work(LANES_BY_TIME, self._holds)
 
     def finish(self) -> int:
         """Complete all work, moving the clock as far as the last job's due time.
@@ -53,7 +53,7 @@ class ManualRunner:
         Returns the number of jobs.
         """
         with self._lock:
-            return self.settle() + self._work(FINISHED, self._holds, early=True)
+            return self.settle() + self._work(LANES_TO_FINISH, self._holds, early=True)
 
     def _work(self, lanes: Iterable[str], skip: Container[Job], *, early: bool = False) -> int:
         """Run jobs, each at the time when it was due, whenever it is run; returns their number.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from astria_emulator.clock import Clock
-from astria_emulator.storage.store import EXPIRY, FINISHED, WORK, Job, Key, Row, Run, Store
+from astria_emulator.storage.store import EXPIRY, LANES_TO_FINISH, WORK, Job, Key, Row, Run, Store
 from astria_emulator.work.answer_holds import AllBut, Holds
 from astria_emulator.work.backend_slots import Slots
 
@@ -51,7 +51,7 @@ class ThreadRunner:
         self._idle = SHARED_IDLE_SECONDS if store.is_shared else IDLE_SECONDS
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="work")
         self._thread = threading.Thread(target=self._loop, name="runner", daemon=True)
-        self._finished = (WORK,) if slots else FINISHED
+        self._finished = (WORK,) if slots else LANES_TO_FINISH
         self._timed = (*self._finished, EXPIRY)
         self._slots = Slots(
             store, clock, lambda job: run(job, clock.now()),
@@ -115,7 +115,7 @@ class ThreadRunner:
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
-            elif any(self._store.has_jobs(lane) for lane in FINISHED):
+            elif any(self._store.has_jobs(lane) for lane in LANES_TO_FINISH):
                 # Held, or run by another thread, which may be one that also finishes work.
                 time.sleep(max(0.0, min(self._holds.lapse(), left, LOOK_SECONDS)))
             else:

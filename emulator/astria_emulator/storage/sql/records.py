@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
 from astria_emulator.storage.sql.database import Record
-from astria_emulator.storage.store import Job, Row, times_apart
+from astria_emulator.storage.store import Job, Row, split_times
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -13,7 +13,7 @@ GALLERY = 0  # the owner of rows that have none
 
 
 def row_record(row: Row) -> Record:
-    plain, moments = times_apart(row.data)
+    plain, moments = split_times(row.data)
     times = {name: micros(value) for name, value in moments.items()}
     return {
         "kind": row.table,

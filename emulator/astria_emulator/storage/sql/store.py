@@ -36,7 +36,7 @@ class SqlStore:
         self._transactions = Transactions(database)
         # Claims of this process, by job and attempt: those it works at, and those it has let go.
         self._running: set[Claim] = set()
-        self._let_go: set[Claim] = set()
+        self._released: set[Claim] = set()
         # A row that has not changed is read once, and its JSON written once.
         self._read = lru_cache(REMEMBERED)(read_row)
 
@@ -228,7 +228,7 @@ class SqlStore:
             self.on_commit(partial(self._running.discard, claim))
             return work.session.run(sql.END, _claim(job)) > 0
 
-    def let_go(self, job: Job) -> None:
+    def release_job(self, job: Job) -> None:
         """Work at a job no longer: one that has not ended waits again after `renew_claims`.
 
         Nothing is written now: most often a database that does not answer is why.
@@ -236,7 +236,7 @@ class SqlStore:
         claim = (job.id, job.attempt)
         if claim in self._running:
             self._running.discard(claim)
-            self._let_go.add(claim)
+            self._released.add(claim)
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Keep a running job's progress; tells whether it shall go on."""
@@ -263,16 +263,16 @@ class SqlStore:
 
     def renew_claims(self) -> None:
         """To be called more often than leases run out: the jobs that run here go on."""
-        let_go = tuple(self._let_go)
+        released = tuple(self._released)
         running = tuple(self._running) if self.is_shared else ()
-        if let_go or running:
+        if released or running:
             with self._transactions.write() as work:
-                for id, attempt in let_go:
+                for id, attempt in released:
                     work.session.run(sql.LET_GO, {"of_job": id, "of_attempt": attempt})
                 for id, attempt in running:
                     of = {"of_job": id, "of_attempt": attempt}
                     work.session.run(sql.RENEW, of | {"term": self._term})
-        self._let_go.difference_update(let_go)
+        self._released.difference_update(released)
 
     @property
     def _term(self) -> int | None:
