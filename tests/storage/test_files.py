@@ -81,78 +81,78 @@ def test_base36_text_begins_with_the_lowest_digit() -> None:
 
 def test_file_on_disk_is_taken_over_and_erased_with_its_key(tmp_path: Path) -> None:
     files = MemoryFiles(MemoryStore(), 0)
-    made = [tmp_path / name for name in "abc"]
-    for path in made:
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
         path.write_bytes(b"weights")
-    keys = [files.put(f"p/{path.name}", "", path) for path in made]
-    assert files.get(keys[0]) == File(keys[0], "", path=made[0])
+    keys = [files.put(f"p/{path.name}", "", path) for path in paths]
+    assert files.get(keys[0]) == File(keys[0], "", path=paths[0])
     assert len(set(keys)) == 3
     files.delete(keys[1:2])
-    assert [path.exists() for path in made] == [True, False, True]
+    assert [path.exists() for path in paths] == [True, False, True]
     files.reset()
-    assert not made[2].exists()
+    assert not paths[2].exists()
 
 
 def test_files_that_are_held_can_be_read_whatever_becomes_of_them(tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.write_bytes(b"weights")
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
     files = MemoryFiles(MemoryStore(), 0)
-    keys = [files.put("p/1", "a/b", made), files.put("p/2", "", b"x"), files.put("p/3", "", {})]
+    keys = [files.put("p/1", "a/b", weights), files.put("p/2", "", b"x"), files.put("p/3", "", {})]
     held = files.hold()
     files.reset()
-    assert not made.exists()
+    assert not weights.exists()
     assert [file.content for file in held.files] == [b"weights", b"x", {}]
     assert [file.key for file in held.files] == keys
 
 
 def test_room_of_held_files_goes_with_them(tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.write_bytes(b"weights")
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
     files = MemoryFiles(MemoryStore(), 0)
-    files.put("p/1", "", made)
+    files.put("p/1", "", weights)
     held = files.hold()
     path = held.files[0].path
     assert path is not None
     assert path.exists()
     del held
     assert not path.parent.exists()
-    assert made.exists()
+    assert weights.exists()
 
 
 def test_restored_file_is_a_copy_under_its_key(tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.write_bytes(b"weights")
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
     source, files = (MemoryFiles(MemoryStore(), 0) for _ in range(2))
-    key = source.put("p/1", "a/b", made)
+    key = source.put("p/1", "a/b", weights)
     held = source.hold()
     for _ in range(2):  # as often as one likes
         files.reset()
         files.restore(held.files[0])
     source.reset()
-    found = files.get(key)
-    assert found
-    assert (found.content, found.content_type) == (b"weights", "a/b")
+    file = files.get(key)
+    assert file
+    assert (file.content, file.content_type) == (b"weights", "a/b")
     files.delete([key])
-    assert found.path is not None
-    assert not found.path.exists()
+    assert file.path is not None
+    assert not file.path.exists()
 
 
 def test_reset_that_fails_leaves_every_file(tmp_path: Path) -> None:
-    made = tmp_path / "made"
-    made.write_bytes(b"weights")
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
     store = MemoryStore()
     files = MemoryFiles(store, 0)
-    keys = [files.put("p/1", "", made), files.put("p/2", "", b"x")]
+    keys = [files.put("p/1", "", weights), files.put("p/2", "", b"x")]
 
     def fail() -> None:
         with store.transaction():
             files.reset()
             files.put("p/2", "", b"x")
-            files.restore(File("0" * 28, "", path=made))
+            files.restore(File("0" * 28, "", path=weights))
             raise KeyError
 
     with pytest.raises(KeyError):
         fail()
     assert [files.get(key) is not None for key in (*keys, "0" * 28)] == [True, True, False]
     files.delete(keys)
-    assert not made.exists()
+    assert not weights.exists()

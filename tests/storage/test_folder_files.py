@@ -132,7 +132,7 @@ def test_failed_transaction_leaves_the_file_that_another_one_has_made_since(
         with store.transaction():
             store.on_rollback(lambda: files.put("p/1", "image/png", b"x"))  # the other one
             files.put("p/1", "image/png", b"x")
-            store._transactions.work.undo.reverse()  # type: ignore[attr-defined]  # the other one is first
+            store._transactions.work.on_rollback.reverse()  # type: ignore[attr-defined]  # the other one is first
             raise KeyError
 
     with pytest.raises(KeyError):

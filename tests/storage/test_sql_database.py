@@ -65,15 +65,15 @@ def test_database_that_is_gone_gives_503(tmp_path: Path, make_app: Any) -> None:
 def test_folder_is_made_and_keeps_what_was_stored(tmp_path: Path) -> None:
     folder = str(tmp_path / "new" / "folder")
     with sqlite_store(folder) as store:
-        kept = store.insert("tune", 1, {"title": "a\0\ud800 é"}, refs=("title:a", 7))
-        job = store.add_job("train_tune", kept, NOON)
+        row = store.insert("tune", 1, {"title": "a\0\ud800 é"}, refs=("title:a", 7))
+        job = store.add_job("train_tune", row, NOON)
     with sqlite_store(folder) as store:
-        found = store.get("tune", kept.id)
-        assert found is not None
-        assert (dict(found), found.refs) == ({"title": "a\0\ud800 é", "id": kept.id}, kept.refs)
-        assert store.find("tune", Query(1, ref="title:a")) == [found]
+        stored = store.get("tune", row.id)
+        assert stored is not None
+        assert (dict(stored), stored.refs) == ({"title": "a\0\ud800 é", "id": row.id}, row.refs)
+        assert store.find("tune", Query(1, ref="title:a")) == [stored]
         assert store.jobs() == [job]
-        assert store.insert("tune", 1, {}).id == kept.id + 1
+        assert store.insert("tune", 1, {}).id == row.id + 1
 
 
 def test_second_process_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:
@@ -166,9 +166,9 @@ def test_processes_that_start_at_once_make_the_tables_once() -> None:
 )
 def test_database_that_cannot_be_reached_is_told_without_its_password(url: str) -> None:
     pytest.importorskip("psycopg")
-    told = problem_of(Postgres, url)
-    assert told.startswith("--database:\n  - ")
-    assert "secret" not in told
+    message = problem_of(Postgres, url)
+    assert message.startswith("--database:\n  - ")
+    assert "secret" not in message
 
 
 def test_driver_that_is_missing_is_told_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,8 @@ def objects(title: str) -> dict[str, Any]:
     blank = dict.fromkeys(("started_training_at", "trained_at", "model_type", "token", "origin"))
     blank |= dict.fromkeys(("callback", "base_tune_id", "steps", "workspace_id"))
     fixed = {"name": "woman", "branch": "fast", "state": "training", "home_base_id": 690204}
-    kept = {"image_keys": [KEY], "is_api": True, "auto_extend": False}
-    return {"title": title, **fixed, **kept, **blank, **times}
+    fields = {"image_keys": [KEY], "is_api": True, "auto_extend": False}
+    return {"title": title, **fixed, **fields, **blank, **times}
 
 
 def fill(store: Store, files: Files) -> Row:
@@ -61,9 +61,16 @@ def fill(store: Store, files: Files) -> Row:
     gone = store.insert("tune", 1, {"title": "deleted"})
     store.add_job("start_tune", gone, NOW)
     tune = store.insert("tune", 1, objects("Jäne <3"), refs=("title:Jäne <3", 690204))
-    sent = {"object": "tune", "object_id": tune.id, "url": "http://a.test", "state": "recorded"}
+    delivery_fields = {
+        "object": "tune",
+        "object_id": tune.id,
+        "url": "http://a.test",
+        "state": "recorded",
+    }
     calls = [
-        store.insert("delivery", None, {**sent, "body": {"tune": {}}, "at": NOW}, refs=refs)
+        store.insert(
+            "delivery", None, {**delivery_fields, "body": {"tune": {}}, "at": NOW}, refs=refs
+        )
         for refs in (("open:tune:1",), ("before:1",))
     ]
     store.add_job("train_tune", tune, NOW + timedelta(seconds=60))
@@ -113,9 +120,9 @@ def test_state_is_the_same_once_it_was_read_from_an_archive(
 ) -> None:
     put(archive.load(BytesIO(archived(source)), 10**6), store, files)
     assert archived(taken(store, files)) == archived(source)
-    found = files.get(KEY)
-    assert found
-    assert found.content == b"photograph" * 100
+    file = files.get(KEY)
+    assert file
+    assert file.content == b"photograph" * 100
 
 
 def test_gallery_and_what_is_gone_are_no_part_of_it(source: State) -> None:
@@ -147,8 +154,8 @@ def test_rows_that_were_put_back_are_new_ones_and_jobs_are_theirs(
 
 def test_ids_go_on_as_they_were(store: Store, files: Files, source: State) -> None:
     put(source, store, files)
-    made = [store.insert(table, 1, {}).id for table in ("tune", "delivery", "user", "prompt")]
-    assert made == [5_000_003, 3, 2, 45_000_001]
+    ids = [store.insert(table, 1, {}).id for table in ("tune", "delivery", "user", "prompt")]
+    assert ids == [5_000_003, 3, 2, 45_000_001]
 
 
 def test_work_that_was_under_way_waits_and_tells_that_it_was_begun(
@@ -187,9 +194,9 @@ def test_state_has_its_files_when_they_are_deleted(store: Store, files: Files) -
     files.delete([KEY])
     assert files.get(KEY) is None
     put(state, store, files)
-    found = files.get(KEY)
-    assert found
-    assert found.content == b"photograph" * 100
+    file = files.get(KEY)
+    assert file
+    assert file.content == b"photograph" * 100
 
 
 @pytest.mark.parametrize("origin", ["http://other.test", None])

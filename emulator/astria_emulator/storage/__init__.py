@@ -1,1 +1,1 @@
-"""What is kept: rows, jobs and files, in memory or in SQLite, PostgreSQL and a folder."""
+"""Stores rows, jobs and files: in memory, or in SQLite or PostgreSQL and a folder."""

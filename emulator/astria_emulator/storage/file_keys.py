@@ -18,31 +18,31 @@ Content = bytes | Path | Mapping[str, Any]
 
 
 def key_of(seed: int, place: str, content: Content) -> str:
-    """The key of a file at a place."""
-    told = f"{seed}/{place}".encode()
-    digest = _digest(content, told[:64])
-    return base36(blake2b(told + digest, digest_size=24).digest())
+    """Return the key of a file at a place such as `tune/5000001/image/0`."""
+    prefix = f"{seed}/{place}".encode()
+    digest = _digest(content, prefix[:64])
+    return base36(blake2b(prefix + digest, digest_size=24).digest())
 
 
 def _digest(content: Content, key: bytes) -> bytes:
-    """16 bytes that tell contents apart.
+    """Return 16 bytes that differ between contents.
 
-    A file on disk may be large, and is written once: its name, size and time tell it apart.
+    A file on disk may be large and never changes: its name, size and time stand for its bytes.
     """
     if isinstance(content, Path):
-        found = content.stat()
-        raw = f"{content.name}/{found.st_size}/{found.st_mtime_ns}".encode()
+        status = content.stat()
+        raw = f"{content.name}/{status.st_size}/{status.st_mtime_ns}".encode()
     else:
         raw = content if isinstance(content, bytes) else _as_text(content).encode()
     return blake2b(raw, digest_size=16, key=key).digest()
 
 
 def base36(digest: bytes) -> str:
-    """28 base-36 characters of a digest of at least 24 bytes, the lowest digit first."""
+    """Return 28 base-36 characters of a digest of at least 24 bytes, the lowest digit first."""
     number = int.from_bytes(digest)
     text = ""
     while len(text) < KEY_LENGTH:
-        number, part = divmod(number, _PART)  # so that all but a few divisions are of small numbers
+        number, part = divmod(number, _PART)  # few divisions of large numbers, which are slow
         for _ in range(_DIGITS_OF_PART // 2):
             part, pair = divmod(part, len(_PAIRS))
             text += _PAIRS[pair]

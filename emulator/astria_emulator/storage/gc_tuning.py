@@ -1,7 +1,7 @@
-"""Keep the collector of reference cycles from looking at a large store again and again.
+"""Keep the garbage collector from scanning a large store again and again.
 
-What has outlived a full collection is kept out of the next ones. It is still freed as soon as
-nothing refers to it: rows and files are in no cycle.
+What survives a full collection is excluded from the next ones. Reference counts still free it:
+rows and files are in no cycle.
 """
 
 import gc
@@ -14,7 +14,7 @@ FEW = 1000  # entries that are freed within a millisecond or two
 
 
 def spare_the_old() -> None:
-    """From now on, what a full collection leaves is not collected any more."""
+    """Exclude what survives a full collection from later ones, from now on."""
     gc.collect()
     gc.freeze()
     if _freeze not in gc.callbacks:
@@ -22,9 +22,9 @@ def spare_the_old() -> None:
 
 
 def free_slowly(tables: Iterable[dict[Any, Any]]) -> None:
-    """Empty tables that nobody uses any more.
+    """Empty tables that are no longer used.
 
-    Large ones on a thread, entry by entry: freed at once, they would hold everybody up.
+    Large ones are emptied on a thread, entry by entry: freed at once, they would block all threads.
     """
     large = [table for table in tables if len(table) > FEW]
     if large:

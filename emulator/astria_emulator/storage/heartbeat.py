@@ -1,4 +1,4 @@
-"""What is done again and again for a store that lasts, on a thread of its own."""
+"""A thread that repeats the upkeep of a persistent store: leases, cleaning up."""
 
 import logging
 import threading
@@ -10,15 +10,15 @@ SECONDS = 2.5  # a fourth of a lease
 
 
 class Heartbeat:
-    """Calls some functions now and then, if there are any, until it is stopped."""
+    """Calls some functions every 2.5 seconds until it is stopped; has no thread without any."""
 
-    def __init__(self, *acts: Callable[[], object]):
-        self._acts = acts
+    def __init__(self, *actions: Callable[[], object]):
+        self._actions = actions
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
 
     def start(self) -> None:
-        if self._acts:
+        if self._actions:
             self._thread.start()
 
     def stop(self) -> None:
@@ -28,8 +28,8 @@ class Heartbeat:
 
     def _loop(self) -> None:
         while not self._stopping.wait(SECONDS):
-            for act in self._acts:
+            for action in self._actions:
                 try:
-                    act()
+                    action()
                 except Exception:  # a database that cannot be reached may come back
                     log.exception("heartbeat")

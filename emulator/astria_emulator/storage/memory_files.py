@@ -1,4 +1,4 @@
-"""All files in this process, gone when it ends."""
+"""The default files: all in this process, lost when it ends."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,24 +7,24 @@ from pathlib import Path
 from uuid import uuid4
 
 from astria_emulator.storage.file_keys import Content, key_of
-from astria_emulator.storage.files import File, HeldFiles, TempFolder, held, link
+from astria_emulator.storage.files import File, HeldFiles, TempFolder, hold_files, link
 from astria_emulator.storage.gc_tuning import free_slowly
 from astria_emulator.storage.store import Store
 
 
 class MemoryFiles:
-    """All files in this process, but for those that were handed over on a disk."""
+    """All files in this process. Those that a backend wrote to disk stay there until deleted."""
 
     def __init__(self, store: Store, seed: int):
         self._store, self.seed = store, seed
         self._files: dict[str, File] = {}
-        self._paths: dict[str, Path] = {}  # of those on a disk, which are to be erased there
+        self._paths: dict[str, Path] = {}  # of those on disk, which are erased there
         self._folder: TempFolder | None = None  # for those that were restored
 
     def put(self, place: str, content_type: str, content: Content) -> str:
-        """Keep a file and return its key.
+        """Store a file and return its key.
 
-        `place` tells equal files apart: `tune/5000001/image/0`.
+        `place` gives equal files different keys: `tune/5000001/image/0`.
         """
         key = key_of(self.seed, place, content)
         if isinstance(content, bytes):
@@ -48,19 +48,19 @@ class MemoryFiles:
         self._store.on_commit(erase)
 
     def hold(self) -> HeldFiles:
-        return held(list(self._files.values()))
+        return hold_files(list(self._files.values()))
 
     def restore(self, file: File) -> None:
         if file.path is not None:
             self._folder = self._folder or TempFolder("astria-files-")
-            path = self._folder.path / uuid4().hex  # one of before may be about to be erased
+            path = self._folder.path / uuid4().hex  # the old one may be erased at commit
             link(file.path, path)
             self._store.on_rollback(partial(path.unlink, missing_ok=True))
             file = replace(file, path=path)
         self._keep(file)
 
     def reset(self) -> None:
-        """Takes the same time however many there are, but for those on a disk."""
+        """Delete all files, in constant time but for those on disk."""
         files, paths = self._files, self._paths
         self._files, self._paths = {}, {}
 

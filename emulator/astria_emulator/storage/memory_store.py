@@ -1,4 +1,4 @@
-"""The default store: everything in this process, gone when it ends."""
+"""The default store: all rows and jobs in this process, lost when it ends."""
 
 import itertools
 import threading
@@ -11,11 +11,11 @@ from functools import partial
 from typing import Any
 
 from astria_emulator.storage.memory_tables import Tables
-from astria_emulator.storage.store import FIRST_ID, NOTHING, Job, Query, Row, act_on_commit
+from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, run_after_commit
 
 
 class MemoryStore:
-    """Everything in this process; gone when it ends."""
+    """All rows and jobs in this process. Every method takes one lock."""
 
     is_shared = False
 
@@ -24,13 +24,13 @@ class MemoryStore:
         self._tables = Tables()
         self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction
         self._later: list[Callable[[], object]] = []
-        # Not begun anew by a reset: work of before it must not be taken for work of after it.
+        # Not restarted by a reset: old work must not be mistaken for new work.
         self._job_ids, self._uids = itertools.count(1), itertools.count(1)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
-            if self._undo is not None:  # within another one, whose end counts
+            if self._undo is not None:  # nested: the outer one commits
                 yield
                 return
             self._undo, self._later = [], []
@@ -39,24 +39,24 @@ class MemoryStore:
                 later = self._later
             except BaseException:
                 undo, self._undo = self._undo, None
-                for act in reversed(undo):
-                    act()
+                for action in reversed(undo):
+                    action()
                 raise
             finally:
                 self._undo = None
-        act_on_commit(later)
+        run_after_commit(later)
 
-    def on_rollback(self, act: Callable[[], object]) -> None:
+    def on_rollback(self, action: Callable[[], object]) -> None:
         with self._lock:
             if self._undo is not None:
-                self._undo.append(act)
+                self._undo.append(action)
 
-    def on_commit(self, act: Callable[[], object]) -> None:
+    def on_commit(self, action: Callable[[], object]) -> None:
         with self._lock:
             if self._undo is not None:
-                self._later.append(act)
+                self._later.append(action)
                 return
-        act()
+        action()
 
     # -- rows --------------------------------------------------------------------------------------
     def insert(
@@ -74,7 +74,8 @@ class MemoryStore:
                 id = tables.next_id.get(table, FIRST_ID.get(table, 1))
                 tables.next_id[table] = id + 1
                 self.on_rollback(partial(tables.next_id.__setitem__, table, id))
-            row = Row(table, id, next(self._uids), owner, {**data, "id": id}, refs)
+            uid = next(self._uids)
+            row = Row(table=table, id=id, uid=uid, owner=owner, data={**data, "id": id}, refs=refs)
             self._tables.put(row)
             self.on_rollback(lambda: self._tables.drop(row))
             return row
@@ -84,9 +85,9 @@ class MemoryStore:
             return self._tables.rows[table].get(id)
 
     def current(self, row: Row) -> Row | None:
-        """The newest version of a row; None when it is gone, or another has its id."""
-        found = self.get(row.table, row.id)
-        return found if found is not None and found.uid == row.uid else None
+        """Return a row's newest version; None when it is deleted, or another has its id."""
+        newest = self.get(row.table, row.id)
+        return newest if newest is not None and newest.uid == row.uid else None
 
     def update(
         self, row: Row, changes: Mapping[str, Any], *, refs: tuple[int | str, ...] | None = None
@@ -98,8 +99,8 @@ class MemoryStore:
                 return row
             data = {**current.data, **changes}
             new = current.changed(data, current.refs if refs is None else refs)
-            self._tables.exchange(current, new)
-            self.on_rollback(lambda: self._tables.exchange(new, current))
+            self._tables.replace(current, new)
+            self.on_rollback(lambda: self._tables.replace(new, current))
             return new
 
     def delete(self, row: Row) -> None:
@@ -115,20 +116,20 @@ class MemoryStore:
             key = (table, query.owner) if query.ref is None else (table, query.owner, query.ref)
             ids = self._tables.index.get(key, [])
             end = len(ids) if query.before_id is None else bisect_left(ids, query.before_id)
-            found = (rows[ids[at]] for at in range(end - 1, -1, -1))
+            matches = (rows[ids[index]] for index in range(end - 1, -1, -1))
             if query.test:
-                found = (row for row in found if query.test(row))
+                matches = (row for row in matches if query.test(row))
             stop = None if query.limit is None else query.offset + query.limit
-            return list(itertools.islice(found, query.offset, stop))
+            return list(itertools.islice(matches, query.offset, stop))
 
     def rows(self) -> list[Row]:
-        """All rows, by table and id."""
+        """Return all rows, by table and id."""
         with self._lock:
             tables = sorted(self._tables.rows.items())
             return [rows[id] for _, rows in tables for id in sorted(rows)]
 
     def next_ids(self) -> dict[str, int]:
-        """The id that a table's next row is given, where it has had a row."""
+        """Return the next id of each table that has had a row."""
         with self._lock:
             return dict(self._tables.next_id)
 
@@ -152,18 +153,26 @@ class MemoryStore:
         due: datetime,
         *,
         attempt: int = 0,
-        progress: Mapping[str, Any] = NOTHING,
+        progress: Mapping[str, Any] = NO_PROGRESS,
     ) -> Job:
-        """Note work to be done; one that was begun elsewhere goes on from there."""
+        """Add a job. One from an import continues with its attempt and progress."""
         with self._lock:
-            what = (next(self._job_ids), kind, row.table, row.id, row.uid, due)
-            job = Job(*what, attempt=attempt, progress=progress)
-            self._tables.queue(job)
+            job = Job(
+                id=next(self._job_ids),
+                kind=kind,
+                table=row.table,
+                target=row.id,
+                target_uid=row.uid,
+                due=due,
+                attempt=attempt,
+                progress=progress,
+            )
+            self._tables.add_job(job)
             self.on_rollback(lambda: self.end_job(job))
             return job
 
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None:
-        """When the first waiting job of some lanes is due that is not to be passed over."""
+        """Return when the first waiting job of some lanes is due, those in `skip` left out."""
         with self._lock:
             first = self._tables.first_waiting(lanes, skip)
             return first.due if first else None
@@ -171,7 +180,7 @@ class MemoryStore:
     def claim_job(
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None:
-        """Take the first waiting job by (due, id); with `now` None one that is not due yet, too."""
+        """Claim the first waiting job by (due, id). `now` None: also one that is not due yet."""
         with self._lock:
             job = self._tables.first_waiting(lanes, skip)
             if job is None or (now is not None and job.due > now):
@@ -181,24 +190,24 @@ class MemoryStore:
             return claimed
 
     def end_job(self, job: Job) -> bool:
-        """End a job, unless another claim of it stands; tells whether that was done."""
+        """End a job unless it is claimed elsewhere; return whether it was ended."""
         with self._lock:
             current = self._tables.jobs.get(job.id)
             if current is None or current.attempt != job.attempt:
                 return False
-            self._tables.forget(current)
-            self.on_rollback(lambda: self._tables.queue(current))
+            self._tables.remove_job(current)
+            self.on_rollback(lambda: self._tables.add_job(current))
             return True
 
     def release_job(self, job: Job) -> None:
-        """Work at a job no longer: one that has not ended waits again."""
+        """Give up the claim of a job. One that has not ended waits again."""
         with self._lock:
             if current := self._claimed(job):
-                self._tables.forget(current)
-                self._tables.queue(replace(current, state="waiting"))
+                self._tables.remove_job(current)
+                self._tables.add_job(replace(current, state="waiting"))
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
-        """Keep a running job's progress; tells whether it shall go on."""
+        """Store a running job's progress; return whether the job should go on."""
         with self._lock:
             current = self._claimed(job)
             if current is None or current.cancel:
@@ -207,7 +216,7 @@ class MemoryStore:
             return True
 
     def cancel_jobs(self, row: Row) -> None:
-        """Drop an object's waiting jobs, and ask those that run to stop."""
+        """Delete an object's waiting jobs, and ask its running jobs to stop."""
         with self._lock:
             for job_id in list(self._tables.jobs_of.get((row.table, row.id), ())):
                 job = self._tables.jobs[job_id]
@@ -215,29 +224,29 @@ class MemoryStore:
                     self.end_job(job)
                 else:
                     self._tables.jobs[job_id] = replace(job, cancel=True)
-                    self.on_rollback(partial(self._go_on, job_id))
+                    self.on_rollback(partial(self._withdraw_cancel, job_id))
 
     def has_jobs(self, lane: str) -> bool:
         with self._lock:
             return self._tables.jobs_in[lane] > 0
 
     def jobs(self) -> list[Job]:
-        """All jobs that have not ended, by (due, id)."""
+        """Return all jobs that have not ended, by (due, id)."""
         with self._lock:
             return sorted(self._tables.jobs.values(), key=lambda job: (job.due, job.id))
 
     def renew_claims(self) -> None:
-        """Nothing: a claim stands until this process ends, and all is forgotten then."""
+        """Do nothing: a claim is valid as long as this process, and so is the store."""
 
     def close(self) -> None:
-        """Nothing is left open."""
+        """Do nothing: nothing is open."""
 
     def _claimed(self, job: Job) -> Job | None:
-        """A job as it is now, while a claim of it stands."""
+        """Return a job's newest version; None when its claim is no longer valid."""
         current = self._tables.jobs.get(job.id)
-        held = current and current.state == "running" and current.attempt == job.attempt
-        return current if held else None
+        valid = current and current.state == "running" and current.attempt == job.attempt
+        return current if valid else None
 
-    def _go_on(self, job_id: int) -> None:
+    def _withdraw_cancel(self, job_id: int) -> None:
         if job_id in self._tables.jobs:
             self._tables.jobs[job_id] = replace(self._tables.jobs[job_id], cancel=False)

@@ -1,4 +1,4 @@
-"""The tables of the store in memory: rows with their index, and jobs with their queues."""
+"""The data of the store in memory: rows with their index, jobs with their queues."""
 
 import heapq
 from bisect import bisect_left, insort
@@ -12,9 +12,9 @@ from astria_emulator.storage.store import Job, Row
 
 
 class Tables:
-    """All tables.
+    """All rows and jobs. The store locks; nothing here does.
 
-    A reset swaps in a new one, which takes the same time however full the old one is.
+    A reset puts an empty one in its place, which takes constant time.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Tables:
         self.next_id: dict[str, int] = {}
         self.jobs: dict[int, Job] = {}
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
-        self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> how many
+        self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> number of jobs
         self.queues: dict[str, list[tuple[datetime, int]]] = defaultdict(list)  # by lane
 
     def free(self) -> None:
@@ -44,7 +44,7 @@ class Tables:
         del self.rows[row.table][row.id]
         self._unindex(row)
 
-    def exchange(self, old: Row, new: Row) -> None:
+    def replace(self, old: Row, new: Row) -> None:
         if old.refs == new.refs:
             self.rows[new.table][new.id] = new
         else:
@@ -54,21 +54,21 @@ class Tables:
     def _unindex(self, row: Row) -> None:
         for key in self._index_keys(row):
             ids = self.index[key]
-            at = bisect_left(ids, row.id)
-            if at < len(ids) and ids[at] == row.id:
-                del ids[at]
+            position = bisect_left(ids, row.id)
+            if position < len(ids) and ids[position] == row.id:
+                del ids[position]
             if not ids:
                 del self.index[key]
 
     # -- jobs --------------------------------------------------------------------------------------
-    def queue(self, job: Job) -> None:
+    def add_job(self, job: Job) -> None:
         self.jobs[job.id] = job
         self.jobs_of[job.table, job.target].add(job.id)
         self.jobs_in[job.lane] += 1
         if job.state == "waiting":
             heapq.heappush(self.queues[job.lane], (job.due, job.id))
 
-    def forget(self, job: Job) -> None:
+    def remove_job(self, job: Job) -> None:
         del self.jobs[job.id]
         self.jobs_in[job.lane] -= 1
         ids = self.jobs_of[job.table, job.target]
@@ -82,20 +82,20 @@ class Tables:
             heapq.heapify(queue)
 
     def first_waiting(self, lanes: Iterable[str], skip: Container[Job]) -> Job | None:
-        found = [job for lane in lanes if (job := self._first_of(lane, skip))]
-        return min(found, key=lambda job: (job.due, job.id), default=None)
+        jobs = [job for lane in lanes if (job := self._first_in_lane(lane, skip))]
+        return min(jobs, key=lambda job: (job.due, job.id), default=None)
 
-    def _first_of(self, lane: str, skip: Container[Job]) -> Job | None:
-        """Entries of jobs that have ended or run are dropped from the queue on the way."""
-        queue, passed, found = self.queues[lane], [], None
-        while queue and found is None:
+    def _first_in_lane(self, lane: str, skip: Container[Job]) -> Job | None:
+        """Drop entries of jobs that have ended or run from the queue on the way."""
+        queue, skipped, first = self.queues[lane], [], None
+        while queue and first is None:
             job = self.jobs.get(queue[0][1])
             if job is None or job.state != "waiting":
                 heapq.heappop(queue)
             elif job in skip:
-                passed.append(heapq.heappop(queue))
+                skipped.append(heapq.heappop(queue))
             else:
-                found = job
-        for entry in passed:
+                first = job
+        for entry in skipped:
             heapq.heappush(queue, entry)
-        return found
+        return first

@@ -10,7 +10,7 @@ from typing import Any
 from astria_emulator.errors import Conflict, Invalid, NotFound
 from astria_emulator.storage.state import State
 
-MOST = 100  # a file that has been deleted since stays for as long as a snapshot has it
+MOST = 100  # each keeps the disk space of files that were deleted after it
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
@@ -26,40 +26,49 @@ class Snapshot:
 
 
 class Snapshots:
-    """States by name. One that is taken again under its name is the newest."""
+    """States by name, in the order in which they were taken."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[str, Snapshot] = {}
+        self._snapshots: dict[str, Snapshot] = {}
 
     def keep(self, snapshot: Snapshot) -> None:
-        """Raises Conflict when there are too many."""
+        """Store a snapshot in place of one of the same name.
+
+        Raises Conflict when there are too many.
+        """
         with self._lock:
-            if len(self._kept.keys() - {snapshot.name}) >= MOST:
+            if len(self._snapshots.keys() - {snapshot.name}) >= MOST:
                 raise Conflict(f"there are {MOST} snapshots, and no more may be; delete one")
-            self._kept.pop(snapshot.name, None)
-            self._kept[snapshot.name] = snapshot
+            self._snapshots.pop(snapshot.name, None)
+            self._snapshots[snapshot.name] = snapshot
 
     def get(self, name: str) -> Snapshot:
-        """Raises NotFound."""
+        """Return a snapshot.
+
+        Raises NotFound.
+        """
         with self._lock:
-            if name not in self._kept:
+            if name not in self._snapshots:
                 raise NotFound(f"there is no snapshot {name[:64]!r}")
-            return self._kept[name]
+            return self._snapshots[name]
 
     def remove(self, name: str) -> None:
-        """Raises NotFound."""
+        """Delete a snapshot.
+
+        Raises NotFound.
+        """
         with self._lock:
-            if self._kept.pop(name, None) is None:
+            if self._snapshots.pop(name, None) is None:
                 raise NotFound(f"there is no snapshot {name[:64]!r}")
 
     def all(self) -> list[Snapshot]:
-        """In the order in which they were taken."""
+        """Return all snapshots, oldest first."""
         with self._lock:
-            return list(self._kept.values())
+            return list(self._snapshots.values())
 
 
 def check_name(name: str) -> None:
-    """Raises Invalid."""
+    """Raises Invalid when a name is not allowed."""
     if not NAME.fullmatch(name):
         raise Invalid({"name": ["is not 1 to 64 letters, digits, dots, dashes and underscores"]})

@@ -1,4 +1,4 @@
-"""Rows and jobs: the values that are kept, and the `Store` protocol of what keeps them."""
+"""Rows and jobs, and the `Store` protocol of what stores them."""
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -11,13 +11,13 @@ from astria_emulator.errors import trace_of
 
 log = logging.getLogger(__name__)
 
-# What is taken up together: by the workers, when storage runs out, and by those who call back.
-# A backend that does not pretend has two lanes to itself, so that nothing else waits for it.
+# A lane holds the jobs that the same threads claim: workers, expiry, senders of callbacks.
+# A backend that really trains has two lanes to itself, so that nothing else waits for it.
 WORK, EXPIRY, CALLBACKS = "work", "expiry", "callbacks"
 GENERATION, TRAINING = "generation", "training"
-# Without slots, what was meant for them is work as any other.
+# Where the backend has no slots, workers take these jobs too.
 LANES_OF_SLOTS = (GENERATION, TRAINING)
-# What `finish` completes. Expiry is not work: it is due when its time has come.
+# The lanes that `finish` completes. Expiry is not among them: it waits for its time.
 LANES_TO_FINISH = (WORK, *LANES_OF_SLOTS)
 LANES_BY_TIME = (*LANES_TO_FINISH, EXPIRY)
 LANES: Mapping[str, str] = {
@@ -26,20 +26,20 @@ LANES: Mapping[str, str] = {
     "generate_on_slot": GENERATION,
     "train_on_slot": TRAINING,
 }
-# Own ids start above every gallery id, and tunes and prompts are as long as the service's own.
+# Above every id of the gallery; ids of tunes and prompts have as many digits as the service's.
 FIRST_ID: Mapping[str, int] = {"tune": 5_000_001, "prompt": 45_000_001, "pack": 5_001}
-NOTHING: Mapping[str, Any] = {}
+NO_PROGRESS: Mapping[str, Any] = {}
 Key = tuple[str, int]  # an object's table and id
 
 
 @dataclass(frozen=True, eq=False)
 class Row(Mapping[str, Any]):
-    """One object as it is now; a change makes a new row.
+    """One version of an object, immutable: an update makes a new row.
 
-    `uid` is never given twice in a table, not even after a reset, when ids begin anew. `refs` are
-    what it is found by: the ids of a prompt's tunes, or a text such as `pack:260`. `rendered` keeps
-    its JSON, which lives as long as the row. `home` names the process that made it, where several
-    share a store.
+    `uid` is unique in its table for ever: a reset starts ids from the beginning, but not uids.
+    `refs` are further keys to find it by: the ids of a prompt's tunes, or a text such as
+    `pack:260`. `rendered` caches its JSON as long as the row lives. `home` names the process that
+    made it, where several share a store.
     """
 
     table: str
@@ -52,8 +52,16 @@ class Row(Mapping[str, Any]):
     home: str = ""
 
     def changed(self, data: Mapping[str, Any], refs: tuple[int | str, ...]) -> "Row":
-        """What it is after a change."""
-        return Row(self.table, self.id, self.uid, self.owner, data, refs, home=self.home)
+        """Return the object's next version."""
+        return Row(
+            table=self.table,
+            id=self.id,
+            uid=self.uid,
+            owner=self.owner,
+            data=data,
+            refs=refs,
+            home=self.home,
+        )
 
     def __getitem__(self, name: str) -> Any:
         return self.data[name]
@@ -67,7 +75,7 @@ class Row(Mapping[str, Any]):
 
 @dataclass(frozen=True)
 class Query:
-    """Which rows, newest first. `owner` None means the gallery's; `test` narrows further."""
+    """Selects rows, newest first. `owner` None means the gallery; `test` filters the rest."""
 
     owner: int | None
     ref: int | str | None = None
@@ -76,18 +84,19 @@ class Query:
     limit: int | None = None
     test: Callable[[Row], bool] | None = None
 
-    def page(self, asked: Mapping[str, Any]) -> "Query":
-        """The part of it that a request asks for in its query string."""
+    def page(self, parameters: Mapping[str, Any]) -> "Query":
+        """Return the query for the page that a request's query string selects."""
         names = ("before_id", "offset", "limit")
-        return replace(self, **{name: asked[name] for name in names if name in asked})
+        return replace(self, **{name: parameters[name] for name in names if name in parameters})
 
 
 @dataclass(frozen=True)
 class Job:
     """Work to be done on one object, not before `due`.
 
-    `attempt` counts how often it was claimed. A claim stands until the job is ended or let go or,
-    where processes share a store, until its lease has run out: then another may claim the job.
+    `attempt` counts its claims. A claim is valid until the job is ended or released. Where
+    processes share a store, it is also valid no longer than its lease: then another process may
+    claim the job.
     """
 
     id: int
@@ -107,23 +116,21 @@ class Job:
         return LANES.get(self.kind, WORK)
 
     def claimed(self) -> "Job":
-        """What it is once it has been claimed."""
-        what = (self.id, self.kind, self.table, self.target, self.target_uid, self.due)
-        attempt = self.attempt + 1
-        return Job(*what, "running", attempt, self.progress, self.cancel, self.home)
+        """Return the job as it is after a claim."""
+        return replace(self, state="running", attempt=self.attempt + 1)
 
 
 def split_times(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, datetime]]:
-    """A row's data as JSON has words for it, and its times, for which JSON has none."""
+    """Split a row's data into JSON values and times, for which JSON has no type."""
     times = {name: value for name, value in data.items() if isinstance(value, datetime)}
     return {name: value for name, value in data.items() if name not in times}, times
 
 
-def act_on_commit(acts: Iterable[Callable[[], object]]) -> None:
-    """Do what was put off until a transaction's end; that it has succeeded stands."""
-    for act in acts:
+def run_after_commit(actions: Iterable[Callable[[], object]]) -> None:
+    """Run what waited for a commit. An error is logged: the commit cannot be undone."""
+    for action in actions:
         try:
-            act()
+            action()
         except Exception as error:
             log.error("after a transaction\n%s", trace_of(error))
 
@@ -132,20 +139,20 @@ Run = Callable[[Job, datetime], None]
 
 
 class Store(Protocol):
-    """What keeps the state. Every method is atomic, and may raise Unavailable.
+    """Stores all rows and jobs. Every method is atomic, and may raise Unavailable.
 
-    `transaction` makes several so: an exception that leaves it takes all of them back, and calls
-    what was given to `on_rollback`; else what was given to `on_commit` is called after it. One that
-    writes sees nothing of others until its end, and they wait for it.
+    `transaction` makes several calls atomic together. An exception that leaves it undoes them and
+    runs the actions of `on_rollback`; otherwise those of `on_commit` run after it. A transaction
+    that writes sees no changes of others until its end: they wait for it.
 
-    `is_shared`: other processes may change it, and are not told of.
+    `is_shared`: other processes may change it too, without notice to this one.
     """
 
     is_shared: bool
 
     def transaction(self) -> AbstractContextManager[None]: ...
-    def on_rollback(self, act: Callable[[], object]) -> None: ...
-    def on_commit(self, act: Callable[[], object]) -> None: ...
+    def on_rollback(self, action: Callable[[], object]) -> None: ...
+    def on_commit(self, action: Callable[[], object]) -> None: ...
     def insert(
         self,
         table: str,
@@ -173,7 +180,7 @@ class Store(Protocol):
         due: datetime,
         *,
         attempt: int = 0,
-        progress: Mapping[str, Any] = NOTHING,
+        progress: Mapping[str, Any] = NO_PROGRESS,
     ) -> Job: ...
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None: ...
     def claim_job(

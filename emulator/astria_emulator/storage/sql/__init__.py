@@ -1,5 +1,5 @@
 """The store in a database, SQLite or PostgreSQL. Loaded only where one is asked for.
 
-`database` opens one and says who may write, `tables` and `statements` are all of its SQL, `records`
-how rows and jobs stand in it, `work` is one transaction, and `store` what the rest of us sees.
+`database` opens one and controls who may write; `tables` and `statements` are all of its SQL;
+`records` converts rows and jobs; `work` is one transaction; `store` is what the other rooms use.
 """

@@ -1,7 +1,7 @@
-"""The databases that a store can be kept in: how they are opened, and who may write.
+"""The two databases of a store: how they are opened, and who may write.
 
-One writer at a time, in all processes together: what it reads stays so until it has ended. One
-that does not answer raises Unavailable.
+There is one writer at a time in all processes together: what it reads does not change until it
+ends. A database that does not answer raises Unavailable.
 """
 
 import logging
@@ -28,27 +28,27 @@ log = logging.getLogger(__name__)
 FILE_NAME = "astria.sqlite3"
 LOCK = 4_172_026_110  # PostgreSQL's advisory lock that a writer holds
 CONNECTIONS = 8
-# Every statement has its index. Without statistics, as of a new database, PostgreSQL would sort all
-# of a long queue to find its first job.
+# Every statement has its index. A new database has no statistics: PostgreSQL would then sort a
+# whole queue to find its first job.
 PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
-BUSY_SECONDS = 2.0  # a predecessor may be ending
+BUSY_SECONDS = 2.0  # the process before this one may still be ending
 
 Record = dict[str, Any]
 
 
 class Session:
-    """Runs statements on a connection. Each is compiled once: that is most of what it costs."""
+    """Runs statements on a connection. Each is compiled once: compiling is most of its cost."""
 
     def __init__(self, cursor: Any, dialect: Dialect):
         self._cursor, self._dialect = cursor, dialect
 
     def rows(self, statement: ClauseElement, params: Record | None = None) -> list[Any]:
-        """What a statement finds, as tuples."""
+        """Return a statement's rows as tuples."""
         sql, fixed = _compiled(statement, self._dialect)
         return list(self._cursor.execute(sql, fixed | (params or {})).fetchall())
 
     def run(self, statement: ClauseElement, *records: Record) -> int:
-        """Run a statement for each record; tells how many rows it has changed."""
+        """Run a statement for each record; return how many rows it changed."""
         sql, fixed = _compiled(statement, self._dialect)
         if len(records) > 1:
             self._cursor.executemany(sql, [fixed | record for record in records])
@@ -59,16 +59,16 @@ class Session:
 
 @lru_cache
 def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, Record]:
-    """A statement's text, and its constants."""
+    """Return a statement's text and its constants."""
     compiled = statement.compile(dialect=dialect)
     fixed = {name: value for name, value in compiled.params.items() if value is not None}
     return str(compiled), fixed
 
 
 class Database(Protocol):
-    """Gives sessions.
+    """Opens sessions to read or to write. All may raise Unavailable.
 
-    `home` names this process among those that share the database.
+    `home` names this process among those that share the database; "" where none do.
     """
 
     is_shared: bool
@@ -102,13 +102,13 @@ class Sqlite:
             with closing_on_error(self):
                 self._cursor = self._connection.connection.cursor()
                 self._session = Session(self._cursor, self._engine.dialect)
-                # The process holds the file until it ends, however it ends. A commit is safe from
-                # the end of the process, not from a loss of power.
+                # The process locks the file until it ends in whatever way. A commit survives the
+                # end of the process, but not a loss of power.
                 for pragma in ("locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=NORMAL"):
                     self._cursor.execute(f"PRAGMA {pragma}")
                 with self._writing() as session:
                     prepare(self._connection)
-                    # Nobody else can have claimed them: whoever had has been killed.
+                    # These claims are of a process that was killed.
                     session.run(
                         update(JOBS).where(JOBS.c.state == "running").values(state="waiting")
                     )
@@ -120,12 +120,12 @@ class Sqlite:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with _answering(sqlite3.OperationalError), self._lock:
+        with _raising_unavailable(sqlite3.OperationalError), self._lock:
             yield self._session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        with _answering(sqlite3.OperationalError), self._writing() as session:
+        with _raising_unavailable(sqlite3.OperationalError), self._writing() as session:
             yield session
 
     @contextmanager
@@ -175,21 +175,21 @@ class Postgres:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        with self._answering(), self._reader.connect() as connection:
+        with self._raising_unavailable(), self._reader.connect() as connection:
             yield self._session(connection)
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        with self._answering(), self._writing() as connection:
+        with self._raising_unavailable(), self._writing() as connection:
             yield self._session(connection)
 
     @contextmanager
-    def _answering(self) -> Iterator[None]:
-        """When the server was lost, no other connection of before is tried either."""
+    def _raising_unavailable(self) -> Iterator[None]:
+        """After a errors connection, drop the others of the pool too."""
         driver = self._engine.dialect.loaded_dbapi
-        lost = (driver.OperationalError, driver.InterfaceError, DBAPIError, PoolTimeout)
+        errors = (driver.OperationalError, driver.InterfaceError, DBAPIError, PoolTimeout)
         try:
-            with _answering(*lost):
+            with _raising_unavailable(*errors):
                 yield
         except Unavailable:
             self._engine.dispose()
@@ -197,7 +197,7 @@ class Postgres:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        # Threads queue here, so that one connection waits for other processes and not all.
+        # Threads queue here, so that only one connection waits for other processes.
         with self._lock, self._engine.begin() as connection:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
             yield connection
@@ -210,12 +210,12 @@ class Postgres:
 
 
 @contextmanager
-def _answering(*lost: type[Exception]) -> Iterator[None]:
+def _raising_unavailable(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
-    except lost as error:
-        told = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        log.warning("the database does not answer: %s", told)
+    except errors as error:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        log.warning("the database does not answer: %s", reason)
         raise Unavailable from error
 
 

@@ -1,4 +1,7 @@
-"""How rows and jobs stand in the tables: data as JSON, times as microseconds since 1970."""
+"""Convert rows and jobs to records of the tables and back.
+
+Data is JSON; times are microseconds since 1970.
+"""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -27,11 +30,18 @@ def row_record(row: Row) -> Record:
 
 
 def read_row(kind: str, id: int, uid: int, owner: int, home: str, refs: str, data: str) -> Row:
-    """A row from a record, whose values stand in this order."""
+    """Return the row of a record, whose values come in the order of the columns."""
     plain, times = json.loads(data)
     data_of_row = plain | {name: moment(value) for name, value in times.items()}
-    of = None if owner == GALLERY else owner
-    return Row(kind, id, uid, of, data_of_row, tuple(json.loads(refs)), home=home)
+    return Row(
+        table=kind,
+        id=id,
+        uid=uid,
+        owner=None if owner == GALLERY else owner,
+        data=data_of_row,
+        refs=tuple(json.loads(refs)),
+        home=home,
+    )
 
 
 def job_record(job: Job) -> Record:
@@ -67,16 +77,16 @@ def read_job(
     progress: str,
     cancel: bool,
 ) -> Job:
-    """A job from a record, whose values stand in this order."""
+    """Return the job of a record, whose values come in the order of the columns."""
     return Job(
-        id,
-        kind,
-        target_kind,
-        target,
-        target_uid,
-        moment(due),
-        state,
-        attempt,
+        id=id,
+        kind=kind,
+        table=target_kind,
+        target=target,
+        target_uid=target_uid,
+        due=moment(due),
+        state=state,
+        attempt=attempt,
         progress=json.loads(progress),
         cancel=bool(cancel),
         home=home,
@@ -88,7 +98,7 @@ def owner_number(owner: int | None) -> int:
 
 
 def ref_text(ref: int | str) -> str:
-    """A reference as it is indexed: texts of any length and kind by a digest."""
+    """Return a ref as it is indexed: a text, of any length, as a digest."""
     return (
         f"#{blake2b(ref.encode(), digest_size=16).hexdigest()}"
         if isinstance(ref, str)
@@ -105,10 +115,11 @@ def moment(micros: int) -> datetime:
 
 
 def ref_records(row: Row) -> list[Record]:
-    of = {"kind": row.table, "owner": owner_number(row.owner), "id": row.id}
-    return [{**of, "ref": ref} for ref in dict.fromkeys(map(ref_text, row.refs))]
+    owner = owner_number(row.owner)
+    columns = {"kind": row.table, "owner": owner, "id": row.id}
+    return [{**columns, "ref": ref} for ref in dict.fromkeys(map(ref_text, row.refs))]
 
 
 def named(record: Record) -> Record:
-    """A record as parameters of a statement that also has columns of these names."""
+    """Prefix a record's names with `b_`, for statements whose parameters may not be columns."""
     return {f"b_{name}": value for name, value in record.items()}

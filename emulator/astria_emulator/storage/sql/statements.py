@@ -14,7 +14,7 @@ GET = select(ROWS).where(ROWS.c.kind == bindparam("kind"), ROWS.c.id == bindpara
 
 
 def _page(table: Any, chosen: Any) -> Any:
-    """Rows newest first, below an id."""
+    """Return a statement for rows below an id, newest first."""
     return (
         chosen.where(
             table.c.kind == bindparam("kind"),
@@ -46,9 +46,11 @@ COUNTERS_NOW = select(COUNTERS.c.name, COUNTERS.c.value)
 FORGET = (*map(delete, (ROWS, REFS, JOBS)), delete(COUNTERS).where(COUNTERS.c.name != "schema"))
 
 # -- jobs ------------------------------------------------------------------------------------------
-_GIVEN = [column.name for column in JOBS.c if column.name not in ("made", "lease")]
-INSERT_JOB = insert(JOBS).values({name: bindparam(name) for name in _GIVEN} | {"made": now()})
-_FREE = or_(JOBS.c.state == "waiting", JOBS.c.lease < now())  # no claim of it stands
+_COLUMNS = [column.name for column in JOBS.c if column.name not in ("made", "lease")]
+INSERT_JOB = insert(JOBS).values({name: bindparam(name) for name in _COLUMNS} | {"made": now()})
+_FREE = or_(
+    JOBS.c.state == "waiting", JOBS.c.lease < now()
+)  # not claimed, or the lease has run out
 FIRST_JOBS = (
     select(JOBS)
     .where(
@@ -76,13 +78,13 @@ CLAIM = (
         lease=now() + bindparam("term"),
     )
 )
-END = delete(JOBS).where(*_CLAIM)
+END_JOB = delete(JOBS).where(*_CLAIM)
 REPORT = (
     update(JOBS)
     .where(*_CLAIM, _RUNNING, JOBS.c.cancel.is_(False))
     .values(progress=bindparam("new_progress"))
 )
-DROP_WAITING = delete(JOBS).where(*_OF_TARGET, _WAITING)
-ASK_RUNNING = update(JOBS).where(*_OF_TARGET, _RUNNING).values(cancel=True)
+DELETE_WAITING = delete(JOBS).where(*_OF_TARGET, _WAITING)
+CANCEL_RUNNING = update(JOBS).where(*_OF_TARGET, _RUNNING).values(cancel=True)
 RENEW = update(JOBS).where(*_CLAIM, _RUNNING).values(lease=now() + bindparam("term"))
-LET_GO = update(JOBS).where(*_CLAIM, _RUNNING).values(state="waiting", lease=null())
+RELEASE = update(JOBS).where(*_CLAIM, _RUNNING).values(state="waiting", lease=null())

@@ -1,4 +1,4 @@
-"""The tables, and the version of their form."""
+"""The tables, and the version of their schema."""
 
 from typing import Any
 
@@ -75,7 +75,7 @@ JOBS = Table(
 
 
 class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
-    """The database's time: the clocks of those who share it may differ."""
+    """The database's time, in microseconds since 1970: clocks of processes may differ."""
 
     inherit_cache = True
     type = BigInteger()
@@ -92,15 +92,17 @@ def _now_of_postgresql(*_: Any, **__: Any) -> str:
 
 
 def prepare(connection: Connection) -> None:
-    """Make the tables where they are missing.
+    """Create the tables where they are missing.
 
-    Raises SetupError where a newer version has made them.
+    Raises SetupError where a newer version of this program created them.
     """
     COUNTERS.create(connection, checkfirst=True)
-    found = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
-    if found is None:
+    version = connection.scalar(select(COUNTERS.c.value).where(COUNTERS.c.name == "schema"))
+    if version is None:
         tables.create_all(connection)
         connection.execute(insert(COUNTERS).values(name="schema", value=SCHEMA))
-    elif found > SCHEMA:
-        problem = f"its schema is version {found}, and this version of the emulator knows {SCHEMA}"
+    elif version > SCHEMA:
+        problem = (
+            f"its schema is version {version}, and this version of the emulator knows {SCHEMA}"
+        )
         raise SetupError("the data is newer than this program", [problem])

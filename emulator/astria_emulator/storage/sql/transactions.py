@@ -1,49 +1,49 @@
-"""The transactions of a database: one at a time in each thread."""
+"""The transactions of a database: each thread has at most one."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from astria_emulator.storage.sql.database import Database, Session
-from astria_emulator.storage.sql.work import Work
-from astria_emulator.storage.store import act_on_commit
+from astria_emulator.storage.sql.work import UnitOfWork
+from astria_emulator.storage.store import run_after_commit
 
 
 class Transactions:
-    """Begins and ends transactions; one within another is part of it."""
+    """Begins and ends transactions. A nested one is part of the outer one."""
 
     def __init__(self, database: Database):
         self._database = database
         self._local = threading.local()
 
     @property
-    def work(self) -> Work | None:
-        """The transaction of this thread."""
+    def work(self) -> UnitOfWork | None:
+        """This thread's transaction, or None."""
         return getattr(self._local, "work", None)
 
     @contextmanager
-    def write(self) -> Iterator[Work]:
-        if self.work is not None:  # within another one, whose end counts
+    def write(self) -> Iterator[UnitOfWork]:
+        if self.work is not None:  # nested: the outer one commits
             yield self.work
             return
         work = None
         try:
             with self._database.write() as session:
-                work = self._local.work = Work(session)
+                work = self._local.work = UnitOfWork(session)
                 yield work
                 work.flush()
         except BaseException:
             self._local.work = None
-            for act in reversed(work.undo if work else ()):
-                act()
+            for action in reversed(work.on_rollback if work else ()):
+                action()
             raise
         finally:
             self._local.work = None
-        act_on_commit(work.later)
+        run_after_commit(work.on_commit)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A session that sees what this thread's transaction has changed."""
+        """Open a session that sees the changes of this thread's transaction."""
         if self.work:
             self.work.flush()
             yield self.work.session
@@ -51,12 +51,12 @@ class Transactions:
             with self._database.read() as session:
                 yield session
 
-    def on_rollback(self, act: Callable[[], object]) -> None:
+    def on_rollback(self, action: Callable[[], object]) -> None:
         if self.work:
-            self.work.undo.append(act)
+            self.work.on_rollback.append(action)
 
-    def on_commit(self, act: Callable[[], object]) -> None:
+    def on_commit(self, action: Callable[[], object]) -> None:
         if self.work:
-            self.work.later.append(act)
+            self.work.on_commit.append(action)
         else:
-            act()
+            action()

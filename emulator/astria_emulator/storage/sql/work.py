@@ -1,4 +1,4 @@
-"""One transaction: what it changes is written at its end, or when something is looked for."""
+"""The changes of one transaction: written at its end, or before it searches something."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -12,24 +12,24 @@ from astria_emulator.storage.store import Job, Key, Row
 
 
 @dataclass
-class Work:
-    """What a transaction has changed. `rows` are as it sees them; one that is None is deleted."""
+class UnitOfWork:
+    """What a transaction changed. `rows` are as it sees them; None is a deleted one."""
 
     session: Session
     rows: dict[Key, Row | None] = field(default_factory=dict)
     written: dict[Key, Row | None] = field(default_factory=dict)  # as they are in the database
     jobs: list[Job] = field(default_factory=list)
-    undo: list[Callable[[], object]] = field(default_factory=list)
-    later: list[Callable[[], object]] = field(default_factory=list)
+    on_rollback: list[Callable[[], object]] = field(default_factory=list)
+    on_commit: list[Callable[[], object]] = field(default_factory=list)
     _counters: dict[str, int] | None = None
     _written_counters: dict[str, int] = field(default_factory=dict)
 
     def put(self, was: Row | None, row: Row | None) -> None:
-        """Change a row; None is one that is not there yet, or no more."""
-        for known in (was, row):
-            if known is not None:
-                self.written.setdefault((known.table, known.id), was)
-                self.rows[known.table, known.id] = row
+        """Note a change from a row to its next version; None: not inserted yet, or deleted."""
+        for version in (was, row):
+            if version is not None:
+                self.written.setdefault((version.table, version.id), was)
+                self.rows[version.table, version.id] = row
 
     @property
     def counters(self) -> dict[str, int]:
@@ -39,42 +39,42 @@ class Work:
         return self._counters
 
     def next(self, name: str, first: int = 1) -> int:
-        """The next number of a series."""
+        """Return the next number of a counter."""
         number = self.counters.get(name, first)
         self.counters[name] = number + 1
         return number
 
     def flush(self) -> None:
-        """Write what has changed."""
+        """Write all changes to the database."""
         changes = [(self.written[key], row) for key, row in self.rows.items()]
         changes = [(was, row) for was, row in changes if row is not was]
-        made = [row for was, row in changes if row and not was]
-        gone = [was for was, row in changes if was and not row]
-        kept = [(was, row) for was, row in changes if was and row]
-        reindexed = [(was, row) for was, row in kept if was.refs != row.refs]
+        inserted = [row for was, row in changes if row and not was]
+        deleted = [was for was, row in changes if was and not row]
+        updated = [(was, row) for was, row in changes if was and row]
+        reindexed = [(was, row) for was, row in updated if was.refs != row.refs]
         old_refs = [
-            ref for row in (*gone, *(was for was, _ in reindexed)) for ref in ref_records(row)
+            ref for row in (*deleted, *(was for was, _ in reindexed)) for ref in ref_records(row)
         ]
         new_refs = [
-            ref for row in (*made, *(row for _, row in reindexed)) for ref in ref_records(row)
+            ref for row in (*inserted, *(row for _, row in reindexed)) for ref in ref_records(row)
         ]
         self._run(sql.DELETE_REF, map(named, old_refs))
-        self._run(sql.DELETE_ROW, ({"b_kind": row.table, "b_id": row.id} for row in gone))
-        self._run(sql.INSERT_ROW, map(row_record, made))
-        self._run(sql.UPDATE_ROW, (named(row_record(row)) for _, row in kept))
+        self._run(sql.DELETE_ROW, ({"b_kind": row.table, "b_id": row.id} for row in deleted))
+        self._run(sql.INSERT_ROW, map(row_record, inserted))
+        self._run(sql.UPDATE_ROW, (named(row_record(row)) for _, row in updated))
         self._run(sql.INSERT_REF, new_refs)
         self._run(sql.INSERT_JOB, map(job_record, self.jobs))
         self.written.update(self.rows)
         self.jobs.clear()
         if self._counters is not None:
             new = self._counters.items() - self._written_counters.items()
-            known = [change for change in new if change[0] in self._written_counters]
-            self._run(sql.UPDATE_COUNTER, ({"b_name": n, "b_value": v} for n, v in known))
-            self._run(sql.INSERT_COUNTER, ({"name": n, "value": v} for n, v in new - set(known)))
+            updates = [change for change in new if change[0] in self._written_counters]
+            self._run(sql.UPDATE_COUNTER, ({"b_name": n, "b_value": v} for n, v in updates))
+            self._run(sql.INSERT_COUNTER, ({"name": n, "value": v} for n, v in new - set(updates)))
             self._written_counters = dict(self._counters)
 
-    def forget(self, **counters: int) -> None:
-        """Delete every row and job, and set the counters anew but for some that are given."""
+    def reset(self, **counters: int) -> None:
+        """Delete every row, job and counter, and start with these counters."""
         for statement in sql.FORGET:
             self.session.run(statement)
         self.rows.clear()
@@ -83,5 +83,5 @@ class Work:
         self._counters, self._written_counters = counters, {}
 
     def _run(self, statement: ClauseElement, records: Iterable[Record]) -> None:
-        if given := list(records):
-            self.session.run(statement, *given)
+        if batch := list(records):
+            self.session.run(statement, *batch)
