@@ -1,1 +1,1 @@
-"""From the bytes of a request to what its handler is given."""
+"""Turns the bytes of a request into the arguments of its handler."""

@@ -18,7 +18,10 @@ CHUNK = 1 << 18  # bytes read at a time
 
 
 def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
-    """Raises BadRequest."""
+    """Return the fields in order.
+
+    Raises BadRequest.
+    """
     try:
         return parse_qsl(
             body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS
@@ -30,13 +33,13 @@ def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
 
 
 def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tuple[str, Any]]:
-    """Fields as text and files as uploads, each of at most so many bytes.
+    """Return fields as text and files as uploads, in order. max_part: bytes of one part.
 
-    A file input that was left empty in a browser is passed over.
+    A file input that a browser sends empty is left out.
 
-    Raises BadRequest, and TooLarge when a part or the stream is longer than it may be.
+    Raises BadRequest, and TooLarge when a part or the stream is too long.
     """
-    found: list[tuple[str, Any]] = []
+    pairs: list[tuple[str, Any]] = []
     part: Field | File | None = None
     pieces: list[bytes] = []
     size = 0
@@ -51,12 +54,12 @@ def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tupl
                 if size > max_part:
                     raise TooLarge
                 if not event.more_data and part is not None:
-                    found += _finished(part, b"".join(pieces))
+                    pairs += _finished(part, b"".join(pieces))
     except RequestEntityTooLarge:
         raise TooLarge from None
     except (ValueError, LookupError) as error:
         raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
-    return found
+    return pairs
 
 
 def _events(decoder: MultipartDecoder, stream: IO[bytes], tail: int) -> Iterator[Any]:
@@ -75,12 +78,12 @@ def _chunks(stream: IO[bytes], tail: int) -> Iterator[bytes | None]:
     The last piece has at least `tail` bytes: where the closing delimiter is cut in two, the
     decoder adds a byte to the last part (werkzeug 3.1.9, pallets/werkzeug#3285).
     """
-    kept = b""
+    buffer = b""
     while data := stream.read(CHUNK):
-        kept += data
-        yield kept[:-tail]
-        kept = kept[-tail:]
-    yield kept
+        buffer += data
+        yield buffer[:-tail]
+        buffer = buffer[-tail:]
+    yield buffer
     yield None
 
 

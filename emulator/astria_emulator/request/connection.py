@@ -1,10 +1,10 @@
-"""What a fault may do to a connection besides answering on it."""
+"""The connection of a request, as faults use it: to wait, or to break it off."""
 
 import time
 from typing import Any, Protocol
 
-# In the environ of a request: its connection, from whoever calls the application, and whether it
-# has come from this process, and not over a network.
+# Keys in a request's environ: its connection, which the server puts there, and whether it comes
+# from this process and not over a network.
 CONNECTION, IS_LOCAL = "emulator.connection", "emulator.is_local"
 
 
@@ -12,16 +12,16 @@ class Connection(Protocol):
     """The client's end of a request that is being answered."""
 
     def wait(self, seconds: float) -> None:
-        """Let so much time pass."""
+        """Wait for some seconds."""
         ...
 
     def reset(self) -> None:
-        """Break the connection off; what is answered then is not sent."""
+        """Break the connection off. The answer is not sent then."""
         ...
 
 
 class PlainConnection:
-    """Of a server that lends nobody its connections: they cannot be broken off."""
+    """For servers that do not give access to their connections: reset raises."""
 
     def wait(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -31,5 +31,5 @@ class PlainConnection:
 
 
 def connection_of(environ: dict[str, Any]) -> Connection:
-    found: Connection = environ.get(CONNECTION) or PlainConnection()
-    return found
+    connection: Connection = environ.get(CONNECTION) or PlainConnection()
+    return connection

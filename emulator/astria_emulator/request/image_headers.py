@@ -1,4 +1,4 @@
-"""What counts as a picture, and how large it is: told from its header, whatever its name says.
+"""Recognise pictures and read their size from the header, whatever the name says.
 
 Nothing is decoded or unpacked here. Pillow's `open` does more than look at a header: it unpacks a
 PNG's texts, 65 MB from a file of 60 kB, and warns of every tag that is wrong, 5,000 lines from
@@ -15,7 +15,7 @@ MEGA = 1_000_000
 MAX_PIECES = 2000  # segments, tags or boxes of one file; a JPEG of 16 MB of metadata has 250
 # Start of frame: all of FFC0 to FFCF but tables of Huffman codes, extensions and conditioning.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
+BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 # Brands of HEIF: AVIF, and the HEIC that telephones make.
 HEIF = frozenset({b"avif", b"avis", b"mif1", b"heic", b"heix", b"hevc", b"hevx"})
 TIFF_NUMBERS = {3: "H", 4: "I", 16: "Q"}
@@ -23,7 +23,7 @@ WIDTH, HEIGHT = 256, 257  # TIFF's tags
 
 
 def refusal(data: bytes, max_megapixels: int) -> str | None:
-    """Why bytes do not serve as a picture, as the wire says it; None where they do."""
+    """Return why bytes are refused as a picture, in the words of the wire; None: they are not."""
     size = size_of(data)
     if size is None:
         return NO_PICTURE
@@ -33,7 +33,7 @@ def refusal(data: bytes, max_megapixels: int) -> str | None:
 
 
 def size_of(data: bytes) -> Size | None:
-    """A picture's size by its header; None when it has no header of a picture."""
+    """Return a picture's width and height by its header; None when it is no picture."""
     for magic, read in READERS.items():
         if data.startswith(magic):
             try:
@@ -45,20 +45,20 @@ def size_of(data: bytes) -> Size | None:
 
 
 def _jpeg(data: bytes) -> Size | None:
-    at = 2
+    offset = 2
     for _ in range(MAX_PIECES):
-        at = data.index(b"\xff", at) + 1
-        (marker,) = struct.unpack_from("B", data, at)
+        offset = data.index(b"\xff", offset) + 1
+        (marker,) = struct.unpack_from("B", data, offset)
         if marker == 0xFF:  # a fill byte
             continue
         if marker in FRAMES:
-            height, width = struct.unpack_from(">HH", data, at + 4)
+            height, width = struct.unpack_from(">HH", data, offset + 4)
             return width, height
         if marker in (0xD9, 0xDA):  # the end, or pixels before their size
             return None
-        at += 1
-        if marker not in ALONE:
-            at += max(2, *struct.unpack_from(">H", data, at))
+        offset += 1
+        if marker not in BARE_MARKERS:
+            offset += max(2, *struct.unpack_from(">H", data, offset))
     return None
 
 
@@ -98,54 +98,56 @@ def _webp(data: bytes) -> Size | None:
 
 
 def _tiff(data: bytes) -> Size | None:
-    """By the tags of the first image; a BigTIFF has wider numbers."""
+    """Read the tags of the first image. A BigTIFF has wider numbers."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = 43 in data[2:4]
-    (at,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)
-    (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), data, at)
-    at += 8 if is_big else 2
-    found: dict[int, int] = {}
+    (offset,) = struct.unpack_from(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)
+    (count,) = struct.unpack_from(order + ("Q" if is_big else "H"), data, offset)
+    offset += 8 if is_big else 2
+    tags: dict[int, int] = {}
     for _ in range(min(count, MAX_PIECES)):
-        tag, kind = struct.unpack_from(order + "HH", data, at)
+        tag, kind = struct.unpack_from(order + "HH", data, offset)
         if tag in (WIDTH, HEIGHT) and kind in TIFF_NUMBERS:
-            value = at + (12 if is_big else 8)
-            (found[tag],) = struct.unpack_from(order + TIFF_NUMBERS[kind], data, value)
-        at += 20 if is_big else 12
-    return (found[WIDTH], found[HEIGHT]) if len(found) == 2 else None
+            value = offset + (12 if is_big else 8)
+            (tags[tag],) = struct.unpack_from(order + TIFF_NUMBERS[kind], data, value)
+        offset += 20 if is_big else 12
+    return (tags[WIDTH], tags[HEIGHT]) if len(tags) == 2 else None
 
 
 def _heif(data: bytes) -> Size | None:
-    """The largest of its images: the others are tiles, masks and thumbnails."""
+    """Read the largest of its images: the others are tiles, masks and thumbnails."""
     inner = dict(_boxes(data, 0, len(data)))
     brands = data[slice(*inner.get(b"ftyp", (0, 0)))]
-    if not {brands[at : at + 4] for at in range(0, len(brands), 4)} & HEIF:
+    if not {brands[offset : offset + 4] for offset in range(0, len(brands), 4)} & HEIF:
         return None
-    at, end = inner.get(b"meta", (0, 0))
+    offset, end = inner.get(b"meta", (0, 0))
     for name in (b"iprp", b"ipco"):
-        at, end = dict(_boxes(data, at + (4 if name == b"iprp" else 0), end)).get(name, (0, 0))
+        offset, end = dict(_boxes(data, offset + (4 if name == b"iprp" else 0), end)).get(
+            name, (0, 0)
+        )
     sizes = [
-        struct.unpack_from(">II", data, at + 4)
-        for name, (at, _) in _boxes(data, at, end)
+        struct.unpack_from(">II", data, offset + 4)
+        for name, (offset, _) in _boxes(data, offset, end)
         if name == b"ispe"
     ]
     return max(sizes, key=lambda size: size[0] * size[1], default=None)
 
 
-def _boxes(data: bytes, at: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
-    """Name and place of each box (ISO/IEC 14496-12) between two places."""
+def _boxes(data: bytes, offset: int, end: int) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """Yield the name, start and end of each box (ISO/IEC 14496-12) between two offsets."""
     for _ in range(MAX_PIECES):
-        if at + 8 > end:
+        if offset + 8 > end:
             return
-        size, name = struct.unpack_from(">I4s", data, at)
+        size, name = struct.unpack_from(">I4s", data, offset)
         head = 8
         if size == 1:
-            (size,) = struct.unpack_from(">Q", data, at + 8)
+            (size,) = struct.unpack_from(">Q", data, offset + 8)
             head = 16
-        size = size or end - at  # 0: to the end
+        size = size or end - offset  # 0: to the end
         if size < head:
             return
-        yield name, (at + head, min(at + size, end))
-        at += size
+        yield name, (offset + head, min(offset + size, end))
+        offset += size
 
 
 READERS: Mapping[bytes, Callable[[bytes], Size | None]] = {

@@ -1,4 +1,4 @@
-"""The journal: the last requests, and what became of each."""
+"""The journal: the last requests and their answers."""
 
 import itertools
 import threading
@@ -13,15 +13,15 @@ from astria_emulator.request.calls import Call, parse_json
 from astria_emulator.request.forms import nest
 from astria_emulator.request.uploads import Upload
 
-SIZE = 1000  # requests that are remembered
-KEPT_BYTES = 65_536  # of a body; of a longer one nothing is kept but its files' names
+SIZE = 1000  # requests
+KEPT_BYTES = 65_536  # of a body; of a longer one only the files' names are stored
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 NOTE = "emulator.note"  # where a request's Note is in its environ
 
 
 @dataclass
 class Note:
-    """What becomes known of a request while it is answered."""
+    """Facts about a request, collected while it is answered."""
 
     begun: float  # time.perf_counter
     operation: str | None = None
@@ -36,11 +36,11 @@ class Note:
 class Entry:
     """One request.
 
-    operation: its operationId; None where there is none. `account`: the row id of whose key it
-    brought. `query`, `body`: as they were read, a file as {"file": name, "content_type": ...,
-    "bytes": n}; None when there was none, or it was too long to be kept. `status`: None where the
-    connection was broken off. `faults`: those that struck. `explanation`: what was wrong, and what
-    would do. `made`: the `object` and `object_id` of what a POST made, whether or not it was told.
+    operation: its operationId, or None. `account`: the row id of its key's account. `query` and
+    `body`: parsed, a file as {"file": name, "content_type": ..., "bytes": n}; None when there was
+    none, or it was too long. `status`: None where the connection was broken off. `faults`: those
+    that were applied. `explanation`: what was wrong, and what would be right. `made`: the `object`
+    and `object_id` that a POST created, also when the client got no answer.
     """
 
     id: int
@@ -60,11 +60,11 @@ class Entry:
 
 
 class Journal:
-    """A ring of requests. What is read of them, bodies and headers, is read when somebody asks."""
+    """A ring buffer of requests. Bodies and headers are parsed only when they are asked for."""
 
     def __init__(self, *, size: int = SIZE) -> None:
         self._lock = threading.Lock()
-        self._kept: deque[tuple[Any, ...]] = deque(maxlen=size)
+        self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
         self._ids = itertools.count(1)
 
     def add(
@@ -75,28 +75,28 @@ class Journal:
         status: int | None,
         seconds: float,
     ) -> None:
-        """Keep a request that has been answered."""
-        sent = [(name, environ[name]) for name in environ if name[:5] == "HTTP_"]
-        asked = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        """Add a request that was answered."""
+        headers = [(name, environ[name]) for name in environ if name[:5] == "HTTP_"]
+        target = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if note.call:
             note.call = _shortened(note.call)
         with self._lock:
-            self._kept.append((next(self._ids), at, note, asked, sent, status, seconds))
+            self._records.append((next(self._ids), at, note, target, headers, status, seconds))
 
     def entries(self) -> list[Entry]:
-        """Those that are remembered, oldest first."""
+        """Return all entries, oldest first."""
         with self._lock:
-            kept = list(self._kept)
-        return [_read(*one) for one in kept]
+            records = list(self._records)
+        return [_read(*record) for record in records]
 
     def reset(self) -> None:
         with self._lock:
-            self._kept.clear()
+            self._records.clear()
             self._ids = itertools.count(1)
 
 
 def _shortened(call: Call) -> Call:
-    """What is kept of a call: no files, and not the headers, which hold on to the connection."""
+    """Return a call without file contents, and without headers: they keep the connection alive."""
     call = replace(call, headers={})
     if call.fields:  # of a form
         size = sum(len(value) for _, value in call.fields if isinstance(value, str))
@@ -109,7 +109,7 @@ def _shortened(call: Call) -> Call:
 
 @dataclass(frozen=True)
 class _File:
-    """What is kept of an upload."""
+    """An upload without its bytes."""
 
     name: str
     content_type: str
@@ -126,31 +126,33 @@ def _read(
     id: int,
     at: datetime,
     note: Note,
-    asked: tuple[str, str],
-    sent: Sequence[tuple[str, str]],
+    target: tuple[str, str],
+    sent_headers: Sequence[tuple[str, str]],
     status: int | None,
     seconds: float,
 ) -> Entry:
-    headers = {name: value for key, value in sent if (name := _header(key)).lower() not in SECRET}
+    headers = {
+        name: value for key, value in sent_headers if (name := _header(key)).lower() not in SECRET
+    }
     query = _nested(note.call.query) if note.call else {}
     body = _body(note.call) if note.call else None
-    whose = (note.operation, note.account)
     made = note.made and {"object": note.made[0], "object_id": note.made[1]}
-    method, path = asked[0], asked[1].encode("latin-1").decode(errors="replace")  # as WSGI has it
+    method, wsgi_path = target
     return Entry(
-        id,
-        at,
-        *whose,
-        method,
-        path,
-        query,
-        headers,
-        body,
-        status,
-        seconds,
-        note.faults,
-        note.explanation,
-        made,
+        id=id,
+        at=at,
+        operation=note.operation,
+        account=note.account,
+        method=method,
+        path=wsgi_path.encode("latin-1").decode(errors="replace"),
+        query=query,
+        headers=headers,
+        body=body,
+        status=status,
+        seconds=seconds,
+        faults=note.faults,
+        explanation=note.explanation,
+        made=made,
     )
 
 
@@ -175,7 +177,7 @@ def _nested(pairs: Sequence[tuple[str, Any]]) -> Any:
 
 
 def _shown(value: Any) -> Any:
-    """Nested data, with each file as JSON can tell it."""
+    """Return nested data with each file in its JSON form."""
     if isinstance(value, dict):
         return {name: _shown(item) for name, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""A request read by the contract: its path, query, headers and body."""
+"""Check a request against the contract: its path, query, headers and body."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ WORKSPACE = "X-Workspace-Id"
 
 @dataclass(frozen=True)
 class Loaded:
-    """A request that fits the contract: what the handler is given, and what else counts."""
+    """A request that fits the contract: the handler's arguments, workspace and fields to add."""
 
     given: Mapping[str, Any]
     workspace: str | None
@@ -30,13 +30,13 @@ class Loaded:
 class Reader:
     """Reads the requests of one operation.
 
-    wanted: the names of what its handler takes. Schemas are compiled when they are first needed.
+    arguments: the names of its handler's arguments. A body's schema is compiled at its first use.
     """
 
-    def __init__(self, operation: Operation, wanted: Container[str], compiler: Compiler):
+    def __init__(self, operation: Operation, arguments: Container[str], compiler: Compiler):
         self.operation = operation
         self._compiler = compiler
-        self._wants = wanted
+        self._arguments = arguments
         self._bodies: dict[str, Loader] = {}
         self._path = self._loader("path")
         self._query = self._loader("query")
@@ -46,14 +46,14 @@ class Reader:
         self._header_names = [name for place, name in names if place == "header"]
 
     def _loader(self, place: str) -> Loader | None:
-        """Parameters of one place as one object; `name[]` is known as `name`, as Rack reads it."""
-        found = {
+        """Return the loader of one place's parameters; `name[]` is read as `name`, as in Rack."""
+        parameters = {
             p["name"].removesuffix("[]"): p for p in self.operation.parameters if p["in"] == place
         }
-        if not found:
+        if not parameters:
             return None
-        required = [name for name, parameter in found.items() if parameter.get("required")]
-        properties = {name: parameter["schema"] for name, parameter in found.items()}
+        required = [name for name, parameter in parameters.items() if parameter.get("required")]
+        properties = {name: parameter["schema"] for name, parameter in parameters.items()}
         return Loader(
             self._compiler, {"type": "object", "required": required, "properties": properties}
         )
@@ -61,30 +61,30 @@ class Reader:
     def load(self, call: Call) -> Loaded:
         """Check a request.
 
-        Raises NotFound for the path, BadRequest for the query, the headers and what cannot be
-        read, Invalid for the body.
+        Raises NotFound for the path, BadRequest for the query, the headers and a body that cannot
+        be parsed, Invalid for the body's values.
         """
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         if self._path:
             try:
-                given |= self._path(dict(call.path))
+                values |= self._path(dict(call.path))
             except ValidationError:
                 raise NotFound from None
         query = _load_parameters(self._query, lambda: self._sent_query(call))
         headers = _load_parameters(self._headers, lambda: self._sent_headers(call))
-        given["query"] = query
+        values["query"] = query
         if self.operation.request_body:
-            given["body"] = self._load_body(call)
-        given = {name: value for name, value in given.items() if name in self._wants}
-        return Loaded(given, headers.get(WORKSPACE), query.get("expand", ()))
+            values["body"] = self._load_body(call)
+        values = {name: value for name, value in values.items() if name in self._arguments}
+        return Loaded(values, headers.get(WORKSPACE), query.get("expand", ()))
 
     def _sent_query(self, call: Call) -> dict[str, Any]:
         """Rails takes `name=man` where `name[]=man` is meant."""
-        sent = nest(call.query)
+        query = nest(call.query)
         for name in self._lists:
-            if isinstance(sent.get(name), str):
-                sent[name] = [sent[name]]
-        return sent
+            if isinstance(query.get(name), str):
+                query[name] = [query[name]]
+        return query
 
     def _sent_headers(self, call: Call) -> dict[str, Any]:
         return {name: call.headers[name] for name in self._header_names if name in call.headers}
@@ -105,14 +105,14 @@ class Reader:
         if wrapper is None:
             return value
         if wrapper in value:
-            given = value[wrapper]
-            if not self._names_an_attribute or isinstance(read_json_text(given, dict), dict):
+            inner = value[wrapper]
+            if not self._names_an_attribute or isinstance(read_json_text(inner, dict), dict):
                 return value
         return {**value, wrapper: value}
 
     @cached_property
     def _names_an_attribute(self) -> bool:
-        """Whether an attribute has the wrapper's name: what is no object is then that one.
+        """Whether an attribute has the wrapper's name: a value there that is no object is it.
 
         POST /themes is such an operation.
         """
@@ -126,9 +126,9 @@ class Reader:
         return schema
 
     def _body_loader(self, call: Call) -> Loader:
-        """By content type.
+        """Return the loader for the body's content type.
 
-        A body that was not sent is checked as JSON: what is required is then missing.
+        A missing body is checked as JSON, so that the messages name what is required.
         """
         kind = call.content_type if call.has_body else JSON
         if kind not in self._bodies:
@@ -155,6 +155,6 @@ def _load_parameters(loader: Loader | None, read: Callable[[], Any]) -> dict[str
     try:
         return loader(read())
     except ValidationError as error:
-        found = flat_messages(error.messages)
-        texts = [f"{name} {text}" for name, messages in found.items() for text in messages]
+        by_name = flat_messages(error.messages)
+        texts = [f"{name} {text}" for name, messages in by_name.items() for text in messages]
         raise BadRequest("; ".join(texts)) from None

@@ -1,4 +1,4 @@
-"""A file part of a form."""
+"""The file part of a form, and its media type."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Upload:
     data: bytes
 
 
-def media_type(sent: str) -> str:
-    """The type that a Content-Type header names; that of any bytes where it names none."""
-    found = sent.partition(";")[0].strip()
-    is_type = found.count("/") == 1 and found.isascii() and found.isprintable()
-    return found if is_type else "application/octet-stream"
+def media_type(header: str) -> str:
+    """Return the media type of a Content-Type header; application/octet-stream when it has none."""
+    name = header.partition(";")[0].strip()
+    is_type = name.count("/") == 1 and name.isascii() and name.isprintable()
+    return name if is_type else "application/octet-stream"

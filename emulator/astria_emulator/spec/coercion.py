@@ -1,4 +1,4 @@
-"""Text to the types of a schema, wherever nothing is lost. JSON passes the same coercion."""
+"""Convert text to the types of a schema where nothing is lost. JSON is coerced the same way."""
 
 import json
 import re
@@ -21,9 +21,9 @@ Coerce = Callable[[Any], Any]
 
 
 def compile_coercion(spec: Spec, schema: Node) -> Coerce:
-    """A function that reads text as a schema's types, wherever nothing is lost, and drops blanks.
+    """Return a function that converts text to a schema's types where nothing is lost.
 
-    What it cannot read it leaves as it is, for the strict check to refuse.
+    It drops blanks, and leaves unchanged what it cannot convert: the strict check refuses that.
     """
     resolved = spec.resolve(schema)
     kinds = types_of(resolved)
@@ -66,7 +66,7 @@ def _object(spec: Spec, schema: Node) -> Coerce:
             lists |= {key} if resolved.get("minItems") else set()
             defaults |= {key} if "default" in resolved else set()
     extra = schema.get("additionalProperties")
-    keeps = bool(schema.get(STRICT))  # what is not known, for the strict check to refuse
+    keeps = bool(schema.get(STRICT))  # keeps unknown names, for the strict check to refuse
 
     def coerce(value: Any) -> Any:
         value = read_json_text(value, dict)
@@ -74,16 +74,16 @@ def _object(spec: Spec, schema: Node) -> Coerce:
             return value
         if extra:
             return value
-        found = {}
+        coerced = {}
         for key, item in value.items():
             if keeps and key not in properties:
-                found[key] = item
+                coerced[key] = item
             if key not in properties or is_blank(item) or (item is None and key in defaults):
                 continue
             item = properties[key](item)
             if not (item == [] and key in lists):
-                found[key] = item
-        return found
+                coerced[key] = item
+        return coerced
 
     return coerce
 
@@ -101,40 +101,40 @@ def _array(inner: Coerce) -> Coerce:
 
 
 def read_json_text(value: Any, kind: type) -> Any:
-    """An object or list sent as JSON text in one field; the command line does so."""
+    """Parse an object or list that is sent as JSON text in one field; the command line does so."""
     if not isinstance(value, str):
         return value
     try:
-        found = json.loads(value)
-        check_text(value, found)
+        parsed = json.loads(value)
+        check_text(value, parsed)
     except (ValueError, RecursionError):
         return value
-    return found if isinstance(found, kind) else value
+    return parsed if isinstance(parsed, kind) else value
 
 
-def check_text(text: str | bytes, found: Any) -> None:
+def check_text(text: str | bytes, parsed: Any) -> None:
     """Refuse half of a surrogate pair, which JSON can spell and UTF-8 cannot.
 
     Raises ValueError.
     """
     if ("\\ud" if isinstance(text, str) else b"\\ud") in text.lower():  # type: ignore[operator]
-        json.dumps(found, ensure_ascii=False).encode()
+        json.dumps(parsed, ensure_ascii=False).encode()
 
 
 def refuse_null_characters(value: Any) -> None:
-    """Refuse text that PostgreSQL, and so Rails, cannot keep.
+    """Refuse text that PostgreSQL, and so Rails, cannot store.
 
     Raises BadRequest.
     """
-    waiting = [value]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, dict):
-            waiting += found
-            waiting += found.values()
-        elif isinstance(found, list):
-            waiting += found
-        elif isinstance(found, str) and "\0" in found:
+    stack = [value]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, dict):
+            stack += node
+            stack += node.values()
+        elif isinstance(node, list):
+            stack += node
+        elif isinstance(node, str) and "\0" in node:
             raise BadRequest("text holds a null character")
 
 

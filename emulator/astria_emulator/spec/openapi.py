@@ -50,7 +50,7 @@ class Operation:
 
 
 class Spec:
-    """An OpenAPI document, asked for by reference."""
+    """An OpenAPI document whose references can be resolved."""
 
     def __init__(self, document: Node):
         self.document = document
@@ -71,7 +71,7 @@ class Spec:
         return cls(document)
 
     def resolve(self, node: Node) -> Node:
-        """Follow `$ref`; keywords beside it win, as JSON Schema 2020-12 allows.
+        """Follow `$ref`. Keywords beside it win, as JSON Schema 2020-12 allows.
 
         Raises LookupError with the reference that leads nowhere.
         """
@@ -91,10 +91,7 @@ class Spec:
         return self.resolve({"$ref": f"#/components/schemas/{name}"})
 
     def object_parts(self, schema: Node) -> list[Node]:
-        """The object schemas that an `allOf`, at any depth, puts together.
-
-        One for a plain schema.
-        """
+        """Return the object schemas that an `allOf` combines, at any depth, or the schema."""
         schema = self.resolve(schema)
         if "allOf" not in schema:
             return [schema]
@@ -102,19 +99,19 @@ class Spec:
 
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
-        """Every operation.
+        """All operations.
 
-        Raises SetupError with all that cannot be resolved.
+        Raises SetupError with everything that cannot be resolved.
         """
-        found, problems = [], []
+        operations, problems = [], []
         for method, path, item, node in self._nodes():
             try:
-                found.append(self._operation(method, path, item, node))
+                operations.append(self._operation(method, path, item, node))
             except LookupError as error:
                 problems.append(f"{method.upper()} {path}: {error.args[0]}")
         if problems:
             raise SetupError("openapi document", problems)
-        return tuple(found)
+        return tuple(operations)
 
     def _nodes(self) -> Iterator[tuple[str, str, Node, Node]]:
         for path, item in self.document.get("paths", {}).items():

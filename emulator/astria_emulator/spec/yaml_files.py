@@ -12,14 +12,13 @@ BOOLEAN = "tag:yaml.org,2002:bool"
 
 
 class DocumentError(ValueError):
-    """The file is no YAML, or holds what JSON cannot say."""
+    """The file is not YAML, or has a value that JSON cannot express."""
 
 
 def load_yaml(path: Path) -> Any:
-    """Read a YAML file as YAML 1.2's JSON schema has it, by the C loader.
+    """Read a YAML file by the JSON schema of YAML 1.2, with the C loader.
 
-    Timestamps, `no` and `off` stay text.
-    Raises DocumentError, also for what JSON has no word for.
+    Timestamps, `no` and `off` stay text. Raises DocumentError, also for values that are not JSON.
     """
     base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     left_out = ("tag:yaml.org,2002:timestamp", BOOLEAN)
@@ -31,12 +30,12 @@ def load_yaml(path: Path) -> Any:
         resolvers[first] = [*resolvers.get(first, ()), (BOOLEAN, re.compile("true|false"))]
     loader = type("Loader", (base,), {"yaml_implicit_resolvers": resolvers})
     try:
-        found = yaml.load(path.read_bytes(), loader)  # noqa: S506 - a safe loader, see above
+        document = yaml.load(path.read_bytes(), loader)  # noqa: S506 - a safe loader, see above
     except yaml.YAMLError as error:
         raise DocumentError(str(error)) from error
-    for problem in _not_json(found, "document"):
+    for problem in _not_json(document, "document"):
         raise DocumentError(problem)
-    return found
+    return document
 
 
 def _not_json(value: Any, where: str) -> Iterator[str]:
