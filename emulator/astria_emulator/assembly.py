@@ -141,5 +141,5 @@ def build(
         journal=Journal(),
     )
     with store.transaction():
-        services.gallery.plant(store, services.files)
+        services.gallery.insert_into(store, services.files)
     return services

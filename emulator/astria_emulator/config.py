@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from astria_emulator.clock import read_time
-from astria_emulator.domain.assumptions import settle
+from astria_emulator.domain.assumptions import read_assumptions
 from astria_emulator.errors import SetupError
 
 DEFAULT_PORT = 8417
@@ -114,7 +114,7 @@ class Config:
                     f"clock {self.clock!r}: expected a time such as 2026-01-01T00:00:00Z"
                 )
         try:
-            settle(self.assume)
+            read_assumptions(self.assume)
         except SetupError as error:
             problems += error.problems
         if self.database and not self.database.startswith(("postgresql://", "postgres://")):
@@ -159,7 +159,7 @@ class Config:
 
     @cached_property
     def assumed(self) -> Mapping[str, str]:
-        return settle(self.assume)
+        return read_assumptions(self.assume)
 
     @classmethod
     def from_strings(cls, values: Mapping[str, str]) -> "Config":

@@ -29,7 +29,7 @@ class Runner(Protocol):
     """Takes up jobs.
 
     `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
-    `expect` of an object whose jobs, whoever makes them, wait for the answer too. `hasten`
+    `expect` of an object whose jobs, whoever makes them, wait for the answer too. `complete_early`
     completes the work of the request that this thread answers, before its answer, and tells of
     which objects.
     """
@@ -40,7 +40,7 @@ class Runner(Protocol):
     def expect(self, row: Row) -> None: ...
     def begin_answer(self) -> None: ...
     def end_answer(self) -> Callable[[], None]: ...
-    def hasten(self) -> Collection[Key]: ...
+    def complete_early(self) -> Collection[Key]: ...
     def settle(self) -> int: ...
     def finish(self) -> int: ...
 
@@ -63,7 +63,9 @@ class Services:
     faults: Faults
     journal: Journal
     snapshots: Snapshots = field(default_factory=Snapshots)
-    sow: Callable[[], object] = lambda: None  # puts seed data where there is nothing yet
+    insert_seed_data: Callable[[], object] = lambda: (
+        None
+    )  # puts seed data where there is nothing yet
 
     @property
     def idempotency(self) -> bool:
@@ -116,8 +118,8 @@ class Services:
         with self.store.transaction():
             switched = self.store.get("setting", 1)
             self._forget()
-            self.gallery.plant(self.store, self.files)
-            self.sow()
+            self.gallery.insert_into(self.store, self.files)
+            self.insert_seed_data()
             if switched:
                 self.idempotency = switched["idempotency"]
         self.faults.reset()
@@ -147,7 +149,7 @@ class Services:
         with self.store.transaction():
             self._forget()
             jobs = state.put(self.store, self.files)
-            self.gallery.plant(self.store, self.files)
+            self.gallery.insert_into(self.store, self.files)
             if state.now and isinstance(self.clock, VirtualClock):
                 # Before others see the jobs, of which none may be due early.
                 self.store.on_rollback(partial(self.clock.set, self.clock.now()))

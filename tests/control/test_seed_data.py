@@ -171,7 +171,7 @@ def test_reset_that_cannot_sow_again_changes_nothing(
     def fail(*args: Any) -> None:
         raise SetupError("--seed-data", ["the pictures are gone"])
 
-    monkeypatch.setattr(local.client.application.services, "sow", fail)
+    monkeypatch.setattr(local.client.application.services, "insert_seed_data", fail)
     answer = local.client.post("/_emulator/reset")
     assert answer.status_code == 409
     assert "the pictures are gone" in answer.json["error"]

@@ -118,7 +118,7 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
         return key_of(asked.headers.get("Authorization")) == key
 
     def complete(services: Services) -> None:
-        services.callbacks.wait(EARLY_SECONDS, of=services.runner.hasten())
+        services.callbacks.wait(EARLY_SECONDS, of=services.runner.complete_early())
 
     return view
 

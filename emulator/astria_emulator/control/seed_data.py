@@ -52,14 +52,14 @@ def begin(services: Services) -> None:
     found = read(Path(config.seed_data), subject, config.max_body)
     if isinstance(found, State):
         # Nobody knows yet how this server will be reached.
-        services.sow = partial(services.restore, found.at(None))
+        services.insert_seed_data = partial(services.restore, found.at(None))
     else:
-        services.sow = lambda: Sowing(services, subject).sow(found)
+        services.insert_seed_data = lambda: Sowing(services, subject).sow(found)
     with services.store.transaction():
         if has_objects(services):
             log.info("%s: there are objects already, and they are left as they are", subject)
         else:
-            services.sow()
+            services.insert_seed_data()
 
 
 def read(path: Path, subject: str, max_body: int) -> Any:

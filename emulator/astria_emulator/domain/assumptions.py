@@ -51,7 +51,7 @@ ASSUMPTIONS = (
 )  # fmt: skip
 
 
-def settle(pairs: Iterable[str]) -> Mapping[str, str]:
+def read_assumptions(pairs: Iterable[str]) -> Mapping[str, str]:
     """The value of every assumption, given `NAME=VALUE` texts.
 
     Raises SetupError with all that is wrong.

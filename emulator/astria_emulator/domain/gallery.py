@@ -1,4 +1,4 @@
-"""Read `gallery.yaml`: gallery tunes, packs and models; plant them in an empty store."""
+"""Read `gallery.yaml`: gallery tunes, packs and models; insert them into a store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from astria_emulator.storage.refs import slug_ref, template_ref
 from astria_emulator.storage.store import Store
 
 # Older than anything that is created.
-PLANTED = datetime(2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC)
-CREATED: Created = {"created_at": PLANTED, "updated_at": PLANTED}
-TRAINED: Untimed = {"started_training_at": PLANTED, "trained_at": PLANTED}
+GALLERY_TIME = datetime(2024, 9, 2, 19, 25, 12, 970000, tzinfo=UTC)
+CREATED: Created = {"created_at": GALLERY_TIME, "updated_at": GALLERY_TIME}
+TRAINED: Untimed = {"started_training_at": GALLERY_TIME, "trained_at": GALLERY_TIME}
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Gallery:
                 return VideoModel(durations=_durations(row.get("durations")), **abilities)
         return VideoModel(text=True, references=True)
 
-    def plant(self, store: Store, files: Files) -> None:
-        """Put the gallery into a store, but for what is there already."""
+    def insert_into(self, store: Store, files: Files) -> None:
+        """Insert the gallery into a store, without the rows that it has already."""
         for tune in sorted(self.tunes, key=lambda row: row["id"]):
             fields: AnyTuneRow = {
                 **CREATED,
                 **TRAINED,
-                "eta": PLANTED,
+                "eta": GALLERY_TIME,
                 "expires_at": None,
                 "state": "trained",
                 "origin": None,
@@ -89,9 +89,9 @@ class Gallery:
                 store.insert("tune", None, fields, id=tune["id"])
         for pack in sorted(self.packs, key=lambda row: row["id"]):
             if store.get("pack", pack["id"]) is None:
-                self._plant_pack(pack, store, files)
+                self._insert_pack(pack, store, files)
 
-    def _plant_pack(self, pack: Mapping[str, Any], store: Store, files: Files) -> None:
+    def _insert_pack(self, pack: Mapping[str, Any], store: Store, files: Files) -> None:
         shown = {key: value for key, value in pack.items() if key != "templates"}
         classes = list(dict.fromkeys(template["class_name"] for template in pack["templates"]))
         fields: GalleryPackRow = {
@@ -100,7 +100,7 @@ class Gallery:
             "origin": None,
             "multiplier": 10,
             "multiplier_api": 10,
-            "public_at": PLANTED,
+            "public_at": GALLERY_TIME,
             "classes": classes,
             **cast(Titled, shown),
             "slug": pack["slug"],
@@ -162,5 +162,5 @@ def _durations(row: Mapping[str, Any] | None) -> Sequence[int] | None:
 
 @lru_cache
 def load_gallery() -> Gallery:
-    """Read once: each mock of a test plants it anew."""
+    """Return the gallery. It is read once per process, and inserted into each store."""
     return Gallery(**load_yaml(Path(__file__).with_name("gallery.yaml")))

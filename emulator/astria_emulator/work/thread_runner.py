@@ -95,7 +95,7 @@ class ThreadRunner:
 
         return release
 
-    def hasten(self) -> Collection[Key]:
+    def complete_early(self) -> Collection[Key]:
         own = self._holds.own()
         while job := self._store.claim_job(self._finished, None, skip=AllBut(own)):
             with self._holds.apart():
