@@ -1,6 +1,6 @@
-"""The seam: what a backend is asked to do, in plain values.
+"""The interface of a backend: its jobs and results, in plain values.
 
-The server does not know what makes a picture.
+The server does not know how pictures are made.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -8,21 +8,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-# Keeps progress such as {"phase": "training", "step": 10}; answers False when the work shall stop.
+# Takes progress such as {"phase": "training", "step": 10}; returns False when the work should stop.
 Report = Callable[[Mapping[str, Any]], bool]
 Recipe = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file: its bytes, or a file on disk that becomes ours, or a recipe.
+    """A file: its bytes, a file on disk that the server takes over, or a recipe.
 
     The mock makes the bytes of a recipe when they are fetched.
     """
 
     content_type: str
     content: bytes | Path | Recipe
-    name: str = ""  # of the file that was sent
+    name: str = ""  # file name in the request
 
     @classmethod
     def at(cls, address: str) -> "Artefact":
@@ -31,15 +31,15 @@ class Artefact:
 
 
 def name_in(address: str) -> str:
-    """The last part of an address, without what follows a question mark."""
+    """Return the last part of an address's path."""
     return address.partition("?")[0].rpartition("/")[2]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What training made: files, the one of `ckpt_url` first.
+    """The result of training: files, that of `ckpt_url` first.
 
-    report: what JSON can hold, for /_emulator/.
+    report: JSON values, for /_emulator/.
     """
 
     files: Sequence[Artefact] = ()
@@ -48,7 +48,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A tune that was trained before, to train or draw with; `files` as `train` made them."""
+    """A trained tune, as input of a job; `files` as `train` returned them."""
 
     tune_id: int
     model_type: str | None
@@ -58,12 +58,12 @@ class Tuned:
 
 @dataclass(frozen=True)
 class TrainJob:
-    """A tune to train. `attributes` are the request's own, in the wire's words.
+    """A tune to train. `attributes` are the request's, with the names of the wire.
 
-    uid: never given twice, as `tune_id` is after a reset.
-    base_tune_id: the gallery's tune below all others. `checkpoint` is a tune of the caller's own
-    between it and this one, `adapter` one that this one goes on from. `captions` are text files,
-    each of the picture whose name is the same but for its end.
+    uid: unique for ever; a `tune_id` may be used again after a reset.
+    base_tune_id: the gallery's tune at the root. `checkpoint`: a tune of the caller's own between
+    it and this one. `adapter`: one whose training this one continues. `captions`: text files; each
+    has the name of its picture, but for the extension.
     """
 
     tune_id: int
@@ -82,8 +82,8 @@ class TrainJob:
 class GenerateJob:
     """A prompt to make pictures or a video for.
 
-    width, height: pixels. `tunes` holds (kind, tune id, scale) of each tune that the text names,
-    and `adapters` those of the caller's own. base_tune_id, checkpoint: as for training.
+    width, height: pixels. `tunes`: (kind, tune id, scale) of each tune that the text names.
+    `adapters`: those of them that are the caller's own. base_tune_id, checkpoint: as for training.
     """
 
     prompt_id: int
@@ -105,12 +105,12 @@ class GenerateJob:
 
 
 class Backend(Protocol):
-    """What trains and generates; made with the server's Config.
+    """Trains tunes and generates pictures. Its class is called with the server's Config.
 
-    Both verbs raise BackendError with a sentence for the end user when work fails for good,
-    WorkLost when it may be tried again, and Cancelled once `report` has answered False.
-    `slots`: how many jobs it does at a time, where it does not pretend. `tries`: how often a job
-    begins before it fails.
+    `train` and `generate` raise BackendError, with a sentence for the end user, when work fails
+    for good; WorkLost when it may be tried again; Cancelled once `report` has returned False.
+    `slots`: the number of jobs at a time, where `pretends` is False. `tries`: how often a job is
+    begun before it fails.
     """
 
     name: str
@@ -118,40 +118,40 @@ class Backend(Protocol):
     tries: int
 
     def start(self) -> None:
-        """Get ready, without making anybody wait."""
+        """Get ready. Return at once."""
         ...
 
     def close(self) -> None:
-        """Let go of the work under way, which may go on at the next start."""
+        """Interrupt running work. It may continue at the next start."""
         ...
 
     def serves(self, branch: str) -> bool:
-        """Whether it does a branch's work; the mock does what it does not."""
+        """Whether it trains and draws for a branch. The mock serves the other branches."""
         ...
 
     def refusal(self, branch: str, base_tune_id: int) -> str | None:
-        """Why a branch cannot train or draw with a gallery tune."""
+        """Return why a branch cannot use a gallery tune as base; None when it can."""
         ...
 
     def side(self, base_tune_id: int) -> int | None:
-        """Pixels of a square picture of a gallery tune, where its branch's own do not count."""
+        """Return the side of a gallery tune's square pictures in pixels; None: as its branch."""
         ...
 
     def forget(self, tune_id: int | None) -> None:
-        """Erase what is kept of a tune that is gone, or of all."""
+        """Erase all data about a deleted tune; None: about every tune."""
         ...
 
     def train_seconds(self, attributes: Mapping[str, Any]) -> float:
-        """Seconds that training is expected to take, for `eta`."""
+        """Return the seconds that training is expected to take, for `eta`."""
         ...
 
     def prompt_seconds(self, attributes: Mapping[str, Any]) -> float:
-        """Seconds that a prompt is expected to take."""
+        """Return the seconds that a prompt is expected to take."""
         ...
 
     @property
     def pretends(self) -> bool:
-        """Whether the work takes no time, and the expected time is to pass before it begins."""
+        """Whether it does no real work: the server then waits for the expected time first."""
         ...
 
     def train(self, job: TrainJob, report: Report) -> Trained:
@@ -159,9 +159,9 @@ class Backend(Protocol):
         ...
 
     def generate(self, jobs: Sequence[GenerateJob], report: Report) -> list[list[Artefact]]:
-        """Make the pictures of a batch of prompts that belong together, in their order."""
+        """Return the pictures of each prompt of a batch, in the order of the jobs."""
         ...
 
     def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
-        """Tell what a picture, or one at an address, shows of a class."""
+        """Describe a picture, given as bytes or address, of a subject of class `name`."""
         ...

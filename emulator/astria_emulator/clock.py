@@ -1,4 +1,4 @@
-"""What time it is: the system's clock, or a virtual one that moves only when told."""
+"""The system's clock, and a virtual one that moves only when it is moved."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -22,11 +22,11 @@ class SystemClock:
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def tick(self) -> None:
-        """Nothing: real time moves by itself."""
+        """Do nothing: real time moves by itself."""
 
 
 class VirtualClock:
-    """A clock that one answered request moves by `TICK`, and the control surface by any span."""
+    """A clock that each answered request moves by 1 s, and /_emulator/ by any span."""
 
     def __init__(self, start: datetime):
         self._now = start
@@ -43,7 +43,7 @@ class VirtualClock:
             self._now += span
 
     def set(self, moment: datetime) -> None:
-        """Move to a moment, also back."""
+        """Move to a moment, forwards or backwards."""
         with self._lock:
             self._now = moment
 
@@ -54,7 +54,7 @@ class VirtualClock:
 
 
 def wire_time(moment: datetime) -> str:
-    """ISO 8601, UTC, three digits of milliseconds, `Z`: `2023-10-02T14:32:40.363Z`."""
+    """Return a time as ISO 8601 in UTC with milliseconds: `2023-10-02T14:32:40.363Z`."""
     return (
         moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
     )

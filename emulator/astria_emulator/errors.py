@@ -1,4 +1,4 @@
-"""Every exception that we raise, in three families: set-up, caller and backend."""
+"""All our exceptions, in three families: set-up, the caller's, and the backend's."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,7 @@ class SetupError(Exception):
 
 
 class ApiError(Exception):
-    """A refusal that has a form on the wire.
-
-    `{"status": 404, "error": "Not Found"}` unless a subclass says else.
-    """
+    """An error answer: `{"status": 404, "error": "Not Found"}` unless a subclass differs."""
 
     status = HTTPStatus.INTERNAL_SERVER_ERROR
 
@@ -36,7 +33,7 @@ class ApiError(Exception):
 
     @property
     def explanation(self) -> str:
-        """What is wrong, for the log and the journal."""
+        """What is wrong, for the log and the journal; not on the wire."""
         return self.error
 
 
@@ -65,7 +62,7 @@ class Unauthorized(ApiError):
 
 
 class Forbidden(ApiError):
-    """Only the emulator's own surface answers with it."""
+    """Only /_emulator/ answers with it."""
 
     status = HTTPStatus.FORBIDDEN
 
@@ -75,7 +72,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """Only the emulator's own surface answers with it."""
+    """Only /_emulator/ answers with it."""
 
     status = HTTPStatus.CONFLICT
 
@@ -99,7 +96,7 @@ class Unavailable(ApiError):
 
 
 class Message(str):
-    """A message in Rails' wording, with an explanation that goes to the log and not to the wire."""
+    """A message in Rails' wording, with an explanation for the log, not for the wire."""
 
     explanation: str
 
@@ -110,7 +107,7 @@ class Message(str):
 
 
 class Invalid(ApiError):
-    """422: messages by field, as Rails' errors hash; `base` holds those that belong to no field."""
+    """422: messages by field, as Rails' errors hash; those of no field are under `base`."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
@@ -124,7 +121,7 @@ class Invalid(ApiError):
 
     @property
     def explanation(self) -> str:
-        """Every message with what was sent and what would do, for the log."""
+        """Every message with the value and what would be right, for the log."""
         return "; ".join(
             f"{_plain(field)} {text}"
             + (f" ({text.explanation})" if isinstance(text, Message) and text.explanation else "")
@@ -134,28 +131,28 @@ class Invalid(ApiError):
 
 
 def _plain(field: str) -> str:
-    """A field for a log: a key of the caller's own making may hold anything, of any length."""
+    """Return a field for the log, without keys that callers invent: they may be anything."""
     return ".".join(part if NAME.fullmatch(part) else "(a key)" for part in field.split("."))
 
 
 def trace_of(error: BaseException) -> str:
-    """Where an exception comes from, without its text: that may hold a prompt or a secret."""
+    """Return an exception's traceback without its text, which may contain a prompt or a secret."""
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     earlier = f"{trace_of(before)}\nand then\n" if before else ""
     return f"{earlier}{''.join(format_tb(error.__traceback__))}{type(error).__name__}"
 
 
 class WorkLost(Exception):
-    """What did the work is gone, or out of room; the work may be tried again."""
+    """The worker died or ran out of memory. The work may be tried again."""
 
 
 class Closing(WorkLost):
-    """The server stops. The work goes on when it starts again, and this was no try."""
+    """The server stops. The work continues at its next start, and this does not count as a try."""
 
 
 class Cancelled(Exception):
-    """The work was told to stop, and has."""
+    """The work was asked to stop, and has stopped."""
 
 
 class BackendError(Exception):
-    """The work has failed for good. `str(error)` is a sentence meant for the end user."""
+    """The work failed for good. `str(error)` is a sentence for the end user."""

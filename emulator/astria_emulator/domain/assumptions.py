@@ -52,7 +52,7 @@ ASSUMPTIONS = (
 
 
 def read_assumptions(pairs: Iterable[str]) -> Mapping[str, str]:
-    """The value of every assumption, given `NAME=VALUE` texts.
+    """Return the value of every assumption, after `NAME=VALUE` texts have switched some.
 
     Raises SetupError with all that is wrong.
     """

@@ -31,7 +31,7 @@ TRAINED: Untimed = {"started_training_at": GALLERY_TIME, "trained_at": GALLERY_T
 
 @dataclass(frozen=True)
 class VideoModel:
-    """What a video model takes. `durations` None means any."""
+    """The inputs that a video model accepts. `durations`: seconds; None means any."""
 
     durations: Sequence[int] | None = None
     text: bool = False
@@ -43,7 +43,7 @@ class VideoModel:
 
 @dataclass(frozen=True)
 class Gallery:
-    """The seed file's content."""
+    """The content of `gallery.yaml`."""
 
     tunes: Sequence[Mapping[str, Any]]
     packs: Sequence[Mapping[str, Any]]
@@ -54,7 +54,7 @@ class Gallery:
     video_models: Sequence[Mapping[str, Any]]
 
     def video_model(self, name: str) -> VideoModel:
-        """The row that a model's name begins with; an unlisted model takes anything."""
+        """Return the first model whose prefix the name has. An unlisted model accepts anything."""
         for row in self.video_models:
             if name.startswith(row["prefix"]):
                 abilities = {

@@ -28,7 +28,7 @@ class Step:
 
 TRANSITIONS: Mapping[tuple[str, str, str], Step] = {
     ("tune", "queued", "start"): Step("training", ("started_training_at",)),
-    # FaceID tunes are not trained: they are ready as they are made.
+    # FaceID tunes are not trained: they are ready at once.
     ("tune", "queued", "finish"): Step(
         "trained", ("started_training_at", "trained_at", "eta", "expires_at")
     ),
@@ -48,20 +48,20 @@ FINAL = {"tune": frozenset({"failed", "expired"}), "prompt": frozenset({"finishe
 
 
 class IllegalStep(LookupError):
-    """The object is in no state that the event can happen in."""
+    """The event is not allowed in the object's state."""
 
 
 def step(kind: str, row: Mapping[str, Any], event: str, now: datetime) -> dict[str, Any]:
-    """The changes that an event makes to a row.
+    """Return the changes that an event makes to a row.
 
-    Raises IllegalStep, and then nothing has changed.
+    Raises IllegalStep when the event is not allowed in the row's state.
     """
     try:
-        found = TRANSITIONS[kind, row["state"], event]
+        transition = TRANSITIONS[kind, row["state"], event]
     except KeyError:
         raise IllegalStep(f"{kind} is {row['state']}: cannot {event}") from None
-    changes: dict[str, Any] = {"state": found.to, "updated_at": now}
-    for stamp in found.stamps:
+    changes: dict[str, Any] = {"state": transition.to, "updated_at": now}
+    for stamp in transition.stamps:
         if stamp == "expires_at":
             changes[stamp] = now + STORAGE
         elif stamp == "extended":
@@ -72,8 +72,8 @@ def step(kind: str, row: Mapping[str, Any], event: str, now: datetime) -> dict[s
 
 
 def shortened(ends: datetime) -> dict[str, Any]:
-    """The changes of a tune whose storage ends before its time, by a fault."""
+    """Return the changes of a tune whose storage a fault ends early."""
     return {"expires_at": ends}
 
 
-LONGEST_SECONDS = 10_000_000  # that are told to be left
+LONGEST_SECONDS = 10_000_000  # of remaining work, as `eta` shows it

@@ -1,4 +1,4 @@
-"""How large a prompt's pictures are, in pixels."""
+"""Compute the size of a prompt's pictures, in pixels."""
 
 import re
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ SIZE = re.compile(r"\d{1,5}", re.ASCII)
 def picture_size(
     prompt: Mapping[str, Any], branch: str, *, own_side: int | None = None
 ) -> tuple[int, int]:
-    """Width and height of a prompt's pictures.
+    """Return the width and height of a prompt's pictures, in pixels.
 
-    own_side: that of a model which has another one than its branch.
+    own_side: of a square picture of the model, where it differs from its branch's.
     `--outpaint_*` win, then `w` and `h`, then the aspect ratio on the tier's or branch's area.
     Super-resolution multiplies by four (docs/api/1-prompt/1-create.md, 2026-08-21). No side is
     longer than `LARGEST`.
@@ -35,9 +35,9 @@ def picture_size(
     factor = min(factor, LARGEST / max(width, height))
     if factor != 1.0:
         width, height = _multiple_of_8(width * factor), _multiple_of_8(height * factor)
-    given = flags(prompt.get("text") or "")
-    outpaint = [given.get(f"outpaint_{name}", "") for name in ("width", "height")]
-    if "outpaint" in given and all(SIZE.fullmatch(text) for text in outpaint):
+    text_flags = flags(prompt.get("text") or "")
+    outpaint = [text_flags.get(f"outpaint_{name}", "") for name in ("width", "height")]
+    if "outpaint" in text_flags and all(SIZE.fullmatch(text) for text in outpaint):
         width, height = (int(text) for text in outpaint)
     return _bounded(width), _bounded(height)
 

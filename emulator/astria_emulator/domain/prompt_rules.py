@@ -1,6 +1,6 @@
-"""What a prompt may not ask of its model: rules that a schema cannot say.
+"""Rules for prompts that a schema cannot express, by branch and by video model.
 
-Each answers 422 under a field.
+A broken rule gives a message under a field, which the API answers with 422.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from astria_emulator.domain.gallery import VideoModel
 Prompt = Mapping[str, Any]
 Rule = tuple[str, str, Callable[[Prompt, str], Any]]
 
-# field, message, test that is true of a prompt that must be refused, given the base's branch
+# Field, message, and a test of the prompt and its base's branch: true means refused.
 IMAGE_RULES: tuple[Rule, ...] = (
     (
         "negative_prompt",
@@ -40,7 +40,7 @@ REFERENCES = ("image_references", "input_video", "audio_reference")
 
 
 def has(prompt: Prompt, name: str) -> bool:
-    """Whether a medium was given, as a file or by address."""
+    """Whether a prompt has a file, as an upload or by address."""
     address = "image_reference_urls" if name == "image_references" else f"{name}_url"
     return bool(prompt.get(name) or prompt.get(address))
 
@@ -77,7 +77,7 @@ def _video_rules(model: VideoModel, name: str) -> tuple[Rule, ...]:
 def broken_rules(
     prompt: Prompt, branch: str, video_model: VideoModel | None
 ) -> dict[str, list[str]]:
-    """Messages by field; empty when the prompt may be made."""
+    """Return the messages by field; empty when the prompt is allowed."""
     rules = IMAGE_RULES
     if video_model:
         rules += _video_rules(video_model, prompt["video_model"])

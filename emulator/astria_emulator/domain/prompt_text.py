@@ -1,4 +1,4 @@
-"""What a prompt's text holds besides words: `<lora:ID:scale>`, `--flags`, `{{characteristics}}`."""
+"""Parse a prompt's text: `<lora:ID:scale>` tokens, `--flags`, `{{characteristics}}`."""
 
 import re
 from collections.abc import Mapping
@@ -30,14 +30,14 @@ class Token:
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a text, in order."""
+    """Return the tokens of a text, in order."""
     return [
         Token(kind.lower(), name, float(scale or 1)) for kind, name, scale in _TOKEN.findall(text)
     ]
 
 
 def token_for(model_type: str, tune_id: int, scale: float | None = None) -> str:
-    """`<faceid:7:1>` or `<lora:7:0.8>`.
+    """Return the token of a tune: `<faceid:7:1>` or `<lora:7:0.8>`.
 
     Pti tunes load as a LoRA (docs/api/20-sdxl-api.md, 2026-08-21).
     """
@@ -46,30 +46,30 @@ def token_for(model_type: str, tune_id: int, scale: float | None = None) -> str:
 
 
 def flags(text: str) -> dict[str, str]:
-    """`--name value` pairs.
+    """Return the `--name value` pairs of a text.
 
-    A value runs to the next flag and loses its quotes, a bare flag has ''. What stands in quotes
-    holds no flag.
+    A value ends at the next flag and loses its quotes; a bare flag has ''. Quoted text contains
+    no flags.
     """
-    found = {}
+    values = {}
     marks = [match for match in _FLAG_OR_QUOTE.finditer(text) if match[1]]
     ends = [mark.start() for mark in marks[1:]] + [len(text)] * bool(marks)
     for mark, end in zip(marks, ends, strict=True):
         value = text[mark.end() : end].strip()
         if value and _QUOTES.get(value[0]) == value[-1] and len(value) > 1:
             value = value[1:-1]
-        found[mark[1].lower()] = value
-    return found
+        values[mark[1].lower()] = value
+    return values
 
 
 def words(text: str) -> str:
-    """The text without its tokens and flags."""
+    """Return the text without its tokens and flags."""
     first = next((match.start() for match in _FLAG_OR_QUOTE.finditer(text) if match[1]), len(text))
     return " ".join(_TOKEN.sub(" ", text[:first]).split())
 
 
 def without_tokens(text: str) -> str:
-    """The text without tokens that name a tune by id; flags and LoRAs by name stay."""
+    """Return the text without tokens that name a tune by id. Flags and LoRAs by name stay."""
     return " ".join(
         _TOKEN.sub(lambda token: "" if token[2].isdecimal() else token[0], text).split()
     )
@@ -78,29 +78,29 @@ def without_tokens(text: str) -> str:
 def fill(text: str, characteristics: Mapping[str, Any] | None) -> str:
     """Replace `{{key}}` by the characteristic of that name.
 
-    A key that is not there leaves nothing, as in Mustache.
+    An unknown key is replaced by nothing, as in Mustache.
     """
-    known = characteristics or {}
+    values = characteristics or {}
 
-    def value(slot: re.Match[str]) -> str:
-        found = known.get(slot[1].strip())
+    def replacement(slot: re.Match[str]) -> str:
+        value = values.get(slot[1].strip())
         return (
-            "" if found is None else str(found).lower() if isinstance(found, bool) else str(found)
+            "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         )
 
-    return _SLOT.sub(value, text)
+    return _SLOT.sub(replacement, text)
 
 
 def video_fields(text: str) -> dict[str, Any]:
-    """What the older `--video` syntax stands for (docs/features/video.md, 2026-08-21)."""
-    given = flags(text)
-    if "video" not in given and "video_model" not in given:
+    """Return the attributes of the older `--video` syntax (docs/features/video.md, 2026-08-21)."""
+    values = flags(text)
+    if "video" not in values and "video_model" not in values:
         return {}
-    found: dict[str, Any] = {
-        "video_model": given.get("video_model") or None,
-        "video_prompt": given.get("video_prompt") or None,
+    attributes: dict[str, Any] = {
+        "video_model": values.get("video_model") or None,
+        "video_prompt": values.get("video_prompt") or None,
     }
-    duration = given.get("duration", "")
-    return found | (
+    duration = values.get("duration", "")
+    return attributes | (
         {"video_duration": int(duration)} if duration.isdecimal() and len(duration) < 4 else {}
     )

@@ -1,6 +1,6 @@
 """MockBackend: pictures, videos and weights without a model.
 
-It hands out recipes; `render` makes the bytes when a file is fetched, the same ones every time.
+It returns recipes. `render` makes the bytes when a file is fetched, the same bytes every time.
 """
 
 import json
@@ -15,8 +15,8 @@ from astria_emulator.backend import Artefact, GenerateJob, Recipe, Report, Train
 from astria_emulator.request.image_headers import size_of
 
 JPEG, MP4, SAFETENSORS = "image/jpeg", "video/mp4", "application/octet-stream"
-CARD_SIDE = 768  # pixels of the card that stands for a picture at an address
-MIN_SIDE = 512  # pixels; smaller pictures are said to be of low resolution
+CARD_SIDE = 768  # pixels of the card that is shown in place of a picture at an address
+MIN_SIDE = 512  # pixels; smaller pictures count as low resolution
 
 # docs/api/4-images/1-inspect.md, 2026-08-21
 TRAITS: Mapping[str, Sequence[str]] = {
@@ -50,7 +50,7 @@ FLAWS = (
 class MockBackend:
     """Serves `branch=fast`, and every other branch while no real backend is configured.
 
-    train_seconds, prompt_seconds: how long the work is said to take.
+    train_seconds, prompt_seconds: how long the work seems to take.
     """
 
     name = "mock"
@@ -81,12 +81,12 @@ class MockBackend:
         return None
 
     def train(self, job: TrainJob, report: Report) -> Trained:
-        about = {
+        metadata = {
             "tune_id": str(job.tune_id),
             "branch": job.branch,
             "base_tune_id": str(job.base_tune_id),
         }
-        recipe = {"weights": about | {"model_type": job.model_type or "checkpoint"}}
+        recipe = {"weights": metadata | {"model_type": job.model_type or "checkpoint"}}
         return Trained([Artefact(SAFETENSORS, recipe)])
 
     def generate(self, jobs: Sequence[GenerateJob], report: Report) -> list[list[Artefact]]:
@@ -118,28 +118,29 @@ class MockBackend:
 
     def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
         raw = image if isinstance(image, bytes) else image.encode()
-        chance = Random(int.from_bytes(blake2b(raw, digest_size=8).digest()))  # noqa: S311 - no secret
+        random = Random(int.from_bytes(blake2b(raw, digest_size=8).digest()))  # noqa: S311 - no secret
         size = size_of(image) if isinstance(image, bytes) else None
         small = size is not None and min(size) < MIN_SIDE
-        found: dict[str, Any] = {"name": name}
+        traits: dict[str, Any] = {"name": name}
         if name in PEOPLE:
-            found |= {trait: chance.choice(options) for trait, options in TRAITS.items()}
-            found |= {"facial_hair": "", "is_bald": "", "headcover": ""}
+            traits |= {trait: random.choice(options) for trait, options in TRAITS.items()}
+            traits |= {"facial_hair": "", "is_bald": "", "headcover": ""}
         return (
-            found
+            traits
             | dict.fromkeys(FLAWS, False)
-            | {"selfie": chance.random() < 0.5, "low_resolution": small, "low_quality": False}
+            | {"selfie": random.random() < 0.5, "low_resolution": small, "low_quality": False}
         )
 
 
 def render(recipe: Recipe) -> bytes:
-    """The bytes that a recipe stands for."""
+    """Return the bytes of a recipe."""
     from astria_emulator.mock import drawing
 
     if "picture" in recipe:
-        known = {field.name for field in fields(drawing.Picture)}  # earlier versions kept more
-        kept = {name: value for name, value in recipe["picture"].items() if name in known}
-        return drawing.draw_jpeg(drawing.Picture(**kept))
+        # Recipes of earlier versions have more fields.
+        names = {field.name for field in fields(drawing.Picture)}
+        picture = {name: value for name, value in recipe["picture"].items() if name in names}
+        return drawing.draw_jpeg(drawing.Picture(**picture))
     if "address" in recipe:
         return drawing.draw_reference(CARD_SIDE, CARD_SIDE, recipe["address"])
     if "clip" in recipe:
@@ -148,7 +149,7 @@ def render(recipe: Recipe) -> bytes:
 
 
 def safetensors(metadata: Mapping[str, str]) -> bytes:
-    """A valid safetensors file: one small tensor of zeros, and metadata.
+    """Return a valid safetensors file: one 4 x 4 float32 tensor of zeros, and metadata.
 
     Format: huggingface/safetensors, README: little-endian u64 header size, JSON header padded with
     spaces, data.
