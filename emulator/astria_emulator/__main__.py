@@ -26,17 +26,17 @@ GROUP = "astria_emulator.commands"  # of entry points
 
 
 class Commands(click.Group):
-    """Our commands, and those that other packages bring by an entry point."""
+    """Our commands, and those of other packages by entry points."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted({*super().list_commands(ctx), *(p.name for p in entry_points(group=GROUP))})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if own := super().get_command(ctx, cmd_name):
-            return own
+        if command := super().get_command(ctx, cmd_name):
+            return command
         for point in entry_points(group=GROUP, name=cmd_name):
-            found: click.Command = point.load()
-            return found
+            loaded: click.Command = point.load()
+            return loaded
         return None
 
 
@@ -116,8 +116,8 @@ def scenarios() -> None:
     from astria_emulator.faults.reading import scenarios
 
     click.echo("Scenarios (--scenario NAME):")
-    for found in scenarios().values():
-        click.echo(f"  {click.style(found.name, bold=True):20} {found.says}")
+    for scenario in scenarios().values():
+        click.echo(f"  {click.style(scenario.name, bold=True):20} {scenario.says}")
     click.echo("\nFaults (--faults FILE, or POST /_emulator/faults):")
     for name, kind in KINDS.items():
         click.echo(f"  {click.style(name, bold=True):20} {kind.says}")
@@ -131,12 +131,12 @@ def ca(path: bool, tls_dir: str, public_url: str) -> None:
     """Make the certificate authority of --tls if there is none, and tell how to trust it."""
     config = Config(tls_dir=tls_dir or read_config({}).tls_dir, public_url=public_url)
     certificates().authority(config)
-    found = certificates().path_of(config)
-    click.echo(found if path else trust.full(found))
+    certificate = certificates().path_of(config)
+    click.echo(certificate if path else trust.full(certificate))
 
 
 def run_command(command: click.Command, name: str) -> None:
-    """Run a command: a set-up that is wrong is told in full, and exits with 2."""
+    """Run a command. For a SetupError print all problems and exit with 2."""
     try:
         command()
     except SetupError as error:

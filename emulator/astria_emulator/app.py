@@ -1,4 +1,4 @@
-"""create_app: the contract's operations as Flask routes, the keys, the files."""
+"""`create_app`: the Flask application, with a route for each operation and for files."""
 
 import re
 from functools import partial
@@ -43,7 +43,7 @@ class Emulator(Flask):
     compiler: Compiler
 
     def open(self, config: Config, *, outbox: Outbox | None = None) -> None:
-        """Begin with nothing; callbacks leave by `outbox`, or over HTTP.
+        """Start with an empty server. `outbox` sends callbacks; by default over HTTP.
 
         Raises SetupError.
         """
@@ -59,13 +59,13 @@ class Emulator(Flask):
         self.services.start()
 
     def close(self) -> None:
-        """Stop the work; a test that made the application calls this."""
+        """Stop the work. Whoever made the application calls this at the end."""
         self.services.close()
 
     def is_quick(self, path: str, content_type: str | None, length: int) -> bool:
-        """Whether a request with a body of so many bytes is answered without waiting for anything.
+        """Whether a request with a body of `length` bytes can be answered without a wait.
 
-        It may wait for the store, a picture to be drawn, a network or, in a form, a file.
+        Others may wait for the store, the drawing of a picture, a network or a form's files.
 
         What waits for nothing is answered in the thread that has read it. In another one, a GET
         takes 21 % more CPU time and a POST 26 % (8 connections, waitress 3.0.2, December 2026).
@@ -78,7 +78,7 @@ class Emulator(Flask):
 def create_app(
     config: Config | None = None, *, spec_path: Path | None = None, outbox: Outbox | None = None
 ) -> Emulator:
-    """Put the server together and start its runner.
+    """Build the server and start its runner.
 
     Raises SetupError with all that is wrong with the settings or the contract.
     """
@@ -91,8 +91,8 @@ def create_app(
         return app.services
 
     for bound in bind(app.compiler.spec.operations, all_handlers(), app.compiler):
-        for at in (bound.operation.path, *bound.operation.aliases):
-            route(app, at, bound.operation, api_view(serving, bound))
+        for path_pattern in (bound.operation.path, *bound.operation.aliases):
+            route(app, path_pattern, bound.operation, api_view(serving, bound))
     app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, file_view(serving, Downloads()))
     home = Response(status=302, headers={"Location": f"{PREFIX}/"})
     app.add_url_rule("/", "home", lambda: home)

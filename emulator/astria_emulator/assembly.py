@@ -1,4 +1,4 @@
-"""A server put together from its settings: its store, files, backend, runner and callbacks."""
+"""Build a server from its settings: store, files, backend, runner and callbacks."""
 
 import threading
 import time
@@ -36,31 +36,32 @@ SHARED_SWEEP_SECONDS = 3600.0
 
 
 def load_backend(config: Config, mock: MockBackend) -> Backend:
-    """The mock, or what `MODULE:CLASS` or the name of an entry point makes of the settings.
+    """Return the mock, or the backend of `MODULE:CLASS` or of an entry point.
 
     Raises SetupError.
     """
     name = config.backend
     if name == "mock":
         return mock
-    known = {point.name: point for point in entry_points(group=BACKENDS)}
+    points = {point.name: point for point in entry_points(group=BACKENDS)}
     # A name without a colon is read as a module's: the last part of it is no attribute.
     path = name if ":" in name else f"{name}:"
     try:
-        kind = known[name].load() if name in known else resolve_name(path)
-        made: Backend = kind(config)
-        _ = made.pretends, made.slots, made.tries  # a backend of an earlier version has less
+        kind = points[name].load() if name in points else resolve_name(path)
+        backend: Backend = kind(config)
+        # A backend for an earlier version may lack these.
+        _ = backend.pretends, backend.slots, backend.tries
     except (ImportError, AttributeError, ValueError, TypeError) as error:
-        names = ", ".join(["mock", *sorted(known)])
+        names = ", ".join(["mock", *sorted(points)])
         problem = f"{name!r}: {error}; expected one of {names}, or MODULE:CLASS"
         raise SetupError("--backend", [problem]) from error
-    if config.clock and not made.pretends:
+    if config.clock and not backend.pretends:
         raise SetupError("--clock", ["training takes real time: not with this backend"])
-    return made
+    return backend
 
 
 def open_store(config: Config) -> Store:
-    """The store that the settings ask for.
+    """Open the store of the settings.
 
     Raises SetupError.
     """
@@ -79,30 +80,30 @@ def open_store(config: Config) -> Store:
 
 
 def open_files(config: Config, store: Store) -> Files:
-    """Raises SetupError."""
+    """Open the files, and erase files without a row on a thread."""
     if not config.data:
         return MemoryFiles(store, config.seed)
     files = FolderFiles(store, config.seed, Path(config.data) / "files")
-    # What another process writes now has no row yet.
+    # Another process may have written a file whose row is not committed yet.
     age = SHARED_SWEEP_SECONDS if store.is_shared else 0.0
     threading.Thread(target=files.sweep, args=[time.time() - age], daemon=True).start()
     return files
 
 
 def owner_of(store: Store, key: str) -> int | None:
-    """The row id of a key's account; None where it was never seen."""
-    found = store.find("user", Query(None, ref=key_ref(key), limit=1))
-    return found[0].id if found else None
+    """Return the row id of a key's account; None when it has none yet."""
+    rows = store.find("user", Query(None, ref=key_ref(key), limit=1))
+    return rows[0].id if rows else None
 
 
 def build(
     config: Config,
     contract: Compiler,
-    do: Callable[["Services", Job, datetime], None],
+    run_job: Callable[["Services", Job, datetime], None],
     *,
     outbox: Outbox | None = None,
 ) -> Services:
-    """Put a server together that does its jobs by `do`; nothing runs before `start()`.
+    """Build a server. Jobs are run by `run_job`; nothing runs before `start()`.
 
     Raises SetupError.
     """
@@ -115,7 +116,7 @@ def build(
     backend = load_backend(config, mock)
 
     def run(job: Job, now: datetime) -> None:
-        do(services, job, now)
+        run_job(services, job, now)
 
     runner: Runner = (
         ManualRunner(store, clock, run)
@@ -123,7 +124,7 @@ def build(
         else ThreadRunner(store, clock, run, slots=backend.slots, interrupt=backend.close)
     )
     callbacks.notice = runner.notice
-    # In memory nothing is left behind, and nobody else is at work.
+    # A store in memory has no leases, and no callbacks of an earlier process.
     heartbeat = (store.renew_claims, callbacks.resume) if config.data else ()
     services = Services(
         config=config,

@@ -1,4 +1,4 @@
-"""Every setting, once: a field here is a flag of `serve` and an ASTRIA_EMULATOR_ variable."""
+"""All settings. Each field is a flag of `serve` and an ASTRIA_EMULATOR_ variable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -139,7 +139,7 @@ class Config:
         return self.max_file_mb * 1_000_000
 
     def variables(self, url: str) -> dict[str, str]:
-        """What tells a program where the server is, and as whom to call it."""
+        """Return the environment variables that point a client at the server, with a key."""
         return {"ASTRIA_BASE_URL": url, "ASTRIA_API_KEY": (*self.keys, LOCAL_KEY)[0]}
 
     @cached_property
@@ -167,7 +167,7 @@ class Config:
 
         Raises SetupError with all that is wrong.
         """
-        found: dict[str, Any] = {}
+        parsed: dict[str, Any] = {}
         unknown = values.keys() - {setting.name for setting in fields(cls)}
         problems = [f"{PREFIX}{name.upper()}: there is no such setting" for name in sorted(unknown)]
         for setting in fields(cls):
@@ -175,12 +175,12 @@ class Config:
                 continue
             text = values[setting.name]
             try:
-                found[setting.name] = _read(text, setting.default)
+                parsed[setting.name] = _read(text, setting.default)
             except ValueError:
                 kind = KINDS[type(setting.default)]
                 problems.append(f"{setting.name.replace('_', '-')} {text!r}: expected {kind}")
         try:
-            config = cls(**found)
+            config = cls(**parsed)
         except SetupError as error:
             problems += error.problems
         if problems:

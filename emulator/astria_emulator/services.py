@@ -1,4 +1,4 @@
-"""The records that a handler is given: what the server is made of, and who asks."""
+"""The two records that every handler takes: the server's parts, and the caller."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -26,12 +26,12 @@ FAST = "fast"
 
 
 class Runner(Protocol):
-    """Takes up jobs.
+    """Claims and runs jobs.
 
-    `begin_answer` and `end_answer` stand around a request in its thread. `notice` tells of a job,
-    `expect` of an object whose jobs, whoever makes them, wait for the answer too. `complete_early`
-    completes the work of the request that this thread answers, before its answer, and tells of
-    which objects.
+    `begin_answer` and `end_answer` enclose a request in its thread. `notice` announces a job.
+    `expect` announces an object: all of its jobs wait for the answer too, whoever adds them.
+    `complete_early` completes the work of this thread's request before its answer, and returns
+    the objects of that work.
     """
 
     def start(self) -> None: ...
@@ -47,7 +47,7 @@ class Runner(Protocol):
 
 @dataclass
 class Services:
-    """Everything that serves requests."""
+    """The parts of a server."""
 
     config: Config
     contract: Compiler
@@ -69,22 +69,22 @@ class Services:
 
     @property
     def idempotency(self) -> bool:
-        """Whether creation is repeat-safe where an account does not say; kept in the store."""
-        switched = self.store.get("setting", 1)
-        return switched["idempotency"] if switched else self.config.idempotency
+        """Whether accounts without a setting of their own are idempotent. It is stored."""
+        setting = self.store.get("setting", 1)
+        return setting["idempotency"] if setting else self.config.idempotency
 
     @idempotency.setter
     def idempotency(self, value: bool) -> None:
         with self.store.transaction():
-            if switched := self.store.get("setting", 1):
-                self.store.update(switched, {"idempotency": value})
+            if setting := self.store.get("setting", 1):
+                self.store.update(setting, {"idempotency": value})
             else:
                 row: SettingRow = {"idempotency": value}
                 self.store.insert("setting", None, row, id=1)
 
     @property
     def is_quick(self) -> bool:
-        """Whether nothing but drawing and calls of the control surface takes long."""
+        """Whether every request is fast except drawing and calls of /_emulator/."""
         config = self.config
         in_memory = not config.data and config.backend == "mock" and not config.clock
         return in_memory and not self.faults and self.assumed("fetching") == "never"
@@ -97,11 +97,11 @@ class Services:
         return self.backend if branch != FAST and self.backend.serves(branch) else self.mock
 
     def backend_for_prompt(self, prompt: Mapping[str, Any]) -> Backend:
-        """Videos are made by partner's models: here by the mock."""
+        """Return the backend of a prompt. The mock makes videos: the service's come from partners."""
         return self.mock if prompt.get("video_model") else self.backend_for(prompt["branch"])
 
     def schedule(self, kind: str, row: Row, due: datetime) -> Job:
-        """Note work to be done; it begins when the answer of this request has been sent."""
+        """Add a job. It begins when the answer to this request has been sent."""
         job = self.store.add_job(kind, row, due)
         self.runner.notice(job)
         return job
@@ -111,47 +111,47 @@ class Services:
         return self.files.put(place, artefact.content_type, artefact.content)
 
     def reset(self) -> None:
-        """Forget everything but settings, snapshots, the gallery and what was sown at the start.
+        """Delete everything but settings and snapshots; insert gallery and seed data again.
 
-        Raises SetupError where that cannot be sown again, and then nothing is forgotten.
+        Raises SetupError where the seed data cannot be inserted, and then nothing is deleted.
         """
         with self.store.transaction():
-            switched = self.store.get("setting", 1)
-            self._forget()
+            setting = self.store.get("setting", 1)
+            self._clear()
             self.gallery.insert_into(self.store, self.files)
             self.insert_seed_data()
-            if switched:
-                self.idempotency = switched["idempotency"]
+            if setting:
+                self.idempotency = setting["idempotency"]
         self.faults.reset()
         self.journal.reset()
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.store.reset()
         self.files.reset()
         self.store.on_commit(lambda: self.backend.forget(None))
 
     def reseed(self, seed: int) -> None:
-        """Draw all that looks random from another seed, from now on."""
+        """Derive all random choices from another seed, from now on."""
         self.config = replace(self.config, seed=seed)
         self.files.seed = self.faults.seed = seed
 
     def state(self) -> State:
-        """All that is known now."""
+        """Return the whole state as it is now."""
         with self.store.transaction():
             now = self.clock.now() if isinstance(self.clock, VirtualClock) else None
             return take(self.store, self.files, seed=self.config.seed, now=now)
 
     def restore(self, state: State) -> None:
-        """Forget everything, and go on from a state, with its seed; a virtual clock is set back.
+        """Replace everything by a state and its seed, and set a virtual clock to its time.
 
-        Rules of faults stay, with their counts, and so does the journal.
+        Rules of faults, their counts and the journal stay.
         """
         with self.store.transaction():
-            self._forget()
+            self._clear()
             jobs = state.put(self.store, self.files)
             self.gallery.insert_into(self.store, self.files)
             if state.now and isinstance(self.clock, VirtualClock):
-                # Before others see the jobs, of which none may be due early.
+                # Before other threads see the jobs: none may be due early.
                 self.store.on_rollback(partial(self.clock.set, self.clock.now()))
                 self.clock.set(state.now)
             self.store.on_rollback(partial(self.reseed, self.config.seed))
@@ -165,14 +165,14 @@ class Services:
         self.callbacks.resume(most=sum(job.lane == CALLBACKS for job in jobs))
 
     def start(self) -> None:
-        """Begin to work, first on what was left when the store was closed last."""
+        """Start working, first on jobs that were left when the store was last closed."""
         self.backend.start()
         self.runner.start()
         self.callbacks.resume()
         self.heartbeat.start()
 
     def close(self) -> None:
-        """Stop taking up work, and let what is under way end, or a backend's wait."""
+        """Stop claiming jobs, let running ones end, and interrupt those of a backend."""
         self.runner.stop()
         self.backend.close()
         self.callbacks.close()
@@ -182,7 +182,7 @@ class Services:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks: the account's row id, where URLs in answers point to, and the workspace scope.
+    """The caller: the account's row id, the origin of URLs in answers, the workspace scope.
 
     workspace: an id, None for the personal scope, or "all".
     """
@@ -194,5 +194,5 @@ class Caller:
 
     @property
     def own_workspace(self) -> int | None:
-        """Where new objects belong."""
+        """The workspace of new objects."""
         return self.workspace if isinstance(self.workspace, int) else None
