@@ -22,7 +22,7 @@ from astria_emulator import Config
 from astria_emulator.app import Emulator
 from astria_emulator.server.certificates import path_of, server_context
 from astria_emulator.server.http_server import Server
-from astria_emulator.server.tls_server import TlsServer, _pass_on
+from astria_emulator.server.tls_server import TlsServer, _forward
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
@@ -179,7 +179,7 @@ def test_end_of_an_answer_is_kept_for_a_slow_reader() -> None:
         reader = asyncio.StreamReader()
         reader.feed_data(sent)
         reader.feed_eof()
-        passing = asyncio.create_task(_pass_on(reader, writer))
+        passing = asyncio.create_task(_forward(reader, writer))
         for _ in range(20):
             await asyncio.sleep(0)
         assert not passing.done()

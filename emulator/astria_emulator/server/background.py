@@ -1,4 +1,4 @@
-"""Serve an application on a thread, for as long as something else runs."""
+"""Serve an application on a thread, for the duration of a `with` block."""
 
 import ssl
 import threading
@@ -18,16 +18,16 @@ def serving(
     tls: ssl.SSLContext | None = None,
     application: Callable[..., Iterable[bytes]] | None = None,
 ) -> Iterator[int]:
-    """Serve until the end of the block; yields the port, a free one when 0 was asked for.
+    """Serve until the end of the block; yield the port, a free one for port 0.
 
-    application: what is asked in the place of `app`, and asks it.
+    application: a WSGI application that wraps `app`, and is served in its place.
 
-    Answers that are being made are sent before it ends, if that does not take long. Raises OSError
-    when it cannot listen there.
+    Running requests are answered before it ends, unless they take long. Raises OSError when it
+    cannot listen there.
     """
     limit = app.services.config.max_body
-    asked = application or app
-    server = Server(asked, host, port, max_body=limit, is_quick=app.is_quick, tls=tls)
+    served = application or app
+    server = Server(served, host, port, max_body=limit, is_quick=app.is_quick, tls=tls)
     thread = threading.Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:

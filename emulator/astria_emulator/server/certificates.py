@@ -1,7 +1,7 @@
-"""A certificate authority of this machine's own, so that https://api.astria.ai can be served here.
+"""A local certificate authority, so that https://api.astria.ai can be served on this machine.
 
-It is made once and kept, for others to trust. It can vouch for nothing but Astria's names, this
-machine's, and those that it was made for. The server's own certificate is made at each start.
+It is made once and stored, so that programs can trust it. It certifies only Astria's names, this
+machine's, and those that it was made for. The server's certificate is made at each start.
 Needs the extra `tls`.
 """
 
@@ -36,7 +36,7 @@ from astria_emulator.config import ASTRIA_HOSTS, Config
 from astria_emulator.errors import SetupError
 
 LOCAL = ("localhost", "*.localhost", "127.0.0.1", "::1")
-USUAL = ("astria.ai", "localhost", "127.0.0.0/8", "::1/128")  # what any authority may vouch for
+USUAL = ("astria.ai", "localhost", "127.0.0.0/8", "::1/128")  # that every authority may certify
 CERTIFICATE, KEY = "ca.pem", "ca.key"
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397  # the longest that browsers accept
@@ -53,25 +53,25 @@ class Authority(NamedTuple):
 
 
 def folder_of(config: Config) -> Path:
-    """Where the authority is kept."""
+    """Return the folder of the authority."""
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(config.tls_dir or Path(home) / "astria-emulator" / "tls")
 
 
 def path_of(config: Config) -> Path:
-    """The certificate that programs are to trust."""
+    """Return the path of the certificate that programs should trust."""
     return folder_of(config) / CERTIFICATE
 
 
 def names_of(config: Config) -> tuple[str, ...]:
-    """The names and addresses that the server's certificate is for."""
+    """Return the names and addresses of the server's certificate."""
     public = urlsplit(config.public_url).hostname or ""
     own = [name for name in (config.host, public) if name and not _is_any(name)]
     return tuple(dict.fromkeys((*ASTRIA_HOSTS, *LOCAL, *own)))
 
 
 def server_context(config: Config, *, now: datetime | None = None) -> ssl.SSLContext:
-    """What an HTTPS server needs.
+    """Return the TLS context of the server, with a new certificate.
 
     Raises SetupError.
     """
@@ -88,7 +88,7 @@ def server_context(config: Config, *, now: datetime | None = None) -> ssl.SSLCon
 
 
 def authority(config: Config, *, now: datetime | None = None) -> Authority:
-    """The authority that is kept, made where there is none.
+    """Return the stored authority; make it where there is none.
 
     Raises SetupError.
     """
@@ -102,7 +102,7 @@ def authority(config: Config, *, now: datetime | None = None) -> Authority:
         raise SetupError("--tls-dir", [f"{folder}: {error}"]) from None
     if not isinstance(key, EllipticCurvePrivateKey):
         raise SetupError("--tls-dir", [f"{folder / KEY}: not a key of ours"])
-    problems = [f"cannot vouch for {name}" for name in names if not _vouches(certificate, name)]
+    problems = [f"cannot vouch for {name}" for name in names if not _may_certify(certificate, name)]
     problems += ["has expired"] if certificate.not_valid_after_utc < now else []
     if problems:
         cure = f"remove {folder}, start again, and trust the new one"
@@ -111,13 +111,13 @@ def authority(config: Config, *, now: datetime | None = None) -> Authority:
 
 
 def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
-    """Make it in one step: of two processes that try at once, one makes it for both."""
+    """Make it atomically: when two processes try at once, both use the first one's."""
     key = generate_private_key(SECP256R1())
     title = _name("astria-emulator, for this machine only")
     usage = {name: name in ("key_cert_sign", "crl_sign") for name in USAGES}
     subtrees = x509.NameConstraints(_permitted(names), None)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    made = (
+    signed = (
         _builder(title, title, key.public_key(), now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.KeyUsage(**usage), critical=True)
@@ -129,7 +129,7 @@ def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
     draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tls-"))
     try:
         _write(draft / KEY, _private_pem(key), 0o600)
-        _write(draft / CERTIFICATE, made.public_bytes(Encoding.PEM), 0o644)
+        _write(draft / CERTIFICATE, signed.public_bytes(Encoding.PEM), 0o644)
         draft.rename(folder)
     except OSError:
         rmtree(draft, ignore_errors=True)
@@ -137,19 +137,25 @@ def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
             raise
 
 
-def _server_chain(by: Authority, names: Iterable[str], now: datetime) -> bytes:
-    """A new key and its certificate for some names, in PEM."""
+def _server_chain(issuer: Authority, names: Iterable[str], now: datetime) -> bytes:
+    """Return a new key and its certificate for some names, in PEM."""
     key = generate_private_key(SECP256R1())
-    issuer = by.key.public_key()
-    made = (
-        _builder(_name(ASTRIA_HOSTS[0]), by.certificate.subject, key.public_key(), now, SERVER_DAYS)
+    issuer_key = issuer.key.public_key()
+    signed = (
+        _builder(
+            _name(ASTRIA_HOSTS[0]), issuer.certificate.subject, key.public_key(), now, SERVER_DAYS
+        )
         .add_extension(x509.SubjectAlternativeName(map(_general, names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer), critical=False)
-        .sign(by.key, SHA256())
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False
+        )
+        .sign(issuer.key, SHA256())
     )
-    certificates = [found.public_bytes(Encoding.PEM) for found in (made, by.certificate)]
+    certificates = [
+        certificate.public_bytes(Encoding.PEM) for certificate in (signed, issuer.certificate)
+    ]
     return b"".join([_private_pem(key), *certificates])
 
 
@@ -181,18 +187,19 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _permitted(names: Iterable[str]) -> list[x509.GeneralName]:
-    """What an authority may vouch for: the usual, and the names that it is made for."""
-    more = [name for name in names if not _covered(name, USUAL)]
-    return [_subtree(name) for name in (*USUAL, *more)]
+    """Return what an authority may certify: the usual names, and those that it is made for."""
+    others = [name for name in names if not _covered(name, USUAL)]
+    return [_subtree(name) for name in (*USUAL, *others)]
 
 
 def _subtree(name: str) -> x509.GeneralName:
     return x509.IPAddress(ip_network(name)) if _is_network(name) else x509.DNSName(name)
 
 
-def _vouches(certificate: x509.Certificate, name: str) -> bool:
-    found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    return _covered(name, [str(general.value) for general in found.permitted_subtrees or ()])
+def _may_certify(certificate: x509.Certificate, name: str) -> bool:
+    constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    subtrees = [str(general.value) for general in constraints.permitted_subtrees or ()]
+    return _covered(name, subtrees)
 
 
 def _covered(name: str, subtrees: Iterable[str]) -> bool:
@@ -203,7 +210,7 @@ def _covered(name: str, subtrees: Iterable[str]) -> bool:
 
 
 def _is_network(name: str) -> bool:
-    """An address is one, too."""
+    """Whether a name is an IP network or address."""
     try:
         ip_network(name)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What commands that bring up a server have in common: flags, log, where it is, what to say."""
+"""Shared by commands that start a server: flags, logging, its URL and messages."""
 
 import logging
 import os
@@ -35,7 +35,7 @@ def with_settings(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class Lines(logging.Formatter):
-    """A line for each event; an exception is told without its text."""
+    """One line for each event; an exception without its text."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's own name
         return trace_of(ei[1]) if ei[1] else ""
@@ -46,14 +46,14 @@ def set_up_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler])
-    # What waitress says of its queue is of no use to a reader of this log.
+    # Waitress' warnings about its queue are of no use here.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
-    # At debug level Pillow tells what a photograph says of itself: who, when and where.
+    # At debug level Pillow logs a photograph's metadata: who, when and where.
     logging.getLogger("PIL").setLevel(logging.INFO)
 
 
 def read_config(flags: dict[str, Any]) -> Config:
-    """Flags win over variables.
+    """Read settings from flags and variables; flags win.
 
     Raises SetupError.
     """
@@ -71,7 +71,7 @@ def read_config(flags: dict[str, Any]) -> Config:
 
 
 def with_token(config: Config) -> Config:
-    """The same with a control token, made up and told where one is needed and none was given."""
+    """Return the settings with a control token; generate and print one where it is missing."""
     if config.on_loopback or config.control_token:
         return config
     config = replace(config, control_token=secrets.token_urlsafe(16))
@@ -80,7 +80,7 @@ def with_token(config: Config) -> Config:
 
 
 def cannot_listen(config: Config, error: OSError) -> click.ClickException:
-    """What to say when a server's address is not to be had."""
+    """Return the error for an address that is not available."""
     hint = LOW_PORT if isinstance(error, PermissionError) and config.port < 1024 else ""
     return click.ClickException(
         f"cannot listen on {config.host}:{config.port}: {error.strerror}{hint}"
@@ -88,15 +88,15 @@ def cannot_listen(config: Config, error: OSError) -> click.ClickException:
 
 
 def url_of(config: Config, port: int) -> str:
-    """Where a server says that it is."""
+    """Return the URL that a server announces."""
     scheme = "https" if config.tls else "http"
     return config.public_url or local_url(config.host, port, scheme)
 
 
 def certificates() -> Any:
-    """The module that makes them.
+    """Return the module that makes them.
 
-    Raises SetupError where what it needs is not installed.
+    Raises SetupError where its package is not installed.
     """
     try:
         from astria_emulator.server import certificates
@@ -107,17 +107,17 @@ def certificates() -> Any:
 
 
 def local_url(host: str, port: int, scheme: str = "http") -> str:
-    """How this machine reaches the server; every address is reached on loopback."""
+    """Return the URL at which this machine reaches the server: loopback for 0.0.0.0 and ::."""
     reachable = "127.0.0.1" if ip_is_any(host) else f"[{host}]" if ":" in host else host
     return f"{scheme}://{reachable}:{port}"
 
 
 def ip_is_any(host: str) -> bool:
-    return host in ("", "0.0.0.0", "::")  # noqa: S104 - it is read here, not bound
+    return host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
 def write_ready_file(path: Path, url: str) -> None:
-    """In one step, so that a reader never sees half of it.
+    """Write it atomically, so that a reader never sees half of it.
 
     Raises click.ClickException.
     """

@@ -1,4 +1,4 @@
-"""HTTPS in front of a server that speaks HTTP: each connection is decrypted and passed on."""
+"""HTTPS in front of a server that speaks HTTP: a proxy that ends TLS."""
 
 import asyncio
 import logging
@@ -15,15 +15,16 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 CHUNK = 65536
 HANDSHAKE_SECONDS = 10.0
-IDLE_SECONDS = 60.0  # in which a client must take something of what is to be sent
+IDLE_SECONDS = 60.0  # a client must read something within this time
 DRAIN_SECONDS = 5.0
 RETRY_SECONDS = 0.5
 
 
 class TlsServer:
-    """Listens on one address, and passes bytes to and from a port of loopback.
+    """Listens on one address, and forwards bytes to and from a port of loopback.
 
-    Beyond so many connections further ones wait. Raises OSError when it cannot listen there.
+    behind: that port. `connections`: the most at a time; further ones wait. Raises OSError when it
+    cannot listen there.
     """
 
     def __init__(
@@ -35,20 +36,20 @@ class TlsServer:
         self._socket.setblocking(False)
         self.port: int = self._socket.getsockname()[1]
         self._open: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Semaphore(connections)
+        self._free_connections = asyncio.Semaphore(connections)
         self._loop = asyncio.new_event_loop()
-        self._loop.set_exception_handler(_log_failure)
+        self._loop.set_exception_handler(_log_exception)
         self._thread = threading.Thread(target=self._loop.run_forever, name="tls", daemon=True)
         self._thread.start()
         self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), self._loop)
 
     def stop(self) -> None:
-        """Take no new connections."""
+        """Accept no new connections."""
         self._accepting.cancel()
 
     def close(self) -> None:
-        """Pass on what is left, once the server behind has ended, and end."""
-        self._do(self._drain())
+        """Forward what is left, once the server behind has ended, and close."""
+        self._run(self._drain())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -56,12 +57,12 @@ class TlsServer:
     async def _accept(self) -> None:
         try:
             while True:
-                await self._room.acquire()
+                await self._free_connections.acquire()
                 try:
                     accepted, _ = await self._loop.sock_accept(self._socket)
-                except OSError as error:  # as when no file is left
-                    log.warning("no connection could be taken: %s", type(error).__name__)
-                    self._room.release()
+                except OSError as error:  # such as too many open files
+                    log.warning("no connection could be accepted: %s", type(error).__name__)
+                    self._free_connections.release()
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 task = self._loop.create_task(self._serve(accepted))
@@ -72,7 +73,7 @@ class TlsServer:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)
-        self._room.release()
+        self._free_connections.release()
 
     async def _serve(self, accepted: socket.socket) -> None:
         opened: list[asyncio.StreamWriter] = []
@@ -81,13 +82,13 @@ class TlsServer:
             opened.append(writer)
             behind = await asyncio.open_connection("127.0.0.1", self._behind, limit=CHUNK)
             opened.append(behind[1])
-            await asyncio.gather(_pass_on(reader, behind[1]), _pass_on(behind[0], writer))
+            await asyncio.gather(_forward(reader, behind[1]), _forward(behind[0], writer))
         except OSError as error:
             log.debug("a connection ended: %s", type(error).__name__)
         finally:
-            for writer in opened:
-                writer.close()
-            closing = (writer.wait_closed() for writer in opened)
+            for stream in opened:
+                stream.close()
+            closing = (stream.wait_closed() for stream in opened)
             await asyncio.gather(*closing, return_exceptions=True)
 
     async def _shake_hands(self, accepted: socket.socket) -> Streams:
@@ -109,18 +110,18 @@ class TlsServer:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _do(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until there are no more and all are taken; then signal the end."""
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Forward bytes until the end, wait until all are sent, then signal the end."""
     try:
         while data := await reader.read(CHUNK):
             writer.write(data)
-            await _drain_in_time(writer)
+            await _drained(writer)
         writer.transport.set_write_buffer_limits(high=1, low=0)
-        await _drain_in_time(writer)
+        await _drained(writer)
     except OSError as error:
         log.debug("a connection was cut: %s", type(error).__name__)
     finally:
@@ -131,12 +132,12 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
                 writer.close()
 
 
-async def _drain_in_time(writer: asyncio.StreamWriter) -> None:
-    """Wait until little is left to be sent; raises TimeoutError, an OSError."""
+async def _drained(writer: asyncio.StreamWriter) -> None:
+    """Wait until the buffer is nearly empty; raises TimeoutError, an OSError."""
     async with asyncio.timeout(IDLE_SECONDS):
         await writer.drain()
 
 
-def _log_failure(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Log what asyncio reports of handshakes that failed, and of connections that were cut."""
+def _log_exception(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what asyncio reports of failed handshakes and broken connections."""
     log.debug("%s", context.get("message"))
