@@ -97,7 +97,7 @@ class Services:
         return self.backend if branch != FAST and self.backend.serves(branch) else self.mock
 
     def backend_for_prompt(self, prompt: Mapping[str, Any]) -> Backend:
-        """Return the backend of a prompt. Videos are the mock's: partners make the service's."""
+        """Return a prompt's backend. The mock makes videos: the service's come from partners."""
         return self.mock if prompt.get("video_model") else self.backend_for(prompt["branch"])
 
     def schedule(self, kind: str, row: Row, due: datetime) -> Job:
