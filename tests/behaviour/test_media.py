@@ -148,6 +148,20 @@ def test_file_is_read_without_a_key_and_does_not_move_the_clock(api):
     assert api.client.get("/_emulator/clock").json == before
 
 
+def test_file_cannot_act_as_a_page_of_this_server(api):
+    [url] = api.tune()["orig_images"]
+    headers = fetch(api, url).headers
+    policy = [part.split() for part in headers["Content-Security-Policy"].split(";")]
+    assert policy == [
+        ["sandbox", "allow-same-origin"],
+        ["default-src", "'none'"],
+        ["img-src", "'self'"],
+        ["media-src", "'self'"],
+        ["style-src", "'unsafe-inline'"],
+    ]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
 # -- uploads ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "tail", [b"\x00\xff\r\n--boundary\r\n", b"GIF89a" + bytes(range(256)), b"x" * 100_000]

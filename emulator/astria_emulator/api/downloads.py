@@ -23,7 +23,7 @@ HEADERS = {
     # page around a picture or a video needs the rest.
     "Content-Security-Policy": (
         "sandbox allow-same-origin; default-src 'none'; "
-        "img-src 'self'; downloads-src 'self'; style-src 'unsafe-inline'"
+        "img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
     ),
     "X-Content-Type-Options": "nosniff",
 }
