@@ -24,7 +24,7 @@ from astria_emulator.control import seed_data
 from astria_emulator.control.routes import add_control_routes
 from astria_emulator.errors import ApiError, SetupError
 from astria_emulator.faults.kinds import FILE
-from astria_emulator.faults.reading import first_rules, operations_of
+from astria_emulator.faults.reading import configured_rules, operation_names
 from astria_emulator.outbound.outbox import Outbox
 from astria_emulator.services import Services
 from astria_emulator.spec.openapi import JSON, Spec, default_path
@@ -49,8 +49,8 @@ class Emulator(Flask):
         """
         self.services = build(config, self.compiler, jobs.run, outbox=outbox)
         try:
-            known = operations_of(self.compiler.spec)
-            self.services.faults.start_with(first_rules(config, known))
+            known = operation_names(self.compiler.spec)
+            self.services.faults.start_with(configured_rules(config, known))
             seed_data.begin(self.services)
         except SetupError:
             self.services.store.close()

@@ -26,7 +26,7 @@ from wire_changes import (
     without,
 )
 
-from astria_emulator.faults.rules import Struck
+from astria_emulator.faults.rules import InjectedFault
 
 DENIED = Answer(401, {"Content-Type": "text/plain"}, b"HTTP Token: Access denied.\n")
 PAGE = Answer(404, {"Content-Type": "text/html"}, b"<h1>Not Found</h1>")
@@ -173,7 +173,7 @@ BUGS = (
     ),
     Bug(
         "no-work-is-done-behind-a-504",
-        lambda patch, app: patch.setattr(Struck, "__getitem__", lambda self, name: False),
+        lambda patch, app: patch.setattr(InjectedFault, "__getitem__", lambda self, name: False),
         "faults::504_may_have_done_the_work",
     ),
 )

@@ -7,9 +7,15 @@ import pytest
 
 from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, SetupError
-from astria_emulator.faults.answering import blow
+from astria_emulator.faults.answering import inject_into_answer
 from astria_emulator.faults.kinds import KINDS
-from astria_emulator.faults.reading import first_rules, operations_of, read_rule, scenarios, written
+from astria_emulator.faults.reading import (
+    configured_rules,
+    operation_names,
+    read_rule,
+    rule_as_json,
+    scenarios,
+)
 from astria_emulator.faults.rules import Faults, Rule
 from astria_emulator.spec.loading import control_contract
 
@@ -19,7 +25,7 @@ OPERATIONS = ("create_tune", "get_tune", "list_tunes", "file")
 def strikes(rule: Rule, times: int = 6, *, name: str = "get_tune", seed: int = 0) -> list[bool]:
     faults = Faults(seed)
     faults.add(rule)
-    return [faults.strike({rule.fault}, name, lambda key: False) is not None for _ in range(times)]
+    return [faults.inject({rule.fault}, name, lambda key: False) is not None for _ in range(times)]
 
 
 def test_rule_strikes_all_that_fits():
@@ -58,18 +64,20 @@ def test_first_rule_that_is_due_strikes_and_all_are_counted():
     faults = Faults(0)
     faults.add(Rule("server-error", nth=(1,)))
     faults.add(Rule("rate-limited", nth=(1, 2)))
-    names = [found.names for _ in range(2) if (found := blow(faults, "get_tune", str))]
+    names = [
+        found.names for _ in range(2) if (found := inject_into_answer(faults, "get_tune", str))
+    ]
     assert names == [["server-error"], ["rate-limited"]]
-    assert [(one.met, one.struck) for one in faults.standing()] == [(2, 1), (2, 1)]
+    assert [(one.met, one.struck) for one in faults.active()] == [(2, 1), (2, 1)]
 
 
 def test_reset_brings_back_the_first_rules_with_new_counts():
     faults = Faults(0)
     faults.start_with([Rule("latency", times=1)])
     faults.add(Rule("server-error"))
-    faults.strike({"latency"}, "get_tune", str)
+    faults.inject({"latency"}, "get_tune", str)
     faults.reset()
-    assert [(one.id, one.rule.fault, one.met) for one in faults.standing()] == [(1, "latency", 0)]
+    assert [(one.id, one.rule.fault, one.met) for one in faults.active()] == [(1, "latency", 0)]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +92,7 @@ def test_reset_brings_back_the_first_rules_with_new_counts():
 def test_latency_is_fixed_uniform_or_lognormal(settings, low, high):
     faults = Faults(0)
     faults.add(Rule("latency", settings=settings))
-    drawn = [faults.strike({"latency"}, "x", str).seconds() for _ in range(300)]
+    drawn = [faults.inject({"latency"}, "x", str).seconds() for _ in range(300)]
     assert low <= min(drawn) <= max(drawn) <= high
     if "sigma" in settings:
         assert 0.7 < sorted(drawn)[150] < 1.4  # the median
@@ -124,7 +132,7 @@ def test_rule_that_cannot_be_is_refused_with_all_that_is_wrong(given, fields):
 def test_rule_reads_as_it_is_written(name):
     needs = {"seconds": 3} if "seconds" in KINDS[name].needs else {}
     rule = read_rule({"fault": name, "nth": [1, 3], "times": 2, **needs}, OPERATIONS)
-    assert read_rule(written(rule), OPERATIONS) == rule
+    assert read_rule(rule_as_json(rule), OPERATIONS) == rule
 
 
 def test_contract_of_the_control_surface_names_every_fault_and_setting():
@@ -135,13 +143,13 @@ def test_contract_of_the_control_surface_names_every_fault_and_setting():
 
 
 def test_key_of_a_rule_is_not_shown():
-    assert "secret" not in str(written(Rule("latency", key="sd_secret")))
+    assert "secret" not in str(rule_as_json(Rule("latency", key="sd_secret")))
 
 
 def test_rules_of_a_file_stand_at_the_start(tmp_path):
     path = tmp_path / "faults.yaml"
     path.write_text("- {fault: server-error, operation: get_tune}\n- {fault: callback-dropped}\n")
-    rules = first_rules(Config(faults=str(path), scenario=("failed-training",)), OPERATIONS)
+    rules = configured_rules(Config(faults=str(path), scenario=("failed-training",)), OPERATIONS)
     assert [rule.fault for rule in rules] == ["training-fails", "server-error", "callback-dropped"]
 
 
@@ -159,18 +167,18 @@ def test_file_that_is_wrong_stops_the_start(tmp_path, text, said):
     if text is not None:
         path.write_text(text)
     with pytest.raises(SetupError) as caught:
-        first_rules(Config(faults=str(path)), OPERATIONS)
+        configured_rules(Config(faults=str(path)), OPERATIONS)
     assert said in str(caught.value)
 
 
 def test_unknown_scenario_stops_the_start():
     with pytest.raises(SetupError, match="expected one of good-day, bad-day"):
-        first_rules(Config(scenario=("worst-day",)), OPERATIONS)
+        configured_rules(Config(scenario=("worst-day",)), OPERATIONS)
 
 
 def test_operations_of_scenarios_are_the_contracts(make_app):
-    known = operations_of(make_app().compiler.spec)
+    known = operation_names(make_app().compiler.spec)
     for scenario in scenarios().values():
         for rule in scenario.rules:
-            read_rule(written(rule), known)
+            read_rule(rule_as_json(rule), known)
             assert matching(known, rule.operation)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.outbound.door import Failed, Fetched, fetch, place_of, post
+from astria_emulator.outbound.door import Failed, FetchedFile, fetch, host_and_path, post
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 Listen = Callable[[Callable[[socket.socket], None]], str]
@@ -302,7 +302,7 @@ def test_body_is_fetched_however_its_end_is_told(
     headers: bytes, body: bytes, listen: Listen
 ) -> None:
     url = listen(answering(OK + b"Content-Type: image/png\r\n" + headers + b"\r\n", body))
-    assert get(url) == Fetched("image/png", b"hello")
+    assert get(url) == FetchedFile("image/png", b"hello")
 
 
 def test_fetch_asks_for_the_path_as_given_and_for_nothing_packed(listen: Listen) -> None:
@@ -669,4 +669,4 @@ def test_error_does_not_show_the_query(receiver: Any) -> None:
     ],
 )
 def test_place_of_an_address_holds_no_secret(url: str, place: str) -> None:
-    assert place_of(url) == place
+    assert host_and_path(url) == place

@@ -25,7 +25,7 @@ from astria_emulator.api.web import (
     read_call,
 )
 from astria_emulator.errors import ApiError, Invalid, Unauthorized, trace_of
-from astria_emulator.faults.answering import RESET, blow
+from astria_emulator.faults.answering import RESET, inject_into_answer
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.objects.accounts import authenticate, caller_of, key_of
 from astria_emulator.request.connection import connection_of
@@ -68,7 +68,9 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
         services.runner.begin_answer()
         response: BaseResponse | None = None
         try:
-            if found := blow(services.faults, bound.operation.id, partial(brings_key, asked)):
+            if found := inject_into_answer(
+                services.faults, bound.operation.id, partial(brings_key, asked)
+            ):
                 note.faults = found.names
                 if not found.does_work:
                     look(services, asked, path)
@@ -118,7 +120,7 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
         return key_of(asked.headers.get("Authorization")) == key
 
     def complete(services: Services) -> None:
-        services.callbacks.wait(EARLY_SECONDS, of=services.runner.complete_early())
+        services.callbacks.wait(EARLY_SECONDS, objects=services.runner.complete_early())
 
     return view
 
@@ -130,7 +132,7 @@ def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable
         services, asked = serving(), current_request()
         asked.environ[NOTE].operation = FILE
         make = partial(downloads.respond, services.files, key, asked.environ)
-        if found := blow(services.faults, FILE, lambda key: False):
+        if found := inject_into_answer(services.faults, FILE, lambda key: False):
             asked.environ[NOTE].faults = found.names
             return found.answer(connection_of(asked.environ), make, lambda: None)
         return make()

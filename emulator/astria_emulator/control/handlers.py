@@ -13,13 +13,13 @@ from astria_emulator.clock import VirtualClock
 from astria_emulator.config import LAST_YEAR
 from astria_emulator.errors import Conflict, Invalid, NotFound, SetupError
 from astria_emulator.faults.reading import (
-    operations_of,
+    operation_names,
     read_rule,
+    rule_as_json,
     scenarios,
     unknown_scenario,
-    written,
 )
-from astria_emulator.faults.rules import Standing
+from astria_emulator.faults.rules import ActiveRule
 from astria_emulator.objects.accounts import account_of, is_key
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
@@ -163,11 +163,11 @@ def list_requests(services: Services, caller: Caller, *, query: Given) -> list[G
 
 
 def list_faults(services: Services, caller: Caller) -> list[Given]:
-    return [_standing(found) for found in services.faults.standing()]
+    return [_standing(found) for found in services.faults.active()]
 
 
 def add_fault(services: Services, caller: Caller, *, body: Given) -> Given:
-    known = operations_of(services.contract.spec)
+    known = operation_names(services.contract.spec)
     return _standing(services.faults.add(read_rule(body, known)))
 
 
@@ -185,7 +185,7 @@ def clear_faults(services: Services, caller: Caller) -> Given:
 def list_scenarios(services: Services, caller: Caller) -> list[Given]:
     shown: list[Given] = []
     for found in scenarios().values():
-        shown.append({**asdict(found), "rules": [written(rule) for rule in found.rules]})
+        shown.append({**asdict(found), "rules": [rule_as_json(rule) for rule in found.rules]})
     return shown
 
 
@@ -196,9 +196,9 @@ def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Give
     return list_faults(services, caller)
 
 
-def _standing(found: Standing) -> Given:
+def _standing(found: ActiveRule) -> Given:
     counts = {"met": found.met, "struck": found.struck}
-    return {"id": found.id, "rule": written(found.rule), **counts}
+    return {"id": found.id, "rule": rule_as_json(found.rule), **counts}
 
 
 def version() -> str:

@@ -23,7 +23,7 @@ from astria_emulator.faults.rules import Faults
 from astria_emulator.objects.accounts import account_of, is_key
 from astria_emulator.objects.results import Made
 from astria_emulator.outbound.callbacks import Callbacks
-from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.door import PostResult
 from astria_emulator.request.calls import Call
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON
@@ -109,7 +109,7 @@ class Unsent:
     def flush(self) -> int:
         return 0
 
-    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         return None
 
 

@@ -1,1 +1,1 @@
-"""Faults: what goes wrong when it is asked to, by rules that say when."""
+"""Injected faults: what goes wrong on request, and the rules that say when."""

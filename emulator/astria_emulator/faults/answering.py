@@ -1,4 +1,4 @@
-"""Faults of answers: what becomes of a request that is struck."""
+"""Faults of answers: what a client gets when a fault is injected into its request."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,8 +8,8 @@ from typing import Any
 
 from werkzeug.wrappers import Response
 
-from astria_emulator.faults.kinds import EARLY, LATENCY, SPOILING
-from astria_emulator.faults.rules import Faults, Struck
+from astria_emulator.faults.kinds import CHANGING, EARLY, LATENCY
+from astria_emulator.faults.rules import Faults, InjectedFault
 from astria_emulator.request.connection import Connection
 from astria_emulator.spec.openapi import JSON
 
@@ -23,58 +23,70 @@ STATUS = {"rate-limited": 429, "server-error": 500, "gateway-timeout": 504}
 
 
 @dataclass(frozen=True)
-class Blow:
-    """What strikes one request; each part may be missing."""
+class AnswerFaults:
+    """The faults of one request; each may be missing.
 
-    latency: Struck | None = None
-    early: Struck | None = None
-    other: Struck | None = None
+    `early`: callbacks come before the answer. `other`: the fault that changes the answer.
+    """
+
+    latency: InjectedFault | None = None
+    early: InjectedFault | None = None
+    other: InjectedFault | None = None
 
     @property
     def names(self) -> list[str]:
-        """The faults, for a header and the journal."""
-        found = (self.latency, self.early, self.other)
-        return [struck.rule.fault for struck in found if struck]
+        """The faults' names, for a header and the journal."""
+        faults = (self.latency, self.early, self.other)
+        return [injected.rule.fault for injected in faults if injected]
 
     @property
     def does_work(self) -> bool:
-        """Whether what was asked for is done, whatever is answered."""
+        """Whether the requested work is done, whatever the answer says."""
         return self.other is None or bool(self.other["work_done"])
 
     def answer(
-        self, connection: Connection, make: Callable[[], Response], hasten: Callable[[], None]
+        self, connection: Connection, make: Callable[[], Response], complete: Callable[[], None]
     ) -> Response:
-        """Make an answer as struck as this is.
+        """Answer a request with these faults.
 
-        make: does the work. `hasten`: completes it, with its callbacks.
+        make: does the request's work and answers. `complete`: completes the jobs that it has
+        scheduled, with their callbacks.
         """
         if self.latency:
             connection.wait(self.latency.seconds())
         other = self.other
         response = make() if self.does_work else Response()
         if self.early:
-            hasten()
+            complete()
         if other:
             if other.rule.fault == RESET:
-                connection.reset()  # and what is answered is not sent
+                connection.reset()  # and the answer is not sent
             else:
-                response = spoilt(response, other)
+                response = change_response(response, other)
         response.headers[HEADER] = ", ".join(self.names)
         return response
 
 
-def blow(faults: Faults, operation: str, has_key: Callable[[str], bool]) -> Blow | None:
-    """What strikes a request of an operation; None for nothing."""
+def inject_into_answer(
+    faults: Faults, operation: str, has_key: Callable[[str], bool]
+) -> AnswerFaults | None:
+    """Choose the faults of a request of an operation; None where there are none.
+
+    has_key: whether the request has an API key.
+    """
     if not faults:
         return None
-    parts = ({LATENCY}, {EARLY}, SPOILING)
-    found = Blow(*(faults.strike(names, operation, has_key) for names in parts))
-    return found if found.names else None
+    injected = AnswerFaults(
+        latency=faults.inject({LATENCY}, operation, has_key),
+        early=faults.inject({EARLY}, operation, has_key),
+        other=faults.inject(CHANGING, operation, has_key),
+    )
+    return injected if injected.names else None
 
 
-def spoilt(response: Response, struck: Struck) -> Response:
-    """What is sent in the place of an answer."""
-    fault = struck.rule.fault
+def change_response(response: Response, injected: InjectedFault) -> Response:
+    """Return the response that is sent in place of another; that one may be changed itself."""
+    fault = injected.rule.fault
     response.direct_passthrough = False  # of a file
     if fault == "cut-body":
         whole = response.get_data()
@@ -86,15 +98,15 @@ def spoilt(response: Response, struck: Struck) -> Response:
         response.set_data(whole[: len(whole) // 2] or b"{")
         return response
     if fault == "gateway-page":
-        status = struck["status"]
+        status = injected["status"]
         page = PAGE.format(status, HTTPStatus(status).phrase)
         return Response(page, status, content_type="text/html")
     if fault == "unprocessable":
-        return _json(422, struck["messages"])
+        return _json(422, injected["messages"])
     status = STATUS.get(fault, 500)
-    more = {"Retry-After": str(struck["retry_after"])} if fault == "rate-limited" else {}
-    told = {"status": status, "error": HTTPStatus(status).phrase}
-    return _json(status, told, more)
+    headers = {"Retry-After": str(injected["retry_after"])} if fault == "rate-limited" else {}
+    body = {"status": status, "error": HTTPStatus(status).phrase}
+    return _json(status, body, headers)
 
 
 def _json(status: int, body: Any, headers: Mapping[str, str] | None = None) -> Response:

@@ -1,33 +1,43 @@
-"""What can go wrong: every fault by name, and the settings that it takes."""
+"""Every fault by name, and the settings that it takes."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-# What a fault strikes: the answer of a request, a tune's or prompt's work, or a callback.
+# What a fault affects: the answer to a request, a tune's or prompt's work, or a callback.
 ANSWER, WORK, CALLBACK = "answer", "work", "callback"
-FILE = "file"  # stands for an operation where files are fetched
+FILE = "file"  # the operation name of fetching a file
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One fault. `takes` are its own settings, those in `defaults` among them."""
+    """One kind of fault.
 
-    strikes: str
+    affects: ANSWER, WORK or CALLBACK. `says`: a sentence for the documentation. `takes`: the names
+    of its settings, with those in `defaults` and those that it `needs`.
+    """
+
+    affects: str
     says: str
     takes: frozenset[str] = frozenset()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     needs: frozenset[str] = frozenset()
 
     def shown(self, setting: str) -> str:
-        """A setting with its default, for a table."""
+        """Return a setting with its default as Markdown, for a table."""
         default = self.defaults.get(setting)
         return f"`{setting}`" if default is None else f"`{setting}` {json.dumps(default)}"
 
 
-def _kind(strikes: str, says: str, *needs: str, **defaults: Any) -> Kind:
-    return Kind(strikes, says, frozenset({*needs, *defaults}), defaults, frozenset(needs))
+def _kind(affects: str, says: str, *needs: str, **defaults: Any) -> Kind:
+    return Kind(
+        affects=affects,
+        says=says,
+        takes=frozenset({*needs, *defaults}),
+        defaults=defaults,
+        needs=frozenset(needs),
+    )
 
 
 DONE = {"work_done": True}
@@ -84,11 +94,11 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def striking(strikes: str) -> frozenset[str]:
-    """The faults of one place."""
-    return frozenset(name for name, kind in KINDS.items() if kind.strikes == strikes)
+def faults_on(target: str) -> frozenset[str]:
+    """Return the names of the faults that affect ANSWER, WORK or CALLBACK."""
+    return frozenset(name for name, kind in KINDS.items() if kind.affects == target)
 
 
 LATENCY, EARLY = "latency", "callback-early"
-# Of the faults of answers those that change what is answered; the others only when.
-SPOILING = striking(ANSWER) - {LATENCY, EARLY}
+# The faults that change an answer itself; the other two change only when things happen.
+CHANGING = faults_on(ANSWER) - {LATENCY, EARLY}

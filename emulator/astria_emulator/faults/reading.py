@@ -1,4 +1,4 @@
-"""Read rules and scenarios: from a request, a file, or a test's own words."""
+"""Read fault rules and scenarios from a request, a file or a test."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -20,7 +20,11 @@ MATCHING = frozenset({"fault", "operation", "object", "key", "nth", "times", "pr
 
 @dataclass(frozen=True)
 class Scenario:
-    """Rules with a name. `ends`: whether a good client gets what it wanted: "well" or "badly"."""
+    """A named list of rules.
+
+    says: a sentence for the documentation. `ends`: "well" where a client that copes still succeeds,
+    else "badly".
+    """
 
     name: str
     says: str
@@ -28,23 +32,23 @@ class Scenario:
     rules: tuple[Rule, ...]
 
 
-def operations_of(spec: Spec) -> list[str]:
-    """What faults of answers may strike, by name."""
+def operation_names(spec: Spec) -> list[str]:
+    """Return the names that a rule's `operation` may match."""
     return [FILE, *(operation.id for operation in spec.operations)]
 
 
-def read_rule(given: Any, operations: Collection[str] | None) -> Rule:
-    """A rule as it is written.
+def read_rule(document: Any, operations: Collection[str] | None) -> Rule:
+    """Read a rule from JSON data.
 
-    operations: the ids that there are; None for any. Raises Invalid with all that is wrong.
+    operations: the names that exist; None to accept any. Raises Invalid with all that is wrong.
     """
-    rule = load_component(control_contract(), "Fault", given)
+    rule = load_component(control_contract(), "Fault", document)
     kind = KINDS[rule["fault"]]
     settings = {name: value for name, value in rule.items() if name not in MATCHING}
     problems = {name: ["does not go with this fault"] for name in settings.keys() - kind.takes}
     problems |= {name: ["can't be blank"] for name in kind.needs - settings.keys()}
-    for name, strikes in (("operation", ANSWER), ("object", CALLBACK)):
-        if rule[name] != "*" and kind.strikes != strikes:
+    for name, target in (("operation", ANSWER), ("object", CALLBACK)):
+        if rule[name] != "*" and kind.affects != target:
             problems[name] = ["does not go with this fault"]
     pattern = rule["operation"]
     if operations is not None and not any(fnmatchcase(name, pattern) for name in operations):
@@ -59,59 +63,65 @@ def read_rule(given: Any, operations: Collection[str] | None) -> Rule:
     return Rule(**matching | {"nth": tuple(matching.get("nth", ()))}, settings=settings)
 
 
-def read_rules(document: Any, place: str, operations: Collection[str] | None) -> tuple[Rule, ...]:
-    """Rules of a file: a list of them.
+def read_rules(document: Any, subject: str, operations: Collection[str] | None) -> tuple[Rule, ...]:
+    """Read a list of rules.
 
-    Raises SetupError with all that is wrong.
+    subject: where they come from, for messages. Raises SetupError with all that is wrong.
     """
     if not isinstance(document, list):
-        raise SetupError(place, ["expected a list of rules"])
-    found, problems = [], []
-    for at, given in enumerate(document, 1):
+        raise SetupError(subject, ["expected a list of rules"])
+    rules, problems = [], []
+    for number, item in enumerate(document, 1):
         try:
-            found.append(read_rule(given, operations))
+            rules.append(read_rule(item, operations))
         except Invalid as error:
-            problems.append(f"rule {at}: {error.explanation}")
+            problems.append(f"rule {number}: {error.explanation}")
     if problems:
-        raise SetupError(place, problems)
-    return tuple(found)
+        raise SetupError(subject, problems)
+    return tuple(rules)
 
 
 @lru_cache
 def scenarios() -> Mapping[str, Scenario]:
-    """The named scenarios, by name."""
+    """Return the bundled scenarios by name."""
     path = Path(__file__).with_name("scenarios.yaml")
     return {
-        name: Scenario(name, row["says"], row["ends"], read_rules(row["rules"], name, None))
-        for name, row in load_yaml(path).items()
+        name: Scenario(
+            name=name,
+            says=item["says"],
+            ends=item["ends"],
+            rules=read_rules(item["rules"], name, None),
+        )
+        for name, item in load_yaml(path).items()
     }
 
 
-def first_rules(config: Config, operations: Collection[str]) -> tuple[Rule, ...]:
-    """Those that the settings name.
+def configured_rules(config: Config, operations: Collection[str]) -> tuple[Rule, ...]:
+    """Return the rules that --scenario and --faults name.
 
     Raises SetupError.
     """
-    found: tuple[Rule, ...] = ()
+    rules: tuple[Rule, ...] = ()
     for name in config.scenario:
         if name not in scenarios():
             raise SetupError("--scenario", [unknown_scenario(name)])
-        found += scenarios()[name].rules
+        rules += scenarios()[name].rules
     if config.faults:
         try:
             document = load_yaml(Path(config.faults))
         except (OSError, DocumentError) as error:
             raise SetupError("--faults", [f"{config.faults}: {error}"]) from None
-        found += read_rules(document, f"--faults {config.faults}", operations)
-    return found
+        rules += read_rules(document, f"--faults {config.faults}", operations)
+    return rules
 
 
 def unknown_scenario(name: str) -> str:
+    """Return the message for a scenario that does not exist."""
     return f"{name!r}: expected one of {', '.join(scenarios())}"
 
 
-def written(rule: Rule) -> dict[str, Any]:
-    """A rule as it would be written."""
+def rule_as_json(rule: Rule) -> dict[str, Any]:
+    """Return a rule as JSON data, its key abridged to three characters."""
     named = {"fault": rule.fault, "operation": rule.operation, "object": rule.object}
     shown: dict[str, Any] = {name: value for name, value in named.items() if value != "*"}
     if rule.key is not None:

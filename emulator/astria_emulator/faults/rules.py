@@ -1,4 +1,4 @@
-"""Rules: which fault strikes what, and when."""
+"""Fault rules: which fault is injected where, and when."""
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -14,10 +14,12 @@ from astria_emulator.storage.store import Row
 
 @dataclass(frozen=True)
 class Rule:
-    """A fault, and what it strikes: all that fits, or of this only the `nth`, so many `times`.
+    """A fault, and the events into which it is injected.
 
-    operation: an operationId, or a pattern of some, as `create_*`. `object`: whose callback - tune,
-    prompt, run or *. `key`: the account's. `settings` are the fault's own.
+    operation: an operationId, or a pattern such as `create_*`. `object`: whose callback - tune,
+    prompt, run or *. `key`: the account's API key. Of the matching events only the `nth` count
+    (from 1; empty: all), and at most `times` of them; `probability` is from 0 to 1. `settings` are
+    the fault's own.
     """
 
     fault: str
@@ -30,13 +32,13 @@ class Rule:
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
-        """One of the fault's settings, or its default."""
+        """Return one of the fault's settings, or its default."""
         return self.settings.get(name, KINDS[self.fault].defaults.get(name))
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A rule that counts: how often what it fits came by, and how often it struck."""
+class ActiveRule:
+    """A rule with its counts: `met` matching events so far, `struck` of them with the fault."""
 
     id: int
     rule: Rule
@@ -45,104 +47,108 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Struck:
-    """A rule that strikes now, and its chance: the same for the same history."""
+class InjectedFault:
+    """A fault that is injected now. `generator`: random numbers, the same for the same history."""
 
     rule: Rule
-    chance: Random
+    generator: Random
 
     def __getitem__(self, name: str) -> Any:
         return self.rule[name]
 
     def seconds(self) -> float:
-        """Of a latency: fixed, uniform or lognormal, as its settings say."""
+        """Draw the seconds of a latency: fixed, uniform or lognormal, as its settings say."""
         low: float = self["seconds"]
         high, sigma = self["up_to"], self["sigma"]
         if sigma is not None:
-            drawn = low * self.chance.lognormvariate(0.0, sigma)
+            drawn = low * self.generator.lognormvariate(0.0, sigma)
             return drawn if high is None else min(drawn, float(high))
-        return low if high is None else self.chance.uniform(low, float(high))
+        return low if high is None else self.generator.uniform(low, float(high))
 
 
 class Faults:
-    """The rules that stand. Chance is drawn from the seed, the rule's id and its count.
+    """The active rules. Random numbers depend on the seed, the rule's id and its count.
 
-    owner_of: the row id of a key's account.
+    owner_of: returns the row id of a key's account. Safe for use from several threads.
     """
 
     def __init__(self, seed: int, owner_of: Callable[[str], int | None] = lambda key: None):
         self.seed, self._owner_of = seed, owner_of
         self._lock = threading.Lock()
-        self._first: tuple[Rule, ...] = ()
-        self._standing: dict[int, Standing] = {}
-        self._next = 1
+        self._initial: tuple[Rule, ...] = ()
+        self._active: dict[int, ActiveRule] = {}
+        self._next_id = 1
 
     def __bool__(self) -> bool:
-        return bool(self._standing)
+        return bool(self._active)
 
     def start_with(self, rules: Iterable[Rule]) -> None:
-        """Let these rules stand, now and after each reset."""
-        self._first = tuple(rules)
+        """Activate these rules, now and after each reset."""
+        self._initial = tuple(rules)
         self.reset()
 
     def reset(self) -> None:
-        """Begin anew, with the rules of the start only."""
-        self.replace(self._first)
+        """Activate the rules of the start only, with counts of zero."""
+        self.replace(self._initial)
 
     def replace(self, rules: Iterable[Rule]) -> None:
-        """Let these rules stand and no others: their chance is that of a new beginning."""
+        """Activate these rules and no others; ids begin at 1 again, and so do random numbers."""
         with self._lock:
-            self._standing = {id: Standing(id, rule) for id, rule in enumerate(rules, 1)}
-            self._next = len(self._standing) + 1
+            self._active = {id: ActiveRule(id, rule) for id, rule in enumerate(rules, 1)}
+            self._next_id = len(self._active) + 1
 
-    def add(self, rule: Rule) -> Standing:
+    def add(self, rule: Rule) -> ActiveRule:
         with self._lock:
-            standing = self._standing[self._next] = Standing(self._next, rule)
-            self._next += 1
-        return standing
+            active = self._active[self._next_id] = ActiveRule(self._next_id, rule)
+            self._next_id += 1
+        return active
 
     def remove(self, id: int) -> bool:
-        """Whether there was such a rule."""
+        """Remove a rule; return whether it existed."""
         with self._lock:
-            return self._standing.pop(id, None) is not None
+            return self._active.pop(id, None) is not None
 
-    def standing(self) -> list[Standing]:
+    def active(self) -> list[ActiveRule]:
+        """Return the rules with their counts, oldest first."""
         with self._lock:
-            return list(self._standing.values())
+            return list(self._active.values())
 
-    def strike(
+    def inject(
         self, faults: Collection[str], name: str, has_key: Callable[[str], bool]
-    ) -> Struck | None:
-        """The first rule for one of some faults that is due. All that fit have met the event.
+    ) -> InjectedFault | None:
+        """Return the fault of the first due rule for an event; None where no rule is due.
 
-        name: of the operation, or of whose callback it is.
+        Every rule that matches counts the event. faults: names of those that may be injected.
+        name: of the operation, or of the object's table. `has_key`: whether the event is a key's.
         """
-        found = None
+        result = None
         with self._lock:
-            for id, standing in self._standing.items():
-                if not _fits(standing.rule, faults, name, has_key):
+            for id, active in self._active.items():
+                if not _matches(active.rule, faults, name, has_key):
                     continue
-                now = replace(standing, met=standing.met + 1)
-                struck = Struck(now.rule, self._chance(now))
-                if found is None and _is_due(now, struck.chance):
-                    found = struck
-                    now = replace(now, struck=now.struck + 1)
-                self._standing[id] = now
-        return found
+                counted = replace(active, met=active.met + 1)
+                injected = InjectedFault(counted.rule, self._generator(counted))
+                if result is None and _is_due(counted, injected.generator):
+                    result = injected
+                    counted = replace(counted, struck=counted.struck + 1)
+                self._active[id] = counted
+        return result
 
-    def strike_row(self, faults: Collection[str], row: Row) -> Struck | None:
-        """As `strike`, for an object's work or callback."""
-        # Asked of the store, whose lock may be held already, and so not under the one here.
-        keys = {standing.rule.key for standing in self.standing()} - {None}
+    def inject_for_row(self, faults: Collection[str], row: Row) -> InjectedFault | None:
+        """Do as `inject`, for an object's work or callback."""
+        # Not under our lock: `owner_of` reads the store, whose lock this thread may hold.
+        keys = {active.rule.key for active in self.active()} - {None}
         own = {key for key in keys if key and self._owner_of(key) == row.owner}
-        return self.strike(faults, row.table, own.__contains__)
+        return self.inject(faults, row.table, own.__contains__)
 
-    def _chance(self, standing: Standing) -> Random:
-        told = f"{self.seed}/{standing.id}/{standing.met}".encode()
-        return Random(int.from_bytes(blake2b(told, digest_size=8).digest()))  # noqa: S311 - no secret
+    def _generator(self, active: ActiveRule) -> Random:
+        text = f"{self.seed}/{active.id}/{active.met}".encode()
+        return Random(int.from_bytes(blake2b(text, digest_size=8).digest()))  # noqa: S311 - no secret
 
 
-def _fits(rule: Rule, faults: Collection[str], name: str, has_key: Callable[[str], bool]) -> bool:
+def _matches(
+    rule: Rule, faults: Collection[str], name: str, has_key: Callable[[str], bool]
+) -> bool:
     return (
         rule.fault in faults
         and fnmatchcase(name, rule.operation)
@@ -151,10 +157,10 @@ def _fits(rule: Rule, faults: Collection[str], name: str, has_key: Callable[[str
     )
 
 
-def _is_due(standing: Standing, chance: Random) -> bool:
-    rule = standing.rule
-    if rule.nth and standing.met not in rule.nth:
+def _is_due(active: ActiveRule, generator: Random) -> bool:
+    rule = active.rule
+    if rule.nth and active.met not in rule.nth:
         return False
-    if rule.times is not None and standing.struck >= rule.times:
+    if rule.times is not None and active.struck >= rule.times:
         return False
-    return chance.random() < rule.probability
+    return generator.random() < rule.probability

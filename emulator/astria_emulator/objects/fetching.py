@@ -49,7 +49,7 @@ def with_files(
     unfitting: dict[str, str] = {}
     for field, address in _addresses(given):
         if isinstance(why := outcomes[address], str):
-            reasons.setdefault(field, {})[address] = f"{door.place_of(address)}: {why}"
+            reasons.setdefault(field, {})[address] = f"{door.host_and_path(address)}: {why}"
         elif text := unfit(services.config, _file_field(field), why):
             unfitting[field] = text
     if reasons or unfitting:

@@ -52,7 +52,7 @@ def _keys(prompt: Row) -> Iterator[str]:
 
 def schedule_expiry(services: Services, row: Row) -> None:
     """A tune has been trained: its storage begins to run."""
-    if struck := services.faults.strike_row({"tune-expires"}, row):
+    if struck := services.faults.inject_for_row({"tune-expires"}, row):
         ends = row["trained_at"] + timedelta(seconds=struck["seconds"])
         row = services.store.update(row, shortened(ends))
     services.schedule("expire_tune", row, row["expires_at"])

@@ -1,1 +1,1 @@
-"""What leaves: callbacks and fetches, through one guarded door."""
+"""Requests that leave the server: callbacks and fetches, through one guarded door."""

@@ -1,8 +1,8 @@
-"""What is sent to whom, once, and the log of it.
+"""Callbacks: each is sent at most once, in order, and logged.
 
-A delivery is a row, and sending it a job: to claim the job is to record the attempt, before
-anything is sent. A job that is claimed a second time was interrupted: whether it was sent is
-unknown, and it is not sent again. A tune's call ends before those of its prompts begin.
+A delivery is a row, and sending it is a job. Claiming the job records the attempt before anything
+is sent. A job that is claimed a second time was interrupted: whether it was sent is unknown, and
+it is not sent again. A tune's call ends before those of its prompts begin.
 """
 
 import json
@@ -16,8 +16,8 @@ from typing import Any
 from astria_emulator.clock import Clock
 from astria_emulator.domain.rows import CallbackFields, DeliveryResult, SentResult
 from astria_emulator.errors import Conflict
-from astria_emulator.faults.kinds import CALLBACK, striking
-from astria_emulator.faults.rules import Faults, Struck
+from astria_emulator.faults.kinds import CALLBACK, faults_on
+from astria_emulator.faults.rules import Faults, InjectedFault
 from astria_emulator.outbound import door
 from astria_emulator.outbound.outbox import TIMEOUT_SECONDS, Outbox
 from astria_emulator.storage.store import CALLBACKS, Job, Key, Query, Row, Store
@@ -25,21 +25,24 @@ from astria_emulator.storage.store import CALLBACKS, Job, Key, Query, Row, Store
 log = logging.getLogger(__name__)
 
 
-LOG_SIZE = 1000  # deliveries that are remembered
-KEPT_BYTES = 100_000  # of a body; a longer one is kept until it has been sent
-LOOK_SECONDS = 0.05
+LOG_SIZE = 1000  # deliveries
+LOGGED_BYTES = 100_000  # of a body; a longer one is deleted once it has been sent
+POLL_SECONDS = 0.05
 LANE = (CALLBACKS,)
-FAULTS = striking(CALLBACK)
+FAULTS = faults_on(CALLBACK)
 
 
 class Callbacks:
-    """Records callbacks, and has them sent in order."""
+    """Records callbacks, and sends them in order.
+
+    notice: called with each job that is scheduled for the runner.
+    """
 
     def __init__(self, store: Store, clock: Clock, outbox: Outbox, faults: Faults):
         self._store, self._clock, self._outbox = store, clock, outbox
         self._faults = faults
         self._ended = threading.Condition()
-        self.notice: Callable[[Job], None] = lambda job: None  # whom to tell of other work
+        self.notice: Callable[[Job], None] = lambda job: None
 
     def send(
         self,
@@ -52,9 +55,9 @@ class Callbacks:
     ) -> Row:
         """Send a row's callback once the calls for the objects in `after` have ended.
 
-        at: when it became due; by default when the row was changed last.
+        at: when it became due; by default when the row was last changed.
 
-        Within a transaction it is recorded with it, and sent when that has succeeded.
+        Within a transaction it is recorded as part of it, and sent after the commit.
         """
         about: CallbackFields = {
             "object": row.table,
@@ -69,21 +72,24 @@ class Callbacks:
                 for key in dict.fromkeys(after)
                 for call in self._store.find("delivery", Query(None, ref=_open(*key)))
             ]
-            if struck := self._faults.strike_row(FAULTS, row):
-                return self._send_struck({**about, "fault": struck.rule.fault}, earlier, struck)
+            if injected := self._faults.inject_for_row(FAULTS, row):
+                about["fault"] = injected.rule.fault
+                return self._send_faulty(about, earlier, injected)
             return self._overtake(self._record(about, earlier))
 
-    def _send_struck(self, about: CallbackFields, earlier: Collection[int], struck: Struck) -> Row:
-        fault = struck.rule.fault
+    def _send_faulty(
+        self, about: CallbackFields, earlier: Collection[int], injected: InjectedFault
+    ) -> Row:
+        fault = injected.rule.fault
         if fault == "callback-dropped":
             dropped: DeliveryResult = {"state": "dropped", "error": "by a fault"}
             return self._store.insert("delivery", None, {**about, **dropped})
-        held = self._store.find("delivery", Query(None, ref=PASSED))
-        if fault == "callback-delayed" or (fault == "callback-reordered" and not held):
+        reordered = self._store.find("delivery", Query(None, ref=REORDERED))
+        if fault == "callback-delayed" or (fault == "callback-reordered" and not reordered):
             delivery = self._record(about, [*earlier, HELD])
             if fault == "callback-reordered":
-                self._store.update(delivery, {}, refs=(*delivery.refs, PASSED))
-            due = about["at"] + timedelta(seconds=struck["seconds"])
+                self._store.update(delivery, {}, refs=(*delivery.refs, REORDERED))
+            due = about["at"] + timedelta(seconds=injected["seconds"])
             self.notice(self._store.add_job("release_callback", delivery, due))
             return delivery
         delivery = self._overtake(self._record(about, earlier))
@@ -92,24 +98,24 @@ class Callbacks:
         return delivery
 
     def _overtake(self, delivery: Row) -> Row:
-        """Let a delivery that a fault holds until the next one wait for this one instead."""
-        for held in self._store.find("delivery", Query(None, ref=PASSED)):
-            refs = tuple(ref for ref in held.refs if ref not in (PASSED, _before(HELD)))
+        """Make a delivery that a fault holds until the next one wait for this one instead."""
+        for held in self._store.find("delivery", Query(None, ref=REORDERED)):
+            refs = tuple(ref for ref in held.refs if ref not in (REORDERED, _before(HELD)))
             self._store.update(held, {}, refs=(*refs, _before(delivery.id)))
-            self._store.cancel_jobs(held)  # that would release it
-            self._let_go(delivery, held.id)
+            self._store.cancel_jobs(held)  # they would release it
+            self._stop_waiting(delivery, held.id)
         return delivery
 
     def release(self, delivery_id: int) -> None:
-        """Send what a fault has held."""
+        """Send a delivery that a fault holds."""
         with self._store.transaction():
             if delivery := self._store.get("delivery", delivery_id):
-                self._let_go(delivery, HELD)
+                self._stop_waiting(delivery, HELD)
 
     def send_again(self, delivery: Row) -> Row:
-        """Send what a delivery holds once more, as a delivery of its own.
+        """Send a delivery's body once more, as a new delivery.
 
-        Raises Conflict.
+        Raises Conflict where the body was too long to be logged.
         """
         if delivery["body"] is None:
             raise Conflict("its body was too long to be kept")
@@ -125,47 +131,47 @@ class Callbacks:
             return self._record(about, ())
 
     def send_now(self, delivery: Row) -> Row:
-        """Send one that was kept; any other once more, as a delivery of its own."""
+        """Send a delivery that was only recorded; any other one again, as a new delivery."""
         if delivery["state"] == "recorded" and not delivery.refs:
             return self._store.update(delivery, self._post(delivery))
         return self.send_again(delivery)
 
     def resume(self, *, most: int | None = None) -> None:
-        """Take up what other processes, or this one before it was stopped, have left.
+        """Send calls that other processes, or an earlier run of this one, have left unsent.
 
-        most: how many calls; by default as many as are made at a time.
+        most: how many calls; by default as many as the outbox sends at a time.
         """
         if self._store.next_due(LANE) is not None:
             for _ in range(self._outbox.senders if most is None else most):
                 self._call()
 
-    def wait(self, seconds: float, *, of: Collection[Key] | None = None) -> bool:
-        """Wait until no call is open; tells whether that is so.
+    def wait(self, seconds: float, *, objects: Collection[Key] | None = None) -> bool:
+        """Wait until all calls have ended, at most so many seconds; return whether they have.
 
-        of: some objects, of whose calls those count that wait for no other. By default all calls.
+        objects: wait only for the calls for these objects that wait for no other call.
         """
         self._outbox.flush()
         deadline = time.monotonic() + seconds
         with self._ended:
-            while self._is_open(of):
-                left = deadline - time.monotonic()
-                if left <= 0:
+            while self._is_open(objects):
+                seconds_left = deadline - time.monotonic()
+                if seconds_left <= 0:
                     return False
-                self._ended.wait(min(left, LOOK_SECONDS))
+                self._ended.wait(min(seconds_left, POLL_SECONDS))
         return True
 
-    def _is_open(self, of: Collection[Key] | None) -> bool:
-        if of is None:
+    def _is_open(self, objects: Collection[Key] | None) -> bool:
+        if objects is None:
             return self._store.has_jobs(CALLBACKS)
         calls = (
             call
-            for key in of
+            for key in objects
             for call in self._store.find("delivery", Query(None, ref=_open(*key)))
         )
         return any(not _waits(call.refs) for call in calls)
 
     def close(self) -> None:
-        """Let open calls end; those that do not are left to a store that lasts."""
+        """Let open calls end; a shared store keeps those that have not for the next process."""
         if not self._store.is_shared:
             self.wait(TIMEOUT_SECONDS)
         self._outbox.close()
@@ -200,13 +206,13 @@ class Callbacks:
 
     def _send(self, job: Job) -> None:
         delivery = self._store.get("delivery", job.target)
-        if delivery and delivery.uid == job.target_uid:  # another one may have its id by now
+        if delivery and delivery.uid == job.target_uid:  # its id may have been reused
             self._end(job, delivery, self._attempt(job, delivery))
         else:
             self._store.end_job(job)
 
     def _attempt(self, job: Job, delivery: Row) -> SentResult:
-        """Send a delivery; what has become of it."""
+        """Send a delivery; return the fields that say how it ended."""
         kind, id = delivery["object"], delivery["object_id"]
         if job.attempt > 1:
             log.warning("callback %s %d: interrupted, and not sent again", kind, id)
@@ -220,29 +226,28 @@ class Callbacks:
         try:
             raw = json.dumps(delivery["body"], ensure_ascii=False, separators=(",", ":")).encode()
             hang_up = delivery.get("fault") == "callback-timed-out"
-            sent = self._outbox.post(delivery["url"], raw, hang_up=hang_up)
+            response = self._outbox.post(delivery["url"], raw, hang_up=hang_up)
         except Exception:
             log.exception("callback %s %d", kind, id)
             return {"state": "failed", "error": "unexpected error"}
-        if sent is None:
+        if response is None:
             return {"state": "recorded"}
-        level = logging.WARNING if sent.error else logging.INFO
-        place, outcome = door.place_of(delivery["url"]), sent.error or sent.status
-        log.log(level, "callback %s %d to %r: %s", kind, id, place, outcome)
-        state = "failed" if sent.error else "delivered"
-        seconds = round(sent.seconds, 3)
+        status, error = response.status, response.error
+        level = logging.WARNING if error else logging.INFO
+        receiver = door.host_and_path(delivery["url"])
+        log.log(level, "callback %s %d to %r: %s", kind, id, receiver, error or status)
         result: SentResult = {
-            "state": state,
-            "status": sent.status,
-            "error": sent.error,
-            "seconds": seconds,
+            "state": "failed" if error else "delivered",
+            "status": status,
+            "error": error,
+            "seconds": round(response.seconds, 3),
         }
-        if len(raw) > KEPT_BYTES:
+        if len(raw) > LOGGED_BYTES:
             result["body"] = None
         return result
 
     def _end(self, job: Job, delivery: Row, result: SentResult) -> None:
-        """Note a result, let those go that waited for it, and cut the log."""
+        """Store a result, send the deliveries that waited for it, and shorten the log."""
         store = self._store
         with store.transaction():
             store.end_job(job)
@@ -250,29 +255,29 @@ class Callbacks:
                 return
             store.update(delivery, result, refs=())
             for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
-                self._let_go(later, delivery.id)
+                self._stop_waiting(later, delivery.id)
             [newest] = store.find("delivery", Query(None, limit=1)) or [delivery]
             for old in store.find("delivery", Query(None, before_id=newest.id - LOG_SIZE + 1)):
                 if not old.refs:  # it has ended
                     store.delete(old)
 
-    def _let_go(self, delivery: Row, earlier: int) -> None:
-        """Let a delivery wait no longer for an earlier one, if it does."""
-        if (mark := _before(earlier)) not in delivery.refs:
+    def _stop_waiting(self, delivery: Row, earlier: int) -> None:
+        """Stop a delivery's wait for an earlier one; send it when it waits for no other."""
+        if (before := _before(earlier)) not in delivery.refs:
             return
-        refs = tuple(ref for ref in delivery.refs if ref not in (mark, PASSED))
+        refs = tuple(ref for ref in delivery.refs if ref not in (before, REORDERED))
         self._store.update(delivery, {}, refs=refs)
         if not _waits(refs):
             self._queue(delivery)
 
 
 BEFORE = "before:"
-HELD = 0  # the number of no delivery: what waits for it waits for `release`
-PASSED = "passed"  # mark of one that the next one is to overtake
+HELD = 0  # no delivery has this id: a delivery that waits for it waits for `release`
+REORDERED = "passed"  # ref of a delivery that the next one overtakes
 
 
 def _open(table: str, id: int) -> str:
-    """Mark of a delivery that has not ended."""
+    """Ref of a delivery that has not ended."""
     return f"open:{table}:{id}"
 
 
@@ -282,5 +287,5 @@ def _waits(refs: Collection[int | str]) -> bool:
 
 
 def _before(delivery_id: int) -> str:
-    """Mark of a delivery that waits for another one."""
+    """Ref of a delivery that waits for another one."""
     return f"{BEFORE}{delivery_id}"

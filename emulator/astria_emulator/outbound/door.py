@@ -1,7 +1,7 @@
 """The one guarded door for requests that leave.
 
-The address that was checked is the one that is connected to; no redirect is followed, no proxy is
-asked, and nothing is unpacked. Time and size are bounded, whatever the other side does.
+It connects to the very address that it has checked. It follows no redirect, uses no proxy and
+unpacks nothing. Time and size are bounded, whatever the other side does.
 """
 
 import http.client
@@ -21,15 +21,15 @@ from astria_emulator.outbound.addresses import Blocked, choose_addresses
 
 log = logging.getLogger(__name__)
 
-Found = TypeVar("Found")
-Talk = Callable[[http.client.HTTPConnection, str], Found]
+Result = TypeVar("Result")
+Talk = Callable[[http.client.HTTPConnection, str], Result]
 
 PORTS = {"http": 80, "https": 443}
 NETLOC = re.compile(r"(.*@)?(\[[\da-fA-F:.]+\]|[^\[\]:]*)(:\d*)?")
 CHUNK = 1 << 16  # bytes read at a time
-PLACE_LENGTH = 200  # characters of an address in a log
-# What errors say that have no words of their own, or those of the other side.
-WORDS = {
+LOGGED_LENGTH = 200  # characters of an address in a log
+# Texts for errors that have none, or only text that the other side sent.
+ERROR_TEXTS = {
     "BadStatusLine": "the answer is not HTTP",
     "UnknownProtocol": "the answer is not HTTP",
     "RemoteDisconnected": "closed without an answer",
@@ -40,8 +40,8 @@ WORDS = {
 
 
 @dataclass(frozen=True)
-class Sent:
-    """How a request that left has ended: a status, or an error."""
+class PostResult:
+    """How a POST ended: with a status, or with an error. `seconds`: how long it took."""
 
     status: int | None
     error: str | None
@@ -49,23 +49,23 @@ class Sent:
 
 
 @dataclass(frozen=True)
-class Fetched:
-    """What is at an address; the type is as the other side tells it."""
+class FetchedFile:
+    """A file from an address; `content_type` is what the other side says."""
 
     content_type: str
     data: bytes
 
 
 class Failed(Exception):
-    """A request that was not sent, or not answered as it must be.
+    """A request that was not sent, or got an unusable answer.
 
-    The text tells why, and never shows the URL's query.
+    The text says why, and never shows the URL's query.
     """
 
 
 @dataclass(frozen=True)
 class Destination:
-    """Where a URL leads. `target` is its path and query, as given."""
+    """Where a URL leads. `target` is its path and query, unchanged."""
 
     scheme: str
     host: str
@@ -93,7 +93,7 @@ class Destination:
             raise Blocked("the address names no host, or port 0")
         target = url.split("#", 1)[0].partition("//")[2][len(parts.netloc) :]
         target = target if target.startswith("/") else f"/{target}"
-        return cls(parts.scheme, host, port or PORTS[parts.scheme], target)
+        return cls(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme], target=target)
 
 
 def post(
@@ -103,11 +103,11 @@ def post(
     allowed_hosts: Collection[str],
     timeout: float,
     hang_up: bool = False,
-) -> Sent:
-    """POST JSON to a URL whose path and query are sent as given. The answer's body is not read.
+) -> PostResult:
+    """POST JSON to a URL; its path and query are sent unchanged. The answer's body is not read.
 
-    timeout: seconds for all of it, however slowly the other side answers. `hang_up`: wait for no
-    answer, as if they had passed.
+    timeout: seconds for the whole request, however slowly the other side answers.
+    hang_up: close the connection without waiting for an answer, as after a timeout.
     """
 
     def talk(connection: http.client.HTTPConnection, target: str) -> int:
@@ -128,18 +128,20 @@ def post(
     except Failed as reason:
         error = str(reason)
     if status is not None and 300 <= status < 400:
-        log.warning("%r answered %d: no redirect is followed", place_of(url), status)
-    return Sent(status, error, time.monotonic() - begin)
+        log.warning("%r answered %d: no redirect is followed", host_and_path(url), status)
+    return PostResult(status, error, time.monotonic() - begin)
 
 
-def fetch(url: str, *, allowed_hosts: Collection[str], timeout: float, max_bytes: int) -> Fetched:
-    """GET what is at a URL; only the status 200 counts.
+def fetch(
+    url: str, *, allowed_hosts: Collection[str], timeout: float, max_bytes: int
+) -> FetchedFile:
+    """GET the file at a URL; only the status 200 counts.
 
-    timeout: seconds for all of it, however slowly the other side answers.
+    timeout: seconds for the whole request, however slowly the other side answers.
     Raises Failed.
     """
 
-    def talk(connection: http.client.HTTPConnection, target: str) -> Fetched:
+    def talk(connection: http.client.HTTPConnection, target: str) -> FetchedFile:
         connection.putrequest("GET", target, skip_accept_encoding=True)
         connection.putheader("Accept", "*/*")
         connection.putheader("Accept-Encoding", "identity")
@@ -152,13 +154,13 @@ def fetch(url: str, *, allowed_hosts: Collection[str], timeout: float, max_bytes
             if response.getheader("Content-Encoding", "identity").lower() != "identity":
                 raise Failed("the answer is compressed")
             data = _read_body(response, max_bytes)
-            return Fetched(response.getheader("Content-Type", ""), data)
+            return FetchedFile(response.getheader("Content-Type", ""), data)
 
     return _exchange(url, talk, allowed_hosts, "--fetch-hosts", timeout)
 
 
 def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
-    """Read in small pieces: a length or a chunk's size is only what the other side says."""
+    """Read in small pieces: the other side may state a wrong length or chunk size."""
     flags = "--max-body-mb and --max-file-mb raise that"
     too_large = Failed(f"larger than {max_bytes / 1_000_000:.4g} MB; {flags}")
     if response.length is not None and response.length > max_bytes:
@@ -175,69 +177,73 @@ def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
 
 
 def _exchange(
-    url: str, talk: Talk[Found], allowed_hosts: Collection[str], flag: str, timeout: float
-) -> Found:
-    """Connect to a URL's host and return what came of talking to it, within so many seconds.
+    url: str, talk: Talk[Result], allowed_hosts: Collection[str], flag: str, timeout: float
+) -> Result:
+    """Connect to a URL's host, and return what `talk` returns, within `timeout` seconds.
 
     Raises Failed.
     """
     end = time.monotonic() + timeout
     try:
-        to = Destination.of(url)
-        addresses = choose_addresses(to.host, to.port, allowed_hosts, flag=flag, seconds=timeout)
-        with closing(http.client.HTTPConnection(to.host, to.port)) as connection:
+        destination = Destination.of(url)
+        host, port = destination.host, destination.port
+        addresses = choose_addresses(host, port, allowed_hosts, flag=flag, seconds=timeout)
+        with closing(http.client.HTTPConnection(host, port)) as connection:
             connection.auto_open = 0  # it would look the name up again
-            connection.sock = _connect(addresses, to.port, end)
-            if to.scheme == "https":
+            connection.sock = _connect(addresses, port, end)
+            if destination.scheme == "https":
                 connection.default_port = PORTS["https"]
                 context = ssl.create_default_context()
-                connection.sock = context.wrap_socket(connection.sock, server_hostname=to.host)
-            with _ended_at(end, connection.sock):
-                return talk(connection, to.target)
+                connection.sock = context.wrap_socket(connection.sock, server_hostname=host)
+            with _deadline(end, connection.sock):
+                return talk(connection, destination.target)
     except Blocked as reason:
         raise Failed(f"blocked: {reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as reason:
         if time.monotonic() >= end:
             raise Failed("timed out") from None
-        # The text of others may hold the URL's query, and that a secret.
+        # The error's own text may hold the URL's query, which may be secret.
         name = type(reason).__name__
-        why = WORDS.get(name) or (reason.strerror if isinstance(reason, OSError) else None)
+        why = ERROR_TEXTS.get(name) or (reason.strerror if isinstance(reason, OSError) else None)
         raise Failed(f"{name}: {why}" if why else name) from None
 
 
 def _connect(addresses: list[str], port: int, end: float) -> socket.socket:
-    """Connect to addresses that have been checked, and not to the name again."""
+    """Connect to the first checked address that answers; the name is not looked up again.
+
+    end: monotonic time at which to give up. Raises OSError.
+    """
     *others, last = addresses
     for address in others:
         # An application often listens on one of localhost's two addresses.
         with suppress(OSError):
-            sock = socket.create_connection((address, port), _left(end) / 2)
+            sock = socket.create_connection((address, port), _seconds_left(end) / 2)
             break
     else:
-        sock = socket.create_connection((last, port), _left(end))
-    sock.settimeout(_left(end))
+        sock = socket.create_connection((last, port), _seconds_left(end))
+    sock.settimeout(_seconds_left(end))
     return sock
 
 
-def _left(end: float) -> float:
+def _seconds_left(end: float) -> float:
     return max(0.01, end - time.monotonic())
 
 
 @contextmanager
-def _ended_at(end: float, sock: socket.socket) -> Iterator[None]:
-    """Shut a socket at a time: one that drips bytes never runs into its own timeout.
+def _deadline(end: float, sock: socket.socket) -> Iterator[None]:
+    """Shut a socket down at a monotonic time: slow bytes never trigger the socket's own timeout.
 
-    Raises TimeoutError when that was done, whatever has been read by then.
+    Raises TimeoutError after that, whatever has been read by then.
     """
     expired = threading.Event()
 
     def shut() -> None:
         expired.set()
         with suppress(OSError):
-            # Not the method of a TLS socket, which forgets its state that another thread uses.
+            # Not a TLS socket's own method: that drops state which another thread is using.
             socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
-    watchdog = threading.Timer(_left(end), shut)
+    watchdog = threading.Timer(_seconds_left(end), shut)
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -248,12 +254,12 @@ def _ended_at(end: float, sock: socket.socket) -> Iterator[None]:
             raise TimeoutError
 
 
-def place_of(url: str) -> str:
-    """Host and path of a URL, for a log: no name, no password, no query."""
+def host_and_path(url: str) -> str:
+    """Return host and path of a URL for a log, without user name, password and query."""
     beginning = re.split("[?#]", url)[0]
     try:
         path = Destination.of(beginning).target
     except Blocked:
         return "an address that cannot be read"
-    place = urlsplit(beginning).netloc.rpartition("@")[2] + path
-    return place if len(place) <= PLACE_LENGTH else f"{place[:PLACE_LENGTH]}..."
+    text = urlsplit(beginning).netloc.rpartition("@")[2] + path
+    return text if len(text) <= LOGGED_LENGTH else f"{text[:LOGGED_LENGTH]}..."

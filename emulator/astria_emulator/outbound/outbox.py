@@ -1,4 +1,4 @@
-"""How callbacks leave: when they are sent, and by what."""
+"""The outbox: on which thread a callback is sent, and how."""
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -6,30 +6,31 @@ from contextlib import suppress
 from typing import Protocol
 
 from astria_emulator.outbound import door
-from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.door import PostResult
 
 TIMEOUT_SECONDS = 10.0
 SENDERS = 16
 
 
 class Outbox(Protocol):
-    """Calls of `submit` may come from any thread, and hold no lock that a receiver could need.
+    """Sends callbacks. `senders`: how many it sends at a time.
 
-    `flush` sends what waits for the thread that calls it, and tells how many calls that were; none
-    where others send. `post` answers None for a callback that is kept and not sent. `hang_up`:
-    break off once it has been sent, as a sender does whose patience has ended.
+    `submit` may be called from any thread, which holds no lock that a receiver could need.
+    `flush` sends what waits for the calling thread and returns the number of calls; 0 where other
+    threads send. `post` returns None for a callback that is recorded and not sent. `hang_up`:
+    close the connection without waiting for an answer, as a sender that times out.
     """
 
     senders: int
 
     def submit(self, send: Callable[[], None]) -> None: ...
     def flush(self) -> int: ...
-    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None: ...
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None: ...
     def close(self) -> None: ...
 
 
 class ThreadOutbox:
-    """Sends over HTTP, on threads of its own."""
+    """Sends over HTTP, on its own threads."""
 
     senders = SENDERS
 
@@ -42,14 +43,14 @@ class ThreadOutbox:
             self._pool.submit(send)
 
     def flush(self) -> int:
-        """None: the threads see to it."""
+        """Do nothing: the threads send."""
         return 0
 
-    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         return door.post(
             url, body, allowed_hosts=self._allowed_hosts, timeout=TIMEOUT_SECONDS, hang_up=hang_up
         )
 
     def close(self) -> None:
-        """Let calls under way end."""
+        """Wait for the calls that are being sent; drop those that wait."""
         self._pool.shutdown(wait=True, cancel_futures=True)

@@ -52,13 +52,13 @@ def end(services: Services, job: Job) -> None:
 
 def late(services: Services, fault: str, row: Row) -> float:
     """Seconds more that a fault makes work take."""
-    struck = services.faults.strike_row({fault}, row)
+    struck = services.faults.inject_for_row({fault}, row)
     return float(struck["seconds"]) if struck else 0.0
 
 
 def fail_by_fault(services: Services, fault: str, row: Row) -> None:
     """Raises BackendError where a fault strikes an object."""
-    if struck := services.faults.strike_row({fault}, row):
+    if struck := services.faults.inject_for_row({fault}, row):
         raise BackendError(struck["message"])
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from astria_emulator.faults.kinds import SPOILING
+from astria_emulator.faults.kinds import CHANGING
 from astria_emulator.faults.reading import Scenario
 
 # What a request that makes an object makes. A run of a pack may make many, and counts as none.
@@ -49,7 +49,7 @@ class Request:
     def is_well_answered(self) -> bool:
         """Whether the client could read what it wanted to know."""
         is_good = self.status is not None and 200 <= self.status < 300
-        return is_good and not SPOILING.intersection(self.faults)
+        return is_good and not CHANGING.intersection(self.faults)
 
     @property
     def is_lost(self) -> bool:

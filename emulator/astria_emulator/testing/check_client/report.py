@@ -27,7 +27,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
-from astria_emulator.faults.reading import written
+from astria_emulator.faults.reading import rule_as_json
 from astria_emulator.testing.check_client.grading import ADVICE, HOW, Verdict, grade
 from astria_emulator.testing.check_client.play import TO_CALL_BACK, Callback, Request
 
@@ -89,7 +89,7 @@ def _scenario(verdict: Verdict) -> dict[str, Any]:
         "name": play.name,
         "says": play.scenario.says,
         "ends": play.scenario.ends,
-        "rules": [written(rule) for rule in play.scenario.rules],
+        "rules": [rule_as_json(rule) for rule in play.scenario.rules],
         "struck": play.struck,
         "verdict": verdict.word,
         "seconds": round(play.seconds, 3),

@@ -16,7 +16,7 @@ from astria_emulator.app import Emulator, create_app
 from astria_emulator.config import Config
 from astria_emulator.control.handlers import CALLBACK_SECONDS
 from astria_emulator.faults.reading import Scenario
-from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.door import PostResult
 from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.request.journal import Entry, Journal
 from astria_emulator.server.background import serving
@@ -100,7 +100,7 @@ class NotedOutbox:
     def __init__(self, outbox: Outbox):
         self._outbox = outbox
         self.senders = outbox.senders
-        self.calls: list[tuple[datetime, datetime, str, Any, Sent | None]] = []
+        self.calls: list[tuple[datetime, datetime, str, Any, PostResult | None]] = []
 
     def submit(self, send: Callable[[], None]) -> None:
         self._outbox.submit(send)
@@ -108,7 +108,7 @@ class NotedOutbox:
     def flush(self) -> int:
         return self._outbox.flush()
 
-    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         begun = _now()
         sent = self._outbox.post(url, body, hang_up=hang_up)
         self.calls.append((begun, _now(), url, json.loads(body), sent))
@@ -194,7 +194,7 @@ def _collected(
         seconds,
         code,
         output,
-        sum(standing.struck for standing in services.faults.standing()),
+        sum(standing.struck for standing in services.faults.active()),
         sorted(map(request, services.journal.entries()), key=lambda one: (one.start, one.id)),
         _callbacks(deliveries, outbox, begun),
         [thing(row) for row in rows if row.table in ("tune", "prompt")],

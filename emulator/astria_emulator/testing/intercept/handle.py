@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from astria_emulator.app import Emulator
 from astria_emulator.clock import VirtualClock
 from astria_emulator.errors import Invalid, NotFound, SetupError
-from astria_emulator.faults.reading import operations_of, read_rule, scenarios, unknown_scenario
+from astria_emulator.faults.reading import operation_names, read_rule, scenarios, unknown_scenario
 from astria_emulator.request.connection import IS_LOCAL
 from astria_emulator.request.journal import Entry
 from astria_emulator.storage.store import Query, Row
@@ -103,7 +103,7 @@ class Astria:
         if isinstance(rule.get("nth"), int):
             rule["nth"] = [rule["nth"]]
         try:
-            read = read_rule({"fault": fault, **rule}, operations_of(self._app.compiler.spec))
+            read = read_rule({"fault": fault, **rule}, operation_names(self._app.compiler.spec))
         except Invalid as error:
             raise SetupError(f"fault {fault!r}", [error.explanation]) from None
         self._services.faults.add(read)

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.door import PostResult
 from astria_emulator.testing.intercept.receivers import Receiver
 
 
@@ -30,11 +30,11 @@ class LocalOutbox:
             send()
             sent += 1
 
-    def post(self, url: str, body: bytes, *, hang_up: bool) -> Sent | None:
+    def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         if self.receiver is None:
             return None
         sent = self.receiver.post(url, body)
-        return Sent(None, "timed out", sent.seconds) if hang_up else sent
+        return PostResult(None, "timed out", sent.seconds) if hang_up else sent
 
     @contextmanager
     def to(self, receiver: Receiver | None) -> Iterator[None]:

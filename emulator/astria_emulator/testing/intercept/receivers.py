@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 from astria_emulator.outbound import door
-from astria_emulator.outbound.door import Sent
+from astria_emulator.outbound.door import PostResult
 from astria_emulator.outbound.outbox import TIMEOUT_SECONDS
 from astria_emulator.testing.intercept.exchange import Asked, exchange
 
@@ -24,7 +24,7 @@ NEEDS_HTTPX = "an ASGI application is called through httpx: pip install 'astria-
 class Receiver(Protocol):
     """Takes a callback."""
 
-    def post(self, url: str, body: bytes) -> Sent: ...
+    def post(self, url: str, body: bytes) -> PostResult: ...
 
 
 def receiver_of(target: Any) -> Receiver:
@@ -48,7 +48,7 @@ class ServerReceiver:
 
     base: str
 
-    def post(self, url: str, body: bytes) -> Sent:
+    def post(self, url: str, body: bytes) -> PostResult:
         base, asked = urlsplit(self.base), urlsplit(url)
         path = base.path.rstrip("/") + asked.path
         at = urlunsplit((base.scheme, base.netloc, path, asked.query, ""))
@@ -61,7 +61,7 @@ class ApplicationReceiver:
 
     call: Callable[[Asked], int]
 
-    def post(self, url: str, body: bytes) -> Sent:
+    def post(self, url: str, body: bytes) -> PostResult:
         begin = time.monotonic()
         headers = [("Content-Type", "application/json"), ("Accept", "*/*")]
         status, error = None, None
@@ -70,7 +70,7 @@ class ApplicationReceiver:
         except Exception as raised:
             log.exception("the receiver of a callback")
             error = type(raised).__name__
-        return Sent(status, error, time.monotonic() - begin)
+        return PostResult(status, error, time.monotonic() - begin)
 
 
 def _asgi_caller(application: Any) -> Callable[[Asked], int]:
