@@ -142,7 +142,7 @@ BUGS = (
     ),
     Bug(
         "copy-forgets-its-input",
-        replace_function(prompts, "kept_media", lambda real: lambda *_: {}),
+        replace_function(prompts, "copied_media", lambda real: lambda *_: {}),
         "duplicate::copy_keeps_its_input_when_the_original_is_gone",
     ),
     # -- adapters
@@ -173,7 +173,7 @@ BUGS = (
         "prompt-stays-under-its-lora",
         replace_function(
             prompt_creation,
-            "_rehomed",
+            "_rehome",
             lambda real: lambda s, home, given: (given.get("text") or "", home),
         ),
         "adapters::prompt_under_a_lora_moves_to_the_base",
@@ -183,7 +183,7 @@ BUGS = (
     ),
     Bug(
         "every-prompt-gets-a-token",
-        replace_function(prompt_creation, "_rehomed", prefixed),
+        replace_function(prompt_creation, "_rehome", prefixed),
         "adapters::text_that_names_the_lora_stays_as_it_is",
         "adapters::prompt_under_a_checkpoint_stays",
     ),

@@ -157,7 +157,7 @@ BUGS = (
     ),
     Bug(
         "run-is-told-of-twice",
-        replace_function(generation, "tell_run", run_twice),
+        replace_function(generation, "complete_run", run_twice),
         "callbacks::pack_run_tells_of_the_tune_of_each_prompt_and_once_of_all",
         "callbacks::run_on_tunes_that_exist_tells_once_of_all",
     ),

@@ -106,7 +106,7 @@ def rehomed(change):
 
         return moved
 
-    return replace_function(prompt_creation, "_rehomed", make)
+    return replace_function(prompt_creation, "_rehome", make)
 
 
 def named_twice(home, sent, text, base):

@@ -31,7 +31,7 @@ def all_but_the_last(real):
 
 def of_any_class(train):
     def trained(run, templates):
-        name = run.given.get("name")
+        name = run.attributes.get("name")
         if name and name not in {row["class_name"] for row in templates}:
             templates = [
                 row.changed({**row.data, "class_name": name}, row.refs) for row in templates
@@ -49,10 +49,10 @@ def with_the_packs_token(real):
 
 def multi_as_any(begin):
     def begun(run):
-        if not run.given.get("tune_ids"):
+        if not run.attributes.get("tune_ids"):
             plain = {**run.pack.data, "use_multi": False}
             run = PackRun(
-                run.services, run.caller, run.pack.changed(plain, run.pack.refs), run.given
+                run.services, run.caller, run.pack.changed(plain, run.pack.refs), run.attributes
             )
         return begin(run)
 

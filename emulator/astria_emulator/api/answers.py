@@ -16,7 +16,7 @@ from astria_emulator.storage.store import Row
 
 @dataclass(frozen=True)
 class Answer:
-    """What is answered. `made`: the table and id of the object that a POST made, or found."""
+    """An answer in plain values. `made`: table and id of the row that answers a POST."""
 
     status: int
     body: bytes = b""
@@ -33,9 +33,9 @@ PRESENT: Mapping[str, Callable[[Services, Row, str], dict[str, Any]]] = {
 
 
 class Dumper:
-    """Writes answers through a response schema.
+    """Writes answers as JSON through a response schema.
 
-    A row's JSON is kept with the row until it changes.
+    A row's JSON is cached with the row until it changes.
     """
 
     def __init__(self, compiler: Compiler, schema: Node):
@@ -63,10 +63,10 @@ class Dumper:
     def _one(self, services: Services, caller: Caller, item: Any, expand: Sequence[str]) -> bytes:
         if not isinstance(item, Row):
             return self._json(item)
-        # What depends on more than the row is written anew: addresses of the gallery's and of what
-        # was made before anybody asked, progress and expanded fields.
-        is_anywhere = item.owner is None or not item.get("origin", True)
-        if is_anywhere or expand or item.get("state") == "generating":
+        # Not cached where it depends on more than the row: progress, expanded fields, and addresses
+        # of the gallery and of objects that no request has created.
+        has_no_origin = item.owner is None or not item.get("origin", True)
+        if has_no_origin or expand or item.get("state") == "generating":
             return self._json(self._shown(services, caller, item, expand))
         if self._name not in item.rendered:
             item.rendered[self._name] = self._json(self._shown(services, caller, item, ()))

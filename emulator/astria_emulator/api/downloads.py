@@ -1,4 +1,4 @@
-"""Serve the files: uploads as they came, pictures drawn when they are first fetched."""
+"""Serve files: uploads unchanged, and pictures drawn when they are first fetched."""
 
 import io
 import json
@@ -16,18 +16,18 @@ from astria_emulator.mock.backend import render
 from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.files import File, Files
 
-# An address never shows anything else: its key is made of the content.
+# The content of an address never changes: its key is derived from the content.
 HEADERS = {
     "Cache-Control": "public, max-age=31536000, immutable",
-    # An upload may be a web page: it must not act as one of this server's own. A browser's own
-    # page around a picture or a video needs the rest.
+    # An upload may be a web page, which must not act as a page of this server. The rest is for the
+    # page in which a browser shows a picture or a video.
     "Content-Security-Policy": (
         "sandbox allow-same-origin; default-src 'none'; "
         "img-src 'self'; media-src 'self'; style-src 'unsafe-inline'"
     ),
     "X-Content-Type-Options": "nosniff",
 }
-REMEMBERED = 32  # drawn pictures
+CACHED_DRAWINGS = 32
 DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
 
 
@@ -36,24 +36,24 @@ class Downloads:
 
     def __init__(self) -> None:
         self._gate = threading.Semaphore(DRAWING_AT_ONCE)
-        self._drawn = lru_cache(REMEMBERED)(self._draw)
+        self._drawn = lru_cache(CACHED_DRAWINGS)(self._draw)
 
     def respond(self, files: Files, key: str, environ: dict[str, Any]) -> BaseResponse:
-        """With ETag and ranges.
+        """Answer with a file, its ETag and the range that was asked for.
 
         Raises NotFound.
         """
         file = files.get(key) if KEY.fullmatch(key) else None
         if file is None:
             raise NotFound
-        # Told from the key alone, so that a picture is not drawn again for a cache that has it.
+        # The key suffices: a picture is not drawn again for a cache that has it.
         if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(key):
             return BaseResponse(status=304, headers={"ETag": f'"{key}"', **HEADERS})
         try:
             response = send_file(self._source(file), environ, mimetype=file.content_type, etag=key)
         except FileNotFoundError:  # erased in the meantime
             raise NotFound from None
-        # Of a file on a disk; an address never shows anything else.
+        # Set for files on a disk, but the content of an address never changes.
         response.headers.pop("Last-Modified", None)
         response.headers.update(HEADERS)
         return response

@@ -1,4 +1,4 @@
-"""The views behind the routes: an operation, a file; and the note of each request."""
+"""The views behind the routes: operations and files; and the journal's note of each request."""
 
 import logging
 import re
@@ -35,13 +35,13 @@ from astria_emulator.spec.openapi import Spec
 
 log = logging.getLogger(__name__)
 
-EARLY_SECONDS = 5.0  # that an answer waits for callbacks that are to come before it
+EARLY_SECONDS = 5.0  # limit for the callbacks that a fault sends before the answer
 
 
 class PlainPaths:
-    """Takes `.json`, a trailing slash and doubled slashes off the API's paths before routing.
+    """Removes `.json`, a trailing slash and doubled slashes from the API's paths before routing.
 
-    And opens the request's note.
+    Begins the request's note as well.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]]):
@@ -57,25 +57,25 @@ class PlainPaths:
 
 
 def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable[..., BaseResponse]:
-    """The view of one operation; what it sets going begins when its answer has been sent."""
+    """Return the view of an operation; the jobs that it schedules begin once the answer is sent."""
 
     def view(**path: str) -> BaseResponse:
         services = serving()
-        asked = current_request()
-        note: Note = asked.environ[NOTE]
+        request = current_request()
+        note: Note = request.environ[NOTE]
         note.operation = bound.operation.id
-        make = partial(answer, services, asked, path)
+        make = partial(answer, services, request, path)
         services.runner.begin_answer()
         response: BaseResponse | None = None
         try:
-            if found := inject_into_answer(
-                services.faults, bound.operation.id, partial(brings_key, asked)
+            if faults := inject_into_answer(
+                services.faults, bound.operation.id, partial(has_key, request)
             ):
-                note.faults = found.names
-                if not found.does_work:
-                    look(services, asked, path)
-                hasten = partial(complete, services)
-                response = found.answer(connection_of(asked.environ), make, hasten)
+                note.faults = faults.names
+                if not faults.does_work:
+                    note_call(services, request, path)
+                connection = connection_of(request.environ)
+                response = faults.answer(connection, make, partial(complete, services))
             else:
                 response = make()
         finally:
@@ -85,56 +85,57 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
         response.call_on_close(release)
         return response
 
-    def look(services: Services, asked: Request, path: dict[str, str]) -> None:
-        """Note what is asked for and not done."""
+    def note_call(services: Services, request: Request, path: dict[str, str]) -> None:
+        """Note a request whose work is not done because of a fault."""
         with suppress(ApiError):
-            asked.environ[NOTE].call = read_call(services.config, asked, path)
+            request.environ[NOTE].call = read_call(services.config, request, path)
 
-    def answer(services: Services, asked: Request, path: dict[str, str]) -> Response:
+    def answer(services: Services, request: Request, path: dict[str, str]) -> Response:
         try:
-            found = result(services, asked, path)
-            asked.environ[NOTE].made = found.made
-            return as_response(found)
+            result = call_handler(services, request, path)
+            request.environ[NOTE].made = result.made
+            return as_response(result)
         except ApiError as error:
-            asked.environ[NOTE].explanation = error.explanation
+            request.environ[NOTE].explanation = error.explanation
             if isinstance(error, Invalid | Unauthorized):
                 log.info("%s refused: %s", bound.operation.id, error.explanation)
             return error_response(error)
 
-    def result(services: Services, asked: Request, path: dict[str, str]) -> Answer:
-        note: Note = asked.environ[NOTE]
+    def call_handler(services: Services, request: Request, path: dict[str, str]) -> Answer:
+        note: Note = request.environ[NOTE]
         if not services.config.keys:
-            check_host(services.config, asked)
-        origin = origin_of(asked)
+            check_host(services.config, request)
+        origin = origin_of(request)
         if bound.operation.needs_key:
-            account = authenticate(services, asked.headers.get("Authorization"))
+            account = authenticate(services, request.headers.get("Authorization"))
             note.account = account.id
-        note.call = read_call(services.config, asked, path)
+        note.call = read_call(services.config, request, path)
         loaded = bound.reader.load(note.call)
         if not bound.operation.needs_key:
             return bound.answer(services, Caller(0, origin), loaded)
         caller = caller_of(services, account, origin, loaded.workspace)
         return bound.answer(services, caller, loaded)
 
-    def brings_key(asked: Request, key: str) -> bool:
-        return key_of(asked.headers.get("Authorization")) == key
+    def has_key(request: Request, key: str) -> bool:
+        return key_of(request.headers.get("Authorization")) == key
 
     def complete(services: Services) -> None:
+        """Complete this request's work, with its callbacks, before the answer."""
         services.callbacks.wait(EARLY_SECONDS, objects=services.runner.complete_early())
 
     return view
 
 
 def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable[..., BaseResponse]:
-    """The view of a file's address; faults know it as the operation `file`."""
+    """Return the view of a file's address; to faults it is the operation `file`."""
 
     def view(key: str) -> BaseResponse:
-        services, asked = serving(), current_request()
-        asked.environ[NOTE].operation = FILE
-        make = partial(downloads.respond, services.files, key, asked.environ)
-        if found := inject_into_answer(services.faults, FILE, lambda key: False):
-            asked.environ[NOTE].faults = found.names
-            return found.answer(connection_of(asked.environ), make, lambda: None)
+        services, request = serving(), current_request()
+        request.environ[NOTE].operation = FILE
+        make = partial(downloads.respond, services.files, key, request.environ)
+        if faults := inject_into_answer(services.faults, FILE, lambda key: False):
+            request.environ[NOTE].faults = faults.names
+            return faults.answer(connection_of(request.environ), make, lambda: None)
         return make()
 
     return view
@@ -146,28 +147,28 @@ def unexpected_error(error: Exception) -> Response:
 
 
 def note_request(serving: Callable[[], Services], spec: Spec, response: Response) -> Response:
-    """One line and an entry in the journal for each request."""
-    asked = current_request()
-    path = asked.environ["PATH_INFO"]
+    """Write one log line and one entry of the journal for a request."""
+    request = current_request()
+    path = request.environ["PATH_INFO"]
     if path.startswith(PREFIX):
         return response
-    note: Note = asked.environ[NOTE]
+    note: Note = request.environ[NOTE]
     seconds = time.perf_counter() - note.begun
-    if asked.url_rule is None:
-        note.explanation = nearest(spec, asked.method, asked.path)
+    if request.url_rule is None:
+        note.explanation = describe_nearest(spec, request.method, request.path)
     status = None if RESET in note.faults else response.status_code
     services = serving()
-    services.journal.add(note, asked.environ, services.clock.now(), status, seconds)
+    services.journal.add(note, request.environ, services.clock.now(), status, seconds)
     if log.isEnabledFor(logging.INFO):
         # Never a key, a query string or a body.
-        shown = asked.path if asked.path.isprintable() else repr(asked.path)
-        log.info("%s %s %s %.1f ms", asked.method, shown, status, seconds * 1000)
+        shown = request.path if request.path.isprintable() else repr(request.path)
+        log.info("%s %s %s %.1f ms", request.method, shown, status, seconds * 1000)
     return response
 
 
-def nearest(spec: Spec, method: str, path: str) -> str:
-    """What an address that leads nowhere may have been meant for."""
-    known = {f"{one.method} {one.path}": one.id for one in spec.operations}
-    meant = re.sub(r"/\d+", "/{id}", path)
-    [found] = get_close_matches(f"{method} {meant}", known, n=1, cutoff=0.0)
-    return f"there is no {method} {path}; the nearest is {found} ({known[found]})"
+def describe_nearest(spec: Spec, method: str, path: str) -> str:
+    """Return the explanation of an unknown address: the most similar operation."""
+    ids = {f"{operation.method} {operation.path}": operation.id for operation in spec.operations}
+    template = re.sub(r"/\d+", "/{id}", path)
+    [nearest] = get_close_matches(f"{method} {template}", ids, n=1, cutoff=0.0)
+    return f"there is no {method} {path}; the nearest is {nearest} ({ids[nearest]})"

@@ -1,4 +1,4 @@
-"""Between Flask and plain values: requests are read here, and answers and errors written."""
+"""Between Flask and plain values: read requests, write answers and errors."""
 
 import json
 import re
@@ -25,9 +25,9 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def current_request() -> Request:
-    """The request itself: every look through Flask's stand-in for it takes a microsecond."""
-    found: Request = request._get_current_object()  # type: ignore[attr-defined]
-    return found
+    """Return the request itself: each access through Flask's proxy costs a microsecond."""
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return current
 
 
 def route(app: Flask, path: str, operation: Operation, view: Callable[..., BaseResponse]) -> None:
@@ -37,7 +37,7 @@ def route(app: Flask, path: str, operation: Operation, view: Callable[..., BaseR
 
 
 def read_call(config: Config, request: Request, path: dict[str, str]) -> Call:
-    """A Flask request in plain values.
+    """Return a Flask request in plain values.
 
     Raises BadRequest and TooLarge.
     """
@@ -62,7 +62,7 @@ def read_call(config: Config, request: Request, path: dict[str, str]) -> Call:
 
 @lru_cache(64)
 def _content_type(header: str | None) -> tuple[str, str]:
-    """The media type, and a form's boundary."""
+    """Return the media type, and the boundary of a form."""
     kind, options = parse_options_header(header)
     return kind.lower() or JSON, options.get("boundary", "")
 
@@ -73,7 +73,7 @@ def as_response(answer: Answer) -> Response:
 
 
 def error_response(error: ApiError) -> Response:
-    """An error in the wire's form: JSON, or plain text where the body is text."""
+    """Return an error as the wire has it: JSON, or plain text where its body is text."""
     if isinstance(error.body, str):
         body, kind = error.body, "text/plain; charset=utf-8"
     else:
@@ -82,7 +82,7 @@ def error_response(error: ApiError) -> Response:
 
 
 def http_error(error: HTTPException) -> Response:
-    """What Flask itself refuses: unknown paths and methods."""
+    """Return the answer to what Flask itself refuses: unknown paths and methods."""
     code = error.code or 500
     headers = {}
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
@@ -92,7 +92,10 @@ def http_error(error: HTTPException) -> Response:
 
 
 def origin_of(request: Request) -> str:
-    """Scheme and host that the request was sent to: `http://127.0.0.1:8417`."""
+    """Return scheme and host that a request was sent to: `http://127.0.0.1:8417`.
+
+    Raises BadRequest where the Host header is malformed.
+    """
     return _origin(request.environ["wsgi.url_scheme"], request.headers.get("Host") or "localhost")
 
 
@@ -108,7 +111,7 @@ def _origin(scheme: str, host: str) -> str:
 
 
 def check_host(config: Config, request: Request) -> None:
-    """Refuse names that only pretend to be this machine, as a page that rebinds DNS does.
+    """Refuse host names that are not this machine's, which guards against DNS rebinding.
 
     Raises Forbidden.
     """
@@ -123,9 +126,9 @@ def check_host(config: Config, request: Request) -> None:
 @lru_cache(64)
 def _is_own(origin: str, bound_host: str, public_url: str, *, tls: bool) -> bool:
     host = urlsplit(origin).hostname or ""
-    known = LOOPBACK | {bound_host, urlsplit(public_url).hostname or "localhost"}
-    known |= set(ASTRIA_HOSTS) if tls else set()
-    return host in known or host.endswith(".localhost")
+    own = LOOPBACK | {bound_host, urlsplit(public_url).hostname or "localhost"}
+    own |= set(ASTRIA_HOSTS) if tls else set()
+    return host in own or host.endswith(".localhost")
 
 
 PREFIX = "/_emulator"

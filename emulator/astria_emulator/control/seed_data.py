@@ -1,7 +1,7 @@
-"""Objects to begin with, from a file: an exported state, or what people write.
+"""Seed data: objects to begin with, from a file that holds an exported state or was hand-written.
 
-Written by hand they are made as requests make them, and done at once: trained, with pictures, by
-the mock, without faults and without a call to anybody.
+Objects of a hand-written file are created as by requests, and completed at once by the mock:
+trained, with pictures, without faults and without callbacks.
 """
 
 import json
@@ -21,7 +21,7 @@ from astria_emulator.control import archive
 from astria_emulator.errors import ApiError, Invalid, Message, SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.objects.accounts import account_of, is_key
-from astria_emulator.objects.results import Made
+from astria_emulator.objects.results import Created
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.door import PostResult
 from astria_emulator.request.calls import Call
@@ -36,25 +36,25 @@ log = logging.getLogger(__name__)
 
 HANDLERS = {handler.__name__: handler for handler in (create_pack, create_tune, create_tune_prompt)}
 ACCOUNT = ("key", "packs", "tunes")
-NOBODY = -1  # whose objects are made only to tell what is wrong with them
-Given = Mapping[str, Any]
+NOBODY = -1  # owner of objects that are created only to find what is wrong with them
+Json = Mapping[str, Any]
 
 
 def begin(services: Services) -> None:
-    """Read the file that the settings name, and sow what is in it, now and after each reset.
+    """Read the file of --seed-data, and create its objects, now and after each reset.
 
-    A store that has objects already is left alone. Raises SetupError with all that is wrong.
+    Does nothing now if the store has objects already. Raises SetupError with all that is wrong.
     """
     config = services.config
     if not config.seed_data:
         return
     subject = f"--seed-data {config.seed_data}"
-    found = read(Path(config.seed_data), subject, config.max_body)
-    if isinstance(found, State):
-        # Nobody knows yet how this server will be reached.
-        services.insert_seed_data = partial(services.restore, found.at(None))
+    data = read(Path(config.seed_data), subject, config.max_body)
+    if isinstance(data, State):
+        # The origin by which clients will reach this server is not known yet.
+        services.insert_seed_data = partial(services.restore, data.at(None))
     else:
-        services.insert_seed_data = lambda: Sowing(services, subject).sow(found)
+        services.insert_seed_data = lambda: Seeder(services, subject).seed(data)
     with services.store.transaction():
         if has_objects(services):
             log.info("%s: there are objects already, and they are left as they are", subject)
@@ -63,7 +63,7 @@ def begin(services: Services) -> None:
 
 
 def read(path: Path, subject: str, max_body: int) -> Any:
-    """A state, or the document that somebody has written. max_body: bytes of a request's body.
+    """Return the state or the hand-written document of a file. max_body: limit in bytes.
 
     Raises SetupError.
     """
@@ -75,11 +75,11 @@ def read(path: Path, subject: str, max_body: int) -> Any:
     except (OSError, DocumentError) as error:
         raise SetupError(subject, [str(error)]) from None
     except ApiError as error:
-        raise SetupError(subject, told(error)) from None
+        raise SetupError(subject, describe(error)) from None
 
 
 def has_objects(services: Services) -> bool:
-    """Whether any account has one."""
+    """Return whether any account has an object."""
     return any(
         services.store.find(table, Query(user.id, limit=1))
         for user in services.store.find("user", Query(None))
@@ -87,8 +87,8 @@ def has_objects(services: Services) -> bool:
     )
 
 
-def told(error: ApiError) -> list[str]:
-    """What is wrong, a line for each."""
+def describe(error: ApiError) -> list[str]:
+    """Return what is wrong, one line for each problem."""
     if not isinstance(error, Invalid):
         return [error.error]
     lines = []
@@ -99,8 +99,8 @@ def told(error: ApiError) -> list[str]:
     return lines
 
 
-class Unsent:
-    """Sends nothing."""
+class NullOutbox:
+    """An outbox that sends nothing."""
 
     senders = 0
 
@@ -113,12 +113,12 @@ class Unsent:
         return None
 
 
-class Sowing:
-    """Makes what a document says, account by account, and notes all that is wrong with it."""
+class Seeder:
+    """Creates a document's objects, account by account, and collects all that is wrong with it."""
 
     def __init__(self, services: Services, subject: str):
         none = Faults(services.config.seed)
-        callbacks = Callbacks(services.store, services.clock, Unsent(), none)
+        callbacks = Callbacks(services.store, services.clock, NullOutbox(), none)
         self._services = replace(services, backend=services.mock, faults=none, callbacks=callbacks)
         self._subject = subject
         self._problems: list[str] = []
@@ -129,10 +129,10 @@ class Sowing:
             if operation.id in HANDLERS
         }
 
-    def sow(self, document: Any) -> None:
-        """Make everything, or nothing.
+    def seed(self, document: Any) -> None:
+        """Create everything, or nothing.
 
-        Raises SetupError with the place of each problem.
+        Raises SetupError with the place of each problem in the document.
         """
         with self._services.store.transaction():
             for place, account in self._list(document, "account", "the file"):
@@ -142,65 +142,73 @@ class Sowing:
             if self._problems:
                 raise SetupError(self._subject, self._problems)
 
-    def _list(self, items: Any, name: str, within: str) -> list[tuple[str, Given]]:
-        """Objects of a list, each with its place."""
+    def _list(self, items: Any, name: str, within: str) -> list[tuple[str, Json]]:
+        """Return a list's objects, each with its place as messages name it."""
         if not isinstance(items, list):
             self._problems.append(f"{within}: expected a list of {name}s")
             return []
-        found: list[tuple[str, Given]] = []
+        objects: list[tuple[str, Json]] = []
         for number, item in enumerate(items, 1):
             place = f"{name} {number}" if name == "account" else f"{within}, {name} {number}"
             if isinstance(item, dict):
-                found.append((place, item))
+                objects.append((place, item))
             else:
                 self._problems.append(f"{place}: expected an object")
-        return found
+        return objects
 
-    def _account(self, place: str, given: Given) -> None:
-        for name in given.keys() - set(ACCOUNT):
+    def _account(self, place: str, document: Json) -> None:
+        for name in document.keys() - set(ACCOUNT):
             self._problems.append(f"{place}: {name} is none of {', '.join(ACCOUNT)}")
-        key, account = given.get("key"), NOBODY
+        key, account = document.get("key"), NOBODY
         if isinstance(key, str) and is_key(self._services, key):
             account = account_of(self._services, key).id
         else:
             self._problems.append(f"{place}: key is not an account's key")
         caller = Caller(account, origin="")
-        for where, pack in self._list(given.get("packs", []), "pack", place):
-            self._make("create_pack", caller, where, pack)
-        tunes = self._list(given.get("tunes", []), "tune", place)
+        for pack_place, pack in self._list(document.get("packs", []), "pack", place):
+            self._create("create_pack", caller, pack_place, pack)
+        tunes = self._list(document.get("tunes", []), "tune", place)
         # All tunes come first: a prompt may name any of them.
-        made = [self._tune(caller, where, tune) for where, tune in tunes]
-        for (where, tune), tune_id in zip(tunes, made, strict=True):
+        ids = [self._tune(caller, tune_place, tune) for tune_place, tune in tunes]
+        for (tune_place, tune), tune_id in zip(tunes, ids, strict=True):
             path = {"tune_id": str(tune_id or 1)}
-            for at, prompt in self._list(tune.get("prompts", []), "prompt", where):
-                self._make("create_tune_prompt", caller if tune_id else None, at, prompt, path)
+            creator = caller if tune_id else None
+            for prompt_place, prompt in self._list(tune.get("prompts", []), "prompt", tune_place):
+                self._create("create_tune_prompt", creator, prompt_place, prompt, path)
 
-    def _tune(self, caller: Caller, place: str, given: Given) -> int | None:
-        own = {name: value for name, value in given.items() if name != "prompts"}
-        made = self._make("create_tune", caller, place, own)
-        return made.row.id if isinstance(made, Made) else None
+    def _tune(self, caller: Caller, place: str, tune: Json) -> int | None:
+        attributes = {name: value for name, value in tune.items() if name != "prompts"}
+        created = self._create("create_tune", caller, place, attributes)
+        return created.row.id if isinstance(created, Created) else None
 
-    def _make(
-        self, id: str, caller: Caller | None, place: str, given: Given, path: Any = None
+    def _create(
+        self,
+        id: str,
+        caller: Caller | None,
+        place: str,
+        attributes: Json,
+        path: Mapping[str, str] | None = None,
     ) -> Any:
-        """Make an object as a request would; without a caller it is looked at only."""
+        """Create an object as a request would; without a caller only check its attributes."""
         bound = self._bound[id]
         wrapper = bound.operation.wrapper or ""
         body = bound.operation.request_body or {}
         compiler = self._services.contract
         schema = compiler.spec.resolve(body["content"][JSON]["schema"])["properties"][wrapper]
-        for name in sorted(given.keys() - compiler.property_names(schema)):
+        for name in sorted(attributes.keys() - compiler.property_names(schema)):
             self._problems.append(f"{place}: there is no {name}")
-        text = json.dumps({wrapper: given}).encode()
-        call = Call(path or {}, (), {}, content_type=JSON, text=text, has_body=True)
+        text = json.dumps({wrapper: attributes}).encode()
+        call = Call(
+            path=path or {}, query=(), headers={}, content_type=JSON, text=text, has_body=True
+        )
         try:
             loaded = bound.reader.load(call)
             return HANDLERS[id](self._services, caller, **loaded.given) if caller else None
         except ApiError as error:
-            self._problems += [f"{place}: {line}" for line in told(error)]
+            self._problems += [f"{place}: {line}" for line in describe(error)]
 
     def _complete(self) -> None:
-        """Do all work at once: nobody shall wait, and no clock shall move."""
+        """Do all work at once, without waiting and without moving the clock."""
         store, now = self._services.store, self._services.clock.now()
         while job := store.claim_job(LANES_TO_FINISH, None):
             run(self._services, job, now)

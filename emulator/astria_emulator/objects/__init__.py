@@ -1,1 +1,1 @@
-"""Tunes, prompts and packs: how they are made, read, shown and removed."""
+"""Tunes, prompts and packs: how they are created, read, presented and removed."""

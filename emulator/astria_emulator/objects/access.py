@@ -1,4 +1,4 @@
-"""What a caller may see and use: own objects, and the gallery's."""
+"""What a caller may see and use: their own objects and the gallery's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from astria_emulator.storage.store import Row
 
 
 def own(services: Services, caller: Caller, table: str, id: int) -> Row:
-    """The caller's own object.
+    """Return the caller's own object.
 
     Raises NotFound.
     """
@@ -20,7 +20,7 @@ def own(services: Services, caller: Caller, table: str, id: int) -> Row:
 
 
 def visible(services: Services, caller: Caller, table: str, id: int) -> Row:
-    """An own object or one of the gallery.
+    """Return an object of the caller or of the gallery.
 
     Raises NotFound.
     """
@@ -30,22 +30,22 @@ def visible(services: Services, caller: Caller, table: str, id: int) -> Row:
     return row
 
 
-def unknown_places(
-    services: Services, caller: Caller, given: Mapping[str, Any]
+def check_references(
+    services: Services, caller: Caller, attributes: Mapping[str, Any]
 ) -> dict[str, list[str]]:
-    """Messages for what a prompt names and the caller cannot use."""
-    found = {}
-    for field, (table, look_up) in PLACES.items():
-        if given.get(field):
+    """Return messages by field for the objects that a prompt names and the caller cannot use."""
+    messages = {}
+    for field, (table, look_up) in REFERENCES.items():
+        if attributes.get(field):
             try:
-                look_up(services, caller, table, given[field])
+                look_up(services, caller, table, attributes[field])
             except NotFound:
-                found[field] = ["must exist"]
-    return found
+                messages[field] = ["must exist"]
+    return messages
 
 
-# A gallery pack may be named as where a prompt comes from; templates go into own packs only.
-PLACES = {
+# A prompt may come from a gallery pack; templates go into the caller's own packs only.
+REFERENCES = {
     "workspace_id": ("workspace", own),
     "pack_id": ("pack", own),
     "base_pack_id": ("pack", visible),

@@ -1,6 +1,6 @@
-"""The bearer key is the account.
+"""Accounts: each API key is one.
 
-Keys are kept hashed; a key that was never seen makes an account where that is allowed.
+Only hashes of keys are stored. A new key creates an account, unless the settings list the keys.
 """
 
 from astria_emulator.domain.rows import NewUserRow
@@ -11,7 +11,7 @@ from astria_emulator.storage.store import Query, Row
 
 
 def authenticate(services: Services, authorization: str | None) -> Row:
-    """The account of an `Authorization: Bearer KEY` header.
+    """Return the account of an `Authorization: Bearer KEY` header.
 
     Raises Unauthorized.
     """
@@ -22,26 +22,27 @@ def authenticate(services: Services, authorization: str | None) -> Row:
 
 
 def key_of(authorization: str | None) -> str:
-    """The key that a header brings; nothing when it brings none."""
+    """Return the key in an Authorization header; empty where there is none."""
     scheme, _, key = (authorization or "").partition(" ")
     return key.strip() if scheme.lower() in ("bearer", "token") else ""
 
 
 def is_key(services: Services, key: str) -> bool:
+    """Return whether a key is an account's, or may become one's."""
     if services.config.keys:
         return key in services.config.keys
     return key.startswith("sd_") or (bool(key) and services.assumed("keys") == "any")
 
 
 def account_of(services: Services, key: str) -> Row:
-    """The account of a key, made when it is new."""
+    """Return the account of a key, created when the key is new."""
     ref = key_ref(key)
-    known = Query(None, ref=ref, limit=1)
-    if found := services.store.find("user", known):
-        return found[0]
+    same_key = Query(None, ref=ref, limit=1)
+    if rows := services.store.find("user", same_key):
+        return rows[0]
     with services.store.transaction():
-        if found := services.store.find("user", known):  # another request was first
-            return found[0]
+        if rows := services.store.find("user", same_key):  # another request was first
+            return rows[0]
         blank: NewUserRow = {"idempotency": None, "created_at": services.clock.now()}
         row = services.store.insert("user", None, blank, refs=(ref,))
         name = {"name": f"Developer {row.id}", "email": f"developer{row.id}@example.com"}
@@ -49,7 +50,7 @@ def account_of(services: Services, key: str) -> Row:
 
 
 def caller_of(services: Services, account: Row, origin: str, workspace: str | None) -> Caller:
-    """The caller; `workspace` is what X-Workspace-Id says.
+    """Return the caller of a request. `workspace`: the header X-Workspace-Id.
 
     Raises NotFound when the account has no such workspace.
     """
@@ -63,6 +64,10 @@ def caller_of(services: Services, account: Row, origin: str, workspace: str | No
 
 
 def own_workspace(services: Services, account: Row, id: int) -> int:
+    """Return the id if the account has such a workspace.
+
+    Raises NotFound.
+    """
     row = services.store.get("workspace", id)
     if row is None or row.owner != account.id:
         raise NotFound

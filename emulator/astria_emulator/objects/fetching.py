@@ -1,7 +1,7 @@
-"""Fetch the files that a request gives by address, where that is asked for.
+"""Fetch the files that a request names by address, where the settings allow it.
 
-They then count as uploads. It is done before a transaction begins: nobody waits for the network
-with the store in hand.
+Fetched files then count as uploads. Fetching ends before a transaction begins, so that nobody
+waits for the network while holding the store's lock.
 """
 
 import time
@@ -11,123 +11,130 @@ from typing import Any
 
 from astria_emulator.backend import Artefact, name_in
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.objects.media import MEDIA, WITHIN, kept_artefact, unfit, with_uploads
+from astria_emulator.objects.media import (
+    MEDIA,
+    NESTED,
+    read_uploads,
+    refuse_file,
+    stored_artefact,
+)
 from astria_emulator.outbound import door
 from astria_emulator.request.uploads import Upload, media_type
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.file_keys import KEY
 
 Attributes = Mapping[str, Any]
-Outcome = Upload | Artefact | str  # a file, one of our own, or why there is none
+Outcome = Upload | Artefact | str  # a fetched file, a stored one, or why there is none
 
-# Field of an address, or of a list of them -> field of the upload, or of the list.
-ONE = {"file_url": "file", **{f"{name}_url": name for name in MEDIA}}
-MANY = {"image_urls": "images", "image_reference_urls": "image_references"}
+# Field of an address -> field of the upload; the same for lists of them.
+SINGLE = {"file_url": "file", **{f"{name}_url": name for name in MEDIA}}
+LISTS = {"image_urls": "images", "image_reference_urls": "image_references"}
 
 TIMEOUT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0  # for all files of one request
-AT_ONCE = 4
-SHOWN = 10  # reasons in the log for each field
+WORKERS = 4  # fetches at a time
+LOGGED_REASONS = 10  # for each field
 REFUSAL = "could not be fetched"
 
 
-def with_files(
-    services: Services, caller: Caller, given: Attributes, *, needed: bool = False
+def load_files(
+    services: Services, caller: Caller, attributes: Attributes, *, needed: bool = False
 ) -> Attributes:
-    """A request's attributes with their files, each looked at.
+    """Return a request's attributes with every file checked, and addresses replaced by files.
 
-    By default addresses stay as they are; else, and where files are needed to train on, there are
-    files in their place.
-    Raises TooLarge, and Invalid that names every address without a file.
+    Addresses stay as they are where fetching is assumed to be "never", unless files are `needed`
+    to train on.
+    Raises TooLarge, and Invalid that names every address without a usable file.
     """
-    given = with_uploads(services.config, given)
+    attributes = read_uploads(services.config, attributes)
     if services.assumed("fetching") == "never" and not needed:
-        return given
-    addresses = dict.fromkeys(address for _, address in _addresses(given))
+        return attributes
+    addresses = dict.fromkeys(address for _, address in _addresses(attributes))
     outcomes = _fetch_all(services, caller, addresses)
     reasons: dict[str, dict[str, str]] = {}
-    unfitting: dict[str, str] = {}
-    for field, address in _addresses(given):
-        if isinstance(why := outcomes[address], str):
-            reasons.setdefault(field, {})[address] = f"{door.host_and_path(address)}: {why}"
-        elif text := unfit(services.config, _file_field(field), why):
-            unfitting[field] = text
-    if reasons or unfitting:
-        told = {field: "; ".join([*texts.values()][:SHOWN]) for field, texts in reasons.items()}
-        refused = {field: [Message(REFUSAL, text)] for field, text in told.items()}
-        raise Invalid({**{field: [text] for field, text in unfitting.items()}, **refused})
-    return _replaced(given, outcomes)
+    messages: dict[str, list[str]] = {}
+    for field, address in _addresses(attributes):
+        if isinstance(outcome := outcomes[address], str):
+            reasons.setdefault(field, {})[address] = f"{door.host_and_path(address)}: {outcome}"
+        elif message := refuse_file(services.config, _file_field(field), outcome):
+            messages[field] = [message]
+    for field, texts in reasons.items():
+        messages[field] = [Message(REFUSAL, "; ".join([*texts.values()][:LOGGED_REASONS]))]
+    if messages:
+        raise Invalid(messages)
+    return _with_files(attributes, outcomes)
 
 
 def _file_field(field: str) -> str:
-    """The upload that an address stands for: `prompts.input_image_url` -> `input_image`."""
+    """Return the upload's field of an address: `prompts.input_image_url` -> `input_image`."""
     name = field.rpartition(".")[2]
-    return MANY.get(name) or ONE[name]
+    return LISTS.get(name) or SINGLE[name]
 
 
-def _addresses(given: Attributes, *, within: str = "") -> Iterator[tuple[str, str]]:
-    """Each address with its field, as messages name it. A file wins over an address."""
-    for name, value in given.items():
+def _addresses(attributes: Attributes, *, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each address with its field as messages name it. A file wins over an address."""
+    for name, value in attributes.items():
         if not value:
             continue
-        if name in MANY:
-            yield from ((f"{within}{name}", address) for address in value)
-        elif name in ONE and given.get(ONE[name]) is None:
-            yield f"{within}{name}", value
-        elif name in WITHIN:
+        if name in LISTS:
+            yield from ((f"{prefix}{name}", address) for address in value)
+        elif name in SINGLE and attributes.get(SINGLE[name]) is None:
+            yield f"{prefix}{name}", value
+        elif name in NESTED:
             for inner in value if isinstance(value, list) else [value]:
-                yield from _addresses(inner, within=f"{WITHIN[name]}.")
+                yield from _addresses(inner, prefix=f"{NESTED[name]}.")
 
 
-def _replaced(given: Attributes, files: Mapping[str, Any]) -> dict[str, Any]:
-    made = dict(given)
-    for name, value in given.items():
+def _with_files(attributes: Attributes, files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the attributes with the file of each address in place of the address."""
+    result = dict(attributes)
+    for name, value in attributes.items():
         if not value:
             continue
-        if name in MANY:
-            fetched = [files[address] for address in made.pop(name)]
-            made[MANY[name]] = [*(made.get(MANY[name]) or ()), *fetched]
-        elif name in ONE and given.get(ONE[name]) is None:
-            made[ONE[name]] = files[made.pop(name)]
-        elif name in WITHIN:
+        if name in LISTS:
+            fetched = [files[address] for address in result.pop(name)]
+            result[LISTS[name]] = [*(result.get(LISTS[name]) or ()), *fetched]
+        elif name in SINGLE and attributes.get(SINGLE[name]) is None:
+            result[SINGLE[name]] = files[result.pop(name)]
+        elif name in NESTED:
             is_list = isinstance(value, list)
-            made[name] = (
-                [_replaced(v, files) for v in value] if is_list else _replaced(value, files)
+            result[name] = (
+                [_with_files(v, files) for v in value] if is_list else _with_files(value, files)
             )
-    return made
+    return result
 
 
 def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> dict[str, Outcome]:
-    """Fetch each once, a few at a time; together they are no larger than a request may be."""
-    wanted = list(addresses)
-    if not wanted:
+    """Fetch each address once, a few at a time; together no more bytes than a body may have."""
+    addresses = list(addresses)
+    if not addresses:
         return {}
     end = time.monotonic() + REQUEST_SECONDS
-    share = services.config.max_body // len(wanted)
-    most = min(share, services.config.max_file)
+    share = services.config.max_body // len(addresses)
+    max_bytes = min(share, services.config.max_file)
 
     def fetch(address: str) -> Outcome:
         if (key := _own_key(services, caller, address)) is not None:
             try:
-                return kept_artefact(services, key)
+                return stored_artefact(services, key)
             except NotFound:
                 return "there is no such file here"
         timeout = min(TIMEOUT_SECONDS, end - time.monotonic())
         if timeout <= 0:
-            return f"{len(wanted)} addresses took longer than {REQUEST_SECONDS:g} s"
+            return f"{len(addresses)} addresses took longer than {REQUEST_SECONDS:g} s"
         hosts = services.config.fetch_hosts
         try:
-            found = door.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=most)
+            file = door.fetch(address, allowed_hosts=hosts, timeout=timeout, max_bytes=max_bytes)
         except door.Failed as reason:
             return str(reason)
-        return Upload(name_in(address), media_type(found.content_type), found.data)
+        return Upload(name_in(address), media_type(file.content_type), file.data)
 
-    with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="fetch") as pool:
-        return dict(zip(wanted, pool.map(fetch, wanted), strict=True))
+    with ThreadPoolExecutor(min(WORKERS, len(addresses)), thread_name_prefix="fetch") as pool:
+        return dict(zip(addresses, pool.map(fetch, addresses), strict=True))
 
 
 def _own_key(services: Services, caller: Caller, address: str) -> str | None:
-    """The key of a file that this server hands out: to ask itself, it might be too busy."""
+    """Return the key of a file that this server serves; it may be too busy to ask itself."""
     base, _, key = address.rpartition("/")
     ours = (services.config.public_url.rstrip("/"), caller.origin)
     return key if base and base in ours and KEY.fullmatch(key) else None

@@ -22,25 +22,25 @@ from astria_emulator.storage.store import Row
 
 
 def base_of(services: Services, row: Row) -> Row | None:
-    """The tune that a tune names as its base.
+    """Return the tune that a tune names as its base.
 
     Raises BackendError where it was deleted.
     """
-    named = row.get("base_tune_id")
-    base = services.store.get("tune", named) if named else None
-    if named and base is None:
-        raise BackendError(f"Tune {named}, its base, was deleted.")
+    base_id = row.get("base_tune_id")
+    base = services.store.get("tune", base_id) if base_id else None
+    if base_id and base is None:
+        raise BackendError(f"Tune {base_id}, its base, was deleted.")
     return base
 
 
 def root_base(row: Row) -> int:
-    """The gallery's tune that a tune stands on, below those of the caller's own."""
+    """Return the id of the gallery tune below all of a tune's ancestors."""
     root: int = row.get("root_base_id") or row["home_base_id"]
     return root
 
 
 def home_of(services: Services, tune_id: int) -> Row:
-    """The tune that another one, or a prompt, is made on.
+    """Return the tune that another tune, or a prompt, is based on.
 
     Raises BackendError where it was deleted.
     """
@@ -51,18 +51,22 @@ def home_of(services: Services, tune_id: int) -> Row:
 
 
 def own_tune(services: Services, row: Row) -> Tuned | None:
-    """A tune of the caller's own; None for one of the gallery's."""
+    """Return an account's tune for a backend; None for a gallery tune."""
     return tuned(services, row) if row.owner is not None else None
 
 
 def tuned(services: Services, row: Row) -> Tuned:
-    """A tune with its files, as paths where there are any."""
+    """Return a tune with its weights for a backend: as paths where they are on disk."""
     files = [file for key in weight_keys(row) if (file := services.files.get(key))]
-    made = [Artefact(file.content_type, file.path or file.content) for file in files]
-    return Tuned(row.id, row["model_type"], row["token"], made)
+    return Tuned(
+        tune_id=row.id,
+        model_type=row["model_type"],
+        token=row["token"],
+        files=[Artefact(file.content_type, file.path or file.content) for file in files],
+    )
 
 
 def needed_tunes(services: Services, prompt: Row) -> list[Row]:
-    """The tunes that a prompt is made with."""
+    """Return the tunes that a prompt uses."""
     ids = [ref for ref in prompt.refs if isinstance(ref, int)]
     return [tune for id in ids if (tune := services.store.get("tune", id))]

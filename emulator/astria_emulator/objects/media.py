@@ -1,4 +1,4 @@
-"""The files that come with a request: uploads, addresses and base64 text, and what may pass."""
+"""The files of a request: uploads, addresses and base64 text, and which of them are allowed."""
 
 import base64
 import binascii
@@ -13,7 +13,7 @@ from astria_emulator.request.uploads import Upload
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
 
-# Each may be a file, or an address in `<name>_url`, or text in `<name>_base64`.
+# Each comes as a file, as an address in `<name>_url`, or as text in `<name>_base64`.
 MEDIA = (
     "input_image",
     "mask_image",
@@ -23,10 +23,10 @@ MEDIA = (
     "audio_reference",
 )
 
-# What must be a picture; a video or a sound may be anything.
+# Fields that must be pictures; videos and sounds are not checked.
 PICTURES = frozenset({"images", "image_references", "file", *MEDIA[:4]})
-# Attributes within attributes -> what messages call them.
-WITHIN = {"prompts_attributes": "prompts", "prompt_attributes": "prompt_attributes"}
+# Nested attributes -> their name in messages.
+NESTED = {"prompts_attributes": "prompts", "prompt_attributes": "prompt_attributes"}
 
 OTHER_FORMS: Mapping[str, tuple[str, ...]] = {
     "image_references": ("image_reference_urls",),
@@ -34,51 +34,51 @@ OTHER_FORMS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def with_uploads(config: Config, given: Mapping[str, Any]) -> dict[str, Any]:
-    """A request's attributes, each file in them looked at, with base64 text read as files.
+def read_uploads(config: Config, attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request's attributes with base64 text read as files, and every file checked.
 
-    To be done before a transaction begins: nobody waits for it with the store in hand.
-    Raises TooLarge, and Invalid that names every field with something that is no picture.
+    To be called before a transaction begins: it takes long, and would hold the store's lock.
+    Raises TooLarge, and Invalid that names every field whose file must be a picture and is none.
     """
     messages: dict[str, list[str]] = {}
-    made = _looked_at(config, given, messages)
+    checked = _check_files(config, attributes, messages)
     if messages:
         raise Invalid(messages)
-    return made
+    return checked
 
 
-def _looked_at(
-    config: Config, given: Mapping[str, Any], messages: dict[str, list[str]], within: str = ""
+def _check_files(
+    config: Config, attributes: Mapping[str, Any], messages: dict[str, list[str]], prefix: str = ""
 ) -> dict[str, Any]:
-    made = dict(given)
-    for name, value in given.items():
-        field, told = name, ""
+    checked = dict(attributes)
+    for name, value in attributes.items():
+        field, message = name, ""
         if name.endswith("_base64") and value:
             field = name.removesuffix("_base64")
-            if given.get(field) is not None or given.get(f"{field}_url"):
-                continue  # a file wins over an address, and that over base64
+            if attributes.get(field) is not None or attributes.get(f"{field}_url"):
+                continue  # a file wins over an address, and an address over base64
             try:
-                value = made[field] = from_base64(made.pop(name))
+                value = checked[field] = from_base64(checked.pop(name))
             except binascii.Error:
-                told = "is not a base64 data URL"
-        if name in WITHIN and value:
-            inner = f"{within}{WITHIN[name]}."
+                message = "is not a base64 data URL"
+        if name in NESTED and value:
+            inner = f"{prefix}{NESTED[name]}."
             if isinstance(value, list):
-                made[name] = [_looked_at(config, item, messages, inner) for item in value]
+                checked[name] = [_check_files(config, item, messages, inner) for item in value]
             else:
-                made[name] = _looked_at(config, value, messages, inner)
+                checked[name] = _check_files(config, value, messages, inner)
         for file in value if isinstance(value, list) else [value]:
             if isinstance(file, Upload):
-                told = told or unfit(config, field, file) or ""
-        if told:
-            messages[f"{within}{name}"] = [told]
-    return made
+                message = message or refuse_file(config, field, file) or ""
+        if message:
+            messages[f"{prefix}{name}"] = [message]
+    return checked
 
 
-def is_caption(given: Upload | Artefact) -> bool:
-    """Whether a file among training pictures is the caption of one: text, and named so."""
-    data = given.data if isinstance(given, Upload) else given.content
-    if not given.name.lower().endswith(".txt") or not isinstance(data, bytes):
+def is_caption(file: Upload | Artefact) -> bool:
+    """Return whether a file among training pictures is a caption: UTF-8 text named *.txt."""
+    data = file.data if isinstance(file, Upload) else file.content
+    if not file.name.lower().endswith(".txt") or not isinstance(data, bytes):
         return False
     try:
         return "\0" not in data.decode()
@@ -86,8 +86,10 @@ def is_caption(given: Upload | Artefact) -> bool:
         return False
 
 
-def unfit(config: Config, field: str, file: Upload | Artefact) -> str | None:
-    """Why a file may not be what a field wants; None where it may. What we draw is not looked at.
+def refuse_file(config: Config, field: str, file: Upload | Artefact) -> str | None:
+    """Return the message that refuses a file in a field; None where it is allowed.
+
+    Files on disk and drawings of the mock are not checked.
 
     Raises TooLarge.
     """
@@ -101,15 +103,16 @@ def unfit(config: Config, field: str, file: Upload | Artefact) -> str | None:
     return refusal(data, config.max_megapixels) if field in PICTURES else None
 
 
-def artefact(given: Upload | Artefact) -> Artefact:
-    if isinstance(given, Artefact):
-        return given
-    return Artefact(given.content_type, given.data, given.name)
+def artefact(file: Upload | Artefact) -> Artefact:
+    """Return a file as an artefact."""
+    if isinstance(file, Artefact):
+        return file
+    return Artefact(file.content_type, file.data, file.name)
 
 
-def split_media(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split a prompt's attributes, seen to by `with_uploads`, into files and the rest."""
-    rest = dict(given)
+def split_media(attributes: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split a prompt's attributes, read by `read_uploads`, into files and the rest."""
+    rest = dict(attributes)
     media: dict[str, Any] = {}
     for name in MEDIA:
         upload, address, _ = (rest.pop(name + end, None) for end in ("", "_url", "_base64"))
@@ -134,27 +137,27 @@ def from_base64(url: str) -> Upload:
 
 def keep_media(services: Services, row: Row, media: Mapping[str, Any]) -> dict[str, Any]:
     """Store a prompt's files and return their keys by name; `image_references` has a list."""
-    kept: dict[str, Any] = {}
-    for name, found in media.items():
-        items = found if isinstance(found, list) else [found]
+    keys_by_name: dict[str, Any] = {}
+    for name, files in media.items():
+        items = files if isinstance(files, list) else [files]
         keys = [services.keep(f"prompt/{row.id}/{name}/{at}", i) for at, i in enumerate(items)]
-        kept[name] = keys if isinstance(found, list) else keys[0]
-    return kept
+        keys_by_name[name] = keys if isinstance(files, list) else keys[0]
+    return keys_by_name
 
 
-def kept_media(services: Services, row: Row, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The files of a prompt for a copy of it, but for those that are given anew."""
-    found: dict[str, Any] = {}
-    for name, kept in row["files"].items():
+def copied_media(services: Services, row: Row, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the files of a prompt for its copy, except those that `overrides` replaces."""
+    media: dict[str, Any] = {}
+    for name, stored in row["files"].items():
         if not any(overrides.get(other) for other in (name, *OTHER_FORMS[name])):
-            keys = kept if isinstance(kept, list) else [kept]
-            copies = [kept_artefact(services, key) for key in keys]
-            found[name] = copies if isinstance(kept, list) else copies[0]
-    return found
+            keys = stored if isinstance(stored, list) else [stored]
+            copies = [stored_artefact(services, key) for key in keys]
+            media[name] = copies if isinstance(stored, list) else copies[0]
+    return media
 
 
-def kept_artefact(services: Services, key: str) -> Artefact:
-    """A file that was stored.
+def stored_artefact(services: Services, key: str) -> Artefact:
+    """Return a stored file.
 
     Raises NotFound.
     """

@@ -1,6 +1,6 @@
-"""What rows look like on the wire.
+"""Rows as the wire shows them.
 
-The contract's schemas pick the fields; this fills in those that are not stored.
+The contract's schemas pick the fields; this module adds those that are not stored.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,15 +12,15 @@ from astria_emulator.objects.removal import weight_keys
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Row
 
-PRICE_MC = 0  # Nothing is charged here.
+PRICE_MC = 0  # thousandths of a cent; nothing is charged here
 ALLOWANCE_MC = 100_000_000
 
 
 def url(services: Services, row: Row, path: str, origin: str) -> str:
-    """An address that the caller can fetch.
+    """Return an address that the caller can fetch.
 
-    On the configured base, or on the host that the object was made through; for the gallery on the
-    caller's `origin`.
+    It begins with the configured public URL, or with the host that the object was created through.
+    Gallery objects have no such host: theirs begins with the caller's `origin`.
     """
     return f"{services.config.public_url.rstrip('/') or row['origin'] or origin}/{path}"
 
@@ -76,12 +76,15 @@ def prompt(services: Services, row: Row, origin: str = "") -> dict[str, Any]:
 
 
 def cfg_scale(value: float | None, form: str) -> str | float | None:
-    """A Rails decimal is a string with at least one decimal: `"3.0"`, `"7.25"`."""
+    """Return a decimal as Rails writes it, a string with at least one decimal: `"3.0"`, `"7.25"`.
+
+    form: "number" keeps it a number.
+    """
     return value if value is None or form == "number" else str(float(value))
 
 
 def pack(services: Services, row: Row, templates: Iterable[Row], origin: str) -> dict[str, Any]:
-    """A pack, with its templates newest first: per class, their costs and pictures."""
+    """Return a pack with costs and pictures by class. `templates`: newest first."""
     fields = cast(PackRow, row)
     templates = list(templates)
     classes: dict[str, list[Row]] = {name: [] for name in fields["classes"]}
@@ -123,7 +126,10 @@ def user(row: Row) -> dict[str, Any]:
 
 
 def callback_body(services: Services, kind: str, shown: Mapping[str, Any]) -> Any:
-    """The wrapped object, with the fields of the callback's schema or, as assumed, all of them."""
+    """Return an object wrapped as `{kind: ...}`, with its callback schema's fields.
+
+    With all fields where callback-body is assumed to be "full".
+    """
     full = services.assumed("callback-body") == "full"
     name = kind.capitalize() if full else f"{kind.capitalize()}Callback"
     schema = services.contract.object_class({"$ref": f"#/components/schemas/{name}"})()

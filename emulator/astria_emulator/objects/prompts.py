@@ -1,4 +1,4 @@
-"""Make prompts: what is checked, filled in and stored, whoever asks for them."""
+"""Create prompts: what is checked, filled in and stored, for every operation that does so."""
 
 import json
 import logging
@@ -11,10 +11,10 @@ from astria_emulator.domain.prompt_rules import broken_rules
 from astria_emulator.domain.prompt_text import fill, token_for, tokens, video_fields
 from astria_emulator.domain.rows import Brief, NewPromptRow, PromptAttributes, PromptNulls
 from astria_emulator.errors import Invalid, Message, NotFound
-from astria_emulator.objects.access import unknown_places
+from astria_emulator.objects.access import check_references
 from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import keep_media, split_media
-from astria_emulator.objects.results import Made
+from astria_emulator.objects.results import Created
 from astria_emulator.services import FAST, Caller, Services
 from astria_emulator.storage.refs import template_ref
 from astria_emulator.storage.store import Query, Row
@@ -29,7 +29,7 @@ FINGERPRINT = (
     "use_lpw", "controlnet_conditioning_scale", "w", "h", "hires_fix", "scheduler",
     "controlnet_txt2img", "inpaint_faces",
 )  # fmt: skip
-# What the wire shows as null when it was not given.
+# Fields that the wire shows as null unless the request sets them.
 NULLS: PromptNulls = {
     "callback": None, "base_pack_id": None, "pack_id": None, "order_id": None,
     "orig_prompt_id": None, "user_error": None, "cfg_scale": None, "steps": None, "seed": None,
@@ -46,37 +46,38 @@ def make_prompt(
     body: Attributes,
     *,
     is_copy: bool = False,
-    **more: Any,
-) -> Made:
-    """Make a prompt under a tune; `more` are attributes that the server adds.
+    **extra: Any,
+) -> Created:
+    """Create a prompt under the tune `home`; `extra` are attributes that the server adds.
 
-    Under a LoRA or FaceID tune it moves to the base, and its text names the tune. A copy is a new
-    prompt even where prompts that are equal count as one.
-    Raises Invalid with all that is wrong, and then nothing is stored.
+    A prompt under a LoRA or FaceID tune moves to its base, and its text names the tune. A copy is a
+    new prompt even where idempotency makes equal prompts one.
+    Raises NotFound where the tune is gone, and Invalid with all that is wrong; nothing is stored
+    then.
     """
     with services.store.transaction():
-        found_home = services.store.current(home)
-        if found_home is None:
+        current_home = services.store.current(home)
+        if current_home is None:
             raise NotFound
-        home = found_home
-        given = with_video_fields(services, body)
-        text, base = _rehomed(services, home, given)
-        named = named_tunes(services, caller, f"{text} {given.get('video_prompt') or ''}")
+        home = current_home
+        attributes = with_video_fields(services, body)
+        text, base = _rehome(services, home, attributes)
+        named = named_tunes(services, caller, f"{text} {attributes.get('video_prompt') or ''}")
         uses = (home, *named, base)
         branch = FAST if any(tune["branch"] == FAST for tune in uses) else base["branch"]
         if messages := check_prompt(services, caller, branch, body, uses=uses, named=named):
             raise Invalid(messages)
-        backend = services.backend_for_prompt({**given, "branch": branch})
-        absence = backend.refusal(branch, root_base(base))
-        if absence:
-            raise Invalid({"tune": [Message("must exist", absence)]})
-        media, attributes = split_media(given)
-        attributes = {**attributes, **more, "text": text, "tune_id": base.id}
+        backend = services.backend_for_prompt({**attributes, "branch": branch})
+        refusal = backend.refusal(branch, root_base(base))
+        if refusal:
+            raise Invalid({"tune": [Message("must exist", refusal)]})
+        media, attributes = split_media(attributes)
+        attributes = {**attributes, **extra, "text": text, "tune_id": base.id}
         ref = fingerprint(attributes)
         same = Query(caller.account, ref=ref, limit=1)
-        repeats = caller.idempotent and not is_copy
-        if repeats and (found := services.store.find("prompt", same)):
-            return Made(found[0], repeated=True)
+        may_repeat = caller.idempotent and not is_copy
+        if may_repeat and (rows := services.store.find("prompt", same)):
+            return Created(rows[0], repeated=True)
         waits = any(tune["state"] in ("queued", "training") for tune in uses)
         now = services.clock.now()
         subject = next((tune for tune in (*named, home) if tune.owner is not None), None)
@@ -109,18 +110,18 @@ def make_prompt(
         if not waits:
             services.schedule("start_prompt", row, now)
     log.info("prompt %d: branch %s is served by the %s backend", row.id, branch, row["backend"])
-    return Made(row)
+    return Created(row)
 
 
-def _rehomed(services: Services, home: Row, given: Attributes) -> tuple[str, Row]:
-    """The text of a prompt posted under a tune, and the base that it is made on."""
-    text = given.get("text") or ""
-    if not given.get("pack_id"):  # a template is filled in when its pack is run
+def _rehome(services: Services, home: Row, attributes: Attributes) -> tuple[str, Row]:
+    """Return the text of a prompt that is posted under a tune, and the tune that it moves to."""
+    text = attributes.get("text") or ""
+    if not attributes.get("pack_id"):  # a template is filled in when its pack is run
         text = fill(text, home.get("characteristics"))
     if not home["model_type"]:
         return text, home
     if home.id not in {token.tune_id for token in tokens(text)}:
-        token = token_for(home["model_type"], home.id, given.get("lora_scale"))
+        token = token_for(home["model_type"], home.id, attributes.get("lora_scale"))
         text = f"{token} {text}".rstrip()
     base = services.store.get("tune", home["home_base_id"])
     if base is None:  # an own tune that has been deleted since
@@ -129,7 +130,7 @@ def _rehomed(services: Services, home: Row, given: Attributes) -> tuple[str, Row
 
 
 def refuse_adapter(services: Services, tune: Row) -> None:
-    """What was answered until the end of 2025 to a prompt posted under a LoRA or FaceID tune.
+    """Refuse a prompt under a LoRA or FaceID tune, as Astria did until the end of 2025.
 
     Raises Invalid where that is assumed.
     """
@@ -141,10 +142,10 @@ def refuse_adapter(services: Services, tune: Row) -> None:
 def prompt_attributes(
     services: Services, row: Row, *, leave_out: Collection[str] = ()
 ) -> dict[str, Any]:
-    """What the request of a prompt said in words, to be said again for a copy."""
+    """Return a prompt's own attributes without its files, for a copy of it."""
     names = services.contract.property_names({"$ref": "#/components/schemas/PromptFields"})
-    kept = names - set(leave_out)
-    return {key: value for key, value in row.items() if key in kept and value is not None}
+    names -= set(leave_out)
+    return {key: value for key, value in row.items() if key in names and value is not None}
 
 
 def check_prompt(
@@ -156,34 +157,34 @@ def check_prompt(
     uses: Sequence[Row] = (),
     named: Sequence[Row] = (),
 ) -> dict[str, list[str]]:
-    """Messages by field for a prompt; `uses` are all of its tunes, `named` those in its text."""
-    given = with_video_fields(services, body)
-    name = given.get("video_model")
+    """Return messages by field for a prompt; `uses`: all its tunes, `named`: those in its text."""
+    attributes = with_video_fields(services, body)
+    name = attributes.get("video_model")
     model = services.gallery.video_model(name) if name else None
-    messages = broken_rules(given, branch, model)
+    messages = broken_rules(attributes, branch, model)
     general = [f"Tune {tune.id} has expired." for tune in uses if tune["state"] == "expired"]
-    if uses and given.get("pack_id") and not named:
+    if uses and attributes.get("pack_id") and not named:
         general.append(NOT_A_TUNE)
     if general:
         messages.setdefault("base", []).extend(dict.fromkeys(general))
-    return messages | unknown_places(services, caller, given)
+    return messages | check_references(services, caller, attributes)
 
 
 def with_video_fields(services: Services, prompt: Attributes) -> dict[str, Any]:
-    """Flags in the text stand for video attributes that were not given.
+    """Return a prompt's attributes, with flags in its text as video attributes that it lacks.
 
     A bare `--video` stands for the default model.
     """
-    found = video_fields(prompt.get("text") or "")
-    if "video_model" in found:
-        found["video_model"] = found["video_model"] or services.gallery.default_video_model
-    return {**prompt, **{key: value for key, value in found.items() if prompt.get(key) is None}}
+    flags = video_fields(prompt.get("text") or "")
+    if "video_model" in flags:
+        flags["video_model"] = flags["video_model"] or services.gallery.default_video_model
+    return {**prompt, **{key: value for key, value in flags.items() if prompt.get(key) is None}}
 
 
 def named_tunes(services: Services, caller: Caller, text: str) -> list[Row]:
-    """The tunes that tokens name, each once.
+    """Return the tunes that the text's tokens name, each once.
 
-    A number that is none of the caller's is left to the model, as LoRAs by name are.
+    Ids of tunes that the caller cannot use are left to the model, as LoRAs by name are.
     """
     ids = dict.fromkeys(token.tune_id for token in tokens(text) if token.tune_id)
     rows = [services.store.get("tune", id) for id in ids]
@@ -191,18 +192,19 @@ def named_tunes(services: Services, caller: Caller, text: str) -> list[Row]:
 
 
 def brief(tune: Row) -> Brief:
+    """Return the summary of a tune that its prompts store."""
     return {"id": tune.id, "title": tune["title"]}
 
 
 def pack_refs(pack_id: int | None) -> list[str]:
-    """What a pack's templates are found by."""
+    """Return the refs by which a pack's templates are found."""
     return [template_ref(pack_id)] if pack_id else []
 
 
 def fingerprint(attributes: Attributes) -> str:
-    """What two prompts that count as the same have in common."""
+    """Return the ref that two prompts share which count as the same."""
     values = [attributes.get(name) for name in FINGERPRINT]
-    # A blank and false are what not to say them means; zero is not. 3 and 3.0 are the same.
+    # Blank and false mean the same as leaving the field out; zero does not. 3 and 3.0 are equal.
     plain = [None if value is False or value == "" else value for value in values]
     text = json.dumps([float(value) if isinstance(value, int) else value for value in plain])
     return f"same:{blake2b(text.encode(), digest_size=12).hexdigest()}"

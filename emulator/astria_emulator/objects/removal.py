@@ -1,4 +1,4 @@
-"""What goes when an object goes: its files, its work, and what belongs to it."""
+"""Remove objects together with their files, their jobs and what belongs to them."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -20,7 +20,7 @@ def remove_tune(services: Services, row: Row) -> None:
 def erase_tune(services: Services, row: Row) -> None:
     """Erase a tune's weights, pictures and own prompts.
 
-    Prompts on a base that merely name it stay.
+    Prompts under another tune that only name it in their text stay.
     """
     for prompt in services.store.find("prompt", Query(row.owner, ref=row.id)):
         if row.id in (prompt["home_tune_id"], prompt["tune_id"]):
@@ -29,13 +29,13 @@ def erase_tune(services: Services, row: Row) -> None:
 
 
 def weight_keys(tune: Row) -> list[str]:
-    """The keys of a tune's weights, that of `ckpt_url` first."""
+    """Return the keys of a tune's weights, that of `ckpt_url` first."""
     first = [tune["ckpt_key"]] if tune.get("ckpt_key") else []
     return [*first, *(tune.get("more_ckpt_keys") or ())]
 
 
 def remove_prompt(services: Services, row: Row) -> None:
-    """Delete a prompt with its pictures and inputs."""
+    """Delete a prompt with its pictures and input files."""
     with services.store.transaction():
         services.store.cancel_jobs(row)
         services.store.delete(row)
@@ -46,13 +46,13 @@ def remove_prompt(services: Services, row: Row) -> None:
 
 def _keys(prompt: Row) -> Iterator[str]:
     yield from prompt["image_keys"]
-    for kept in prompt["files"].values():
-        yield from [kept] if isinstance(kept, str) else kept
+    for keys in prompt["files"].values():
+        yield from [keys] if isinstance(keys, str) else keys
 
 
 def schedule_expiry(services: Services, row: Row) -> None:
-    """A tune has been trained: its storage begins to run."""
-    if struck := services.faults.inject_for_row({"tune-expires"}, row):
-        ends = row["trained_at"] + timedelta(seconds=struck["seconds"])
+    """Schedule the end of storage of a tune that has just been trained."""
+    if injected := services.faults.inject_for_row({"tune-expires"}, row):
+        ends = row["trained_at"] + timedelta(seconds=injected["seconds"])
         row = services.store.update(row, shortened(ends))
     services.schedule("expire_tune", row, row["expires_at"])

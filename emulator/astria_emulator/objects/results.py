@@ -1,4 +1,4 @@
-"""Plain values that handlers take and return, besides rows and data."""
+"""Values that handlers return, besides rows and plain data."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,8 @@ from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)
-class Made:
-    """A row that was asked to be made, and whether it was there already."""
+class Created:
+    """The row of a creation; `repeated`: idempotency found an earlier row instead."""
 
     row: Row
     repeated: bool = False

@@ -1,4 +1,4 @@
-"""Make tunes: what is checked, filled in and stored, whoever asks for them."""
+"""Create tunes: what is checked, filled in and stored, for every operation that does so."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import artefact, is_caption
 from astria_emulator.objects.prompts import check_prompt, make_prompt
 from astria_emulator.objects.removal import schedule_expiry
-from astria_emulator.objects.results import Made
+from astria_emulator.objects.results import Created
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import base_ref, title_ref
 from astria_emulator.storage.store import Query, Row
@@ -22,16 +22,16 @@ from astria_emulator.storage.store import Query, Row
 log = logging.getLogger(__name__)
 
 Attributes = Mapping[str, Any]
-NOT_KEPT = ("images", "image_urls", "prompts_attributes")
+NOT_STORED = ("images", "image_urls", "prompts_attributes")
 NULLS: TuneNulls = {"callback": None, "base_tune_id": None, "steps": None, "expires_at": None}
 
 
-def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
-    """Make a tune, and the prompts nested in it.
+def make_tune(services: Services, caller: Caller, body: Attributes) -> Created:
+    """Create a tune, and the prompts nested in it.
 
-    Raises Invalid with all that is wrong, and then nothing is stored.
+    Raises Invalid with all that is wrong; nothing is stored then.
     """
-    attributes = {key: value for key, value in body.items() if key not in NOT_KEPT}
+    attributes = {key: value for key, value in body.items() if key not in NOT_STORED}
     uploads = [artefact(upload) for upload in body.get("images") or ()]
     captions = [upload for upload in uploads if is_caption(upload)]
     images = [upload for upload in uploads if upload not in captions]
@@ -40,24 +40,24 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
     ref = title_ref(attributes["title"])
     with services.store.transaction():
         same = Query(caller.account, ref=ref, limit=1)
-        if caller.idempotent and (found := services.store.find("tune", same)):
-            return Made(found[0], repeated=True)
+        if caller.idempotent and (rows := services.store.find("tune", same)):
+            return Created(rows[0], repeated=True)
         named = _named_base(services, caller, attributes)
         branch = _branch(attributes, named)
         model_type = _model_type(branch, attributes)
         base = _base(services, attributes, branch, named)
         backend = services.backend_for(branch)
-        absence = backend.refusal(branch, root_base(base)) if base else None
+        refusal = backend.refusal(branch, root_base(base)) if base else None
         messages = _messages(services, attributes, model_type, base, len(images))
-        if absence:
-            messages["base_tune_id"] = [Message("must exist", absence)]
+        if refusal:
+            messages["base_tune_id"] = [Message("must exist", refusal)]
         for prompt in nested:
-            for field, texts in check_prompt(services, caller, branch, prompt).items():
-                messages.setdefault(f"prompts.{field}", texts)
+            for field, prompt_messages in check_prompt(services, caller, branch, prompt).items():
+                messages.setdefault(f"prompts.{field}", prompt_messages)
         if messages or base is None:
             raise Invalid(messages)
         now = services.clock.now()
-        known = {**attributes, "branch": branch, "model_type": model_type, "image_keys": images}
+        work = {**attributes, "branch": branch, "model_type": model_type, "image_keys": images}
         fields: NewTuneRow = {
             **UNTIMED,
             **NULLS,
@@ -70,7 +70,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
             "is_api": True,
             "created_at": now,
             "updated_at": now,
-            "eta": now + timedelta(seconds=min(backend.train_seconds(known), LONGEST_SECONDS)),
+            "eta": now + timedelta(seconds=min(backend.train_seconds(work), LONGEST_SECONDS)),
             "origin": caller.origin,
             "home_base_id": base["home_base_id"] if base["model_type"] else base.id,
             "root_base_id": root_base(base),
@@ -80,13 +80,13 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
         }
         refs = (ref, *([base_ref(named.id)] if named and named.owner is not None else ()))
         row = services.store.insert("tune", caller.account, fields, refs=refs)
-        kept = {
-            "image_keys": _kept(services, row, "image", images),
+        files = {
+            "image_keys": _store_files(services, row, "image", images),
             "image_names": [image.name for image in images],
-            "caption_keys": _kept(services, row, "caption", captions),
+            "caption_keys": _store_files(services, row, "caption", captions),
             "caption_names": [caption.name for caption in captions],
         }
-        row = services.store.update(row, kept)
+        row = services.store.update(row, files)
         if model_type == "faceid":
             row = services.store.update(row, step("tune", row, "finish", now))
             schedule_expiry(services, row)
@@ -95,11 +95,11 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Made:
         for prompt in nested:
             make_prompt(services, caller, row, prompt)
     log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
-    return Made(row)
+    return Created(row)
 
 
 def needs_files(services: Services, caller: Caller, attributes: Attributes) -> bool:
-    """Whether a tune's pictures are trained on, so that an address of one does not do."""
+    """Return whether a backend trains on a tune's pictures, so that addresses must be fetched."""
     if attributes.get("model_type") == "faceid":
         return False
     branch = _branch(attributes, _named_base(services, caller, attributes))
@@ -111,7 +111,7 @@ def _branch(attributes: Attributes, named: Row | None) -> str:
     return branch
 
 
-def _kept(services: Services, row: Row, kind: str, files: Sequence[Artefact]) -> list[str]:
+def _store_files(services: Services, row: Row, kind: str, files: Sequence[Artefact]) -> list[str]:
     return [services.keep(f"tune/{row.id}/{kind}/{at}", file) for at, file in enumerate(files)]
 
 
@@ -123,20 +123,22 @@ def _named_base(services: Services, caller: Caller, attributes: Attributes) -> R
 
 
 def _base(services: Services, attributes: Attributes, branch: str, named: Row | None) -> Row | None:
-    """The tune that is trained on; None when the one that was named cannot be used."""
+    """Return the tune to train on; None when the named one cannot be used."""
     if not attributes.get("base_tune_id"):
         return services.store.get("tune", services.gallery.default_base[branch])
     return named if named and named["state"] not in ("failed", "expired") else None
 
 
 def _model_type(branch: str, attributes: Attributes) -> str | None:
-    asked: str | None = attributes.get("model_type")
-    return asked if asked == "faceid" else {"sdxl1": "pti", "flux1": "lora"}.get(branch, asked)
+    model_type: str | None = attributes.get("model_type")
+    if model_type == "faceid":
+        return model_type
+    return {"sdxl1": "pti", "flux1": "lora"}.get(branch, model_type)
 
 
 def _token(branch: str, model_type: str | None, attributes: Attributes) -> str | None:
-    usual = None if model_type == "faceid" else "sks" if branch == "sd15" else "ohwx"
-    return attributes.get("token") or usual
+    default = None if model_type == "faceid" else "sks" if branch == "sd15" else "ohwx"
+    return attributes.get("token") or default
 
 
 def _messages(
@@ -149,12 +151,12 @@ def _messages(
     messages: dict[str, Sequence[str]] = {}
     if base is None:
         messages["base_tune_id"] = ["must exist"]
-    fewest = 1 if model_type == "faceid" else int(services.assumed("minimum-images"))
-    if images < fewest:
-        count = "one image" if fewest == 1 else f"{fewest} images"
+    minimum = 1 if model_type == "faceid" else int(services.assumed("minimum-images"))
+    if images < minimum:
+        count = "one image" if minimum == 1 else f"{minimum} images"
         messages["images"] = [f"must contain at least {count}"]
     name = attributes["name"]
-    plain = name.isascii() and name.replace(" ", "").isalnum()
-    if services.assumed("class-names") == "strict" and not plain:
+    is_plain = name.isascii() and name.replace(" ", "").isalnum()
+    if services.assumed("class-names") == "strict" and not is_plain:
         messages["name"] = ["only English letters, digits, spaces"]
     return messages

@@ -1,1 +1,1 @@
-"""What happens after the answer: training, generation, and when they run."""
+"""Work after the answer: training and generation, and when they run."""

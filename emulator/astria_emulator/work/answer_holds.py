@@ -1,4 +1,4 @@
-"""Which objects' jobs wait until the request that made them, or the object, has been answered."""
+"""Holds: the jobs of objects that a request creates wait until it has been answered."""
 
 import math
 import threading
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from astria_emulator.storage.store import Job, Key, Row
 
-# An answer that is never closed, as a test client leaves it, holds its jobs no longer than this.
+# An answer that is never closed, as test clients do, holds its jobs no longer than this.
 HOLD_SECONDS = 2.0
 
-Held = list[Key]  # what waits for one answer
+Held = list[Key]  # the objects whose jobs wait for one answer
 
 
 class AllBut:
-    """The jobs of all objects but some."""
+    """A container of the jobs of all objects except some."""
 
     def __init__(self, keys: Collection[Key]):
         self._keys = keys
@@ -25,39 +25,40 @@ class AllBut:
 
 
 class Holds:
-    """Objects, each held for one request until a time. Nothing is called under the lock.
+    """The held objects, each for one request and until some time. Calls nothing under its lock.
 
-    An object of a request that has failed may leave its id to another one's: the newer hold counts.
+    After a failed request another one may create an object of the same id: the newer hold counts.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._held: dict[Key, tuple[Held, float]] = {}  # and when it is let go anyway, monotonic
+        self._held: dict[Key, tuple[Held, float]] = {}  # and the monotonic time when it ends anyway
         self._answering = threading.local()
 
     def begin(self) -> None:
+        """Begin a request in this thread."""
         self._stack.append([])
 
     def add(self, job: Job) -> bool:
-        """Hold a job's object if this thread answers a request; whether the job waits."""
+        """Hold a job's object if this thread answers a request; return whether the job waits."""
         self._hold((job.table, job.target))
         return job in self
 
     def expect(self, row: Row) -> None:
-        """Hold the jobs of an object that this thread's request makes, whoever makes them."""
+        """Hold all jobs of an object that this thread's request creates, also later ones."""
         self._hold((row.table, row.id))
 
     def own(self) -> frozenset[Key]:
-        """The objects that this thread's request holds."""
+        """Return the objects that this thread's request holds."""
         return frozenset(self._current() or ())
 
     def end(self) -> Held:
-        """What this thread's request holds, for `release`."""
+        """End this thread's request; return its held objects, for `release`."""
         return self._stack.pop() or []
 
     @contextmanager
     def apart(self) -> Iterator[None]:
-        """Within it this thread does work, and answers no request."""
+        """While this is open, this thread does work and holds nothing for a request."""
         self._stack.append(None)
         try:
             yield
@@ -65,7 +66,7 @@ class Holds:
             self._stack.pop()
 
     def release(self, held: Held, *, grace: float) -> None:
-        """Let objects go after so many seconds."""
+        """Release objects after `grace` seconds."""
         with self._lock:
             for key in held:
                 if self._held.get(key, (None, 0.0))[0] is held:
@@ -75,16 +76,16 @@ class Holds:
                         del self._held[key]
 
     def __contains__(self, job: object) -> bool:
-        """Whether a job waits now; for the store to ask while it chooses one."""
+        """Return whether a job waits now; the store asks while it chooses one."""
         if not self._held or not isinstance(job, Job):
             return False
         return self._held.get((job.table, job.target), (None, 0.0))[1] > time.monotonic()
 
     def lapse(self) -> float:
-        """Seconds until the next hold is over; infinite when there is none."""
+        """Return the seconds until the next hold ends; infinite when there is none."""
         with self._lock:
             now = time.monotonic()
-            self._held = {key: of for key, of in self._held.items() if of[1] > now}
+            self._held = {key: hold for key, hold in self._held.items() if hold[1] > now}
             return min((until for _, until in self._held.values()), default=math.inf) - now
 
     def _hold(self, key: Key) -> None:
@@ -99,8 +100,8 @@ class Holds:
 
     @property
     def _stack(self) -> list[Held | None]:
-        """What this thread answers: a callback's receiver may ask again in the same thread."""
+        """The requests of this thread: a callback's receiver may send one in the same thread."""
         if not hasattr(self._answering, "stack"):
             self._answering.stack = []
-        found: list[Held | None] = self._answering.stack
-        return found
+        stack: list[Held | None] = self._answering.stack
+        return stack

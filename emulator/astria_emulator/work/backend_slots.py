@@ -1,4 +1,4 @@
-"""Threads that wait for a backend's real work, one job each: prompts before training."""
+"""Threads that do a backend's real work, one job at a time each: prompts before training."""
 
 import logging
 import threading
@@ -11,10 +11,10 @@ log = logging.getLogger(__name__)
 
 
 class Slots:
-    """As many threads as the backend does jobs at a time; none for one that pretends.
+    """One thread for each job that the backend does at a time; none for one that pretends.
 
-    interrupt: ends the work under way, to be done again later. `idle` seconds pass between two
-    looks where nobody tells of a job.
+    count: the number of threads. `skip`: jobs that wait. `interrupt`: stops running work, which is
+    done again later. `idle`: seconds between two looks for jobs that `wake` does not announce.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class Slots:
     ):
         self._store, self._clock, self._run, self._skip = store, clock, run, skip
         self._interrupt, self._idle, self.count = interrupt, idle, count
-        self._told = threading.Condition()
-        self._news = 0  # grows with every job that is told of
+        self._woken = threading.Condition()
+        self._wakes = 0  # number of calls of `wake`
         self._stopping = False
         self._threads = [
             threading.Thread(target=self._loop, name=f"slot-{at}", daemon=True)
@@ -43,6 +43,7 @@ class Slots:
             thread.start()
 
     def stop(self) -> None:
+        """Interrupt running work, and end the threads."""
         self._stopping = True
         self._interrupt()
         self.wake()
@@ -51,14 +52,14 @@ class Slots:
                 thread.join()
 
     def wake(self) -> None:
-        """There may be work."""
-        with self._told:
-            self._news += 1
-            self._told.notify_all()
+        """Look for work: there may be a new job."""
+        with self._woken:
+            self._wakes += 1
+            self._woken.notify_all()
 
     def _loop(self) -> None:
         while not self._stopping:
-            seen = self._news
+            wakes = self._wakes
             try:
                 job = self._claim()
                 if job:
@@ -66,12 +67,12 @@ class Slots:
                     continue
             except Exception:  # a database that cannot be reached may come back
                 log.exception("looking for work")
-            with self._told:
-                self._told.wait_for(lambda: self._news != seen or self._stopping, self._idle)  # noqa: B023
+            with self._woken:
+                self._woken.wait_for(lambda: self._wakes != wakes or self._stopping, self._idle)  # noqa: B023
 
     def _claim(self) -> Job | None:
         now = self._clock.now()
-        found = (
+        jobs = (
             self._store.claim_job((lane,), now, skip=self._skip) for lane in (GENERATION, TRAINING)
         )
-        return next(filter(None, found), None)
+        return next(filter(None, jobs), None)

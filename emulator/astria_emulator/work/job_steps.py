@@ -1,4 +1,4 @@
-"""Steps that training and generation share: take a job's object on, hand work to a backend."""
+"""Steps that training and generation share: change an object's state, schedule backend work."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -10,17 +10,17 @@ from astria_emulator.errors import BackendError
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Job, Row
 
-# A kind of work -> the same on a slot of the backend.
+# Kind of a job -> kind of the same job on a slot of the backend.
 ON_SLOT = {"train_tune": "train_on_slot", "generate_prompt": "generate_on_slot"}
-NOTICED = timedelta(seconds=2)
+ETA_TOLERANCE = timedelta(seconds=2)  # smaller changes are not stored
 
 
 class Gone(LookupError):
-    """The object was deleted, or the job is not ours any more."""
+    """The object was deleted, or another process has taken over the job."""
 
 
 def target(services: Services, job: Job) -> Row:
-    """A job's object as it is now.
+    """Return a job's object as it is now.
 
     Raises Gone.
     """
@@ -30,42 +30,42 @@ def target(services: Services, job: Job) -> Row:
     return row
 
 
-def advance(services: Services, job: Job, event: str, now: datetime, **more: Any) -> Row:
-    """Take a job's object one step on, and end the job with it.
+def advance(services: Services, job: Job, event: str, now: datetime, **changes: Any) -> Row:
+    """Apply an event of the life cycle to a job's object, with more changes, and end the job.
 
-    To be called within a transaction. Raises Gone and IllegalStep, and then nothing has changed.
+    To be called within a transaction. Raises Gone and IllegalStep; nothing has changed then.
     """
     row = target(services, job)
-    changes = step(row.table, row, event, now) | more
+    changes = step(row.table, row, event, now) | changes
     end(services, job)
     return services.store.update(row, changes)
 
 
 def end(services: Services, job: Job) -> None:
-    """End a job within the transaction that keeps its effect.
+    """End a job within the transaction that stores its effect.
 
-    Raises Gone where it has been taken over, or a reset has forgotten it.
+    Raises Gone where another process has taken it over, or a reset has removed it.
     """
     if not services.store.end_job(job):
         raise Gone("the job is another's")
 
 
-def late(services: Services, fault: str, row: Row) -> float:
-    """Seconds more that a fault makes work take."""
-    struck = services.faults.inject_for_row({fault}, row)
-    return float(struck["seconds"]) if struck else 0.0
+def fault_delay(services: Services, fault: str, row: Row) -> float:
+    """Return the seconds by which an injected fault prolongs work."""
+    injected = services.faults.inject_for_row({fault}, row)
+    return float(injected["seconds"]) if injected else 0.0
 
 
 def fail_by_fault(services: Services, fault: str, row: Row) -> None:
-    """Raises BackendError where a fault strikes an object."""
-    if struck := services.faults.inject_for_row({fault}, row):
-        raise BackendError(struck["message"])
+    """Raises BackendError where a fault is injected into an object's work."""
+    if injected := services.faults.inject_for_row({fault}, row):
+        raise BackendError(injected["message"])
 
 
-def hand_over(
-    services: Services, kind: str, row: Row, now: datetime, backend: Backend, seconds: float
+def schedule_work(
+    services: Services, kind: str, row: Row, now: datetime, *, backend: Backend, seconds: float
 ) -> None:
-    """Schedule a backend's work: on a slot, or once the time has passed that it seems to take."""
+    """Schedule a backend's work: on a slot, or `seconds` later for a backend that pretends."""
     if backend.pretends:
         services.schedule(kind, row, now + timedelta(seconds=seconds))
     else:
@@ -73,26 +73,29 @@ def hand_over(
 
 
 def report_of(services: Services, job: Job) -> Report:
-    """What a backend calls with its progress: it is kept, and moves a tune's `eta`."""
-    before = {"lost": job.progress["lost"]} if "lost" in job.progress else {}
+    """Return the function that a backend calls with its progress.
+
+    Progress is stored with the job, and moves a tune's `eta`.
+    """
+    lost = {"lost": job.progress["lost"]} if "lost" in job.progress else {}
 
     def report(progress: Mapping[str, Any]) -> bool:
-        if not services.store.report(job, {**progress, **before}):
+        if not services.store.report(job, {**progress, **lost}):
             return False
         if job.table == "tune" and "seconds_left" in progress:
-            left = timedelta(seconds=min(progress["seconds_left"], LONGEST_SECONDS))
-            move_eta(services, job, services.clock.now() + left)
+            remaining = timedelta(seconds=min(progress["seconds_left"], LONGEST_SECONDS))
+            move_eta(services, job, services.clock.now() + remaining)
         return True
 
     return report
 
 
 def move_eta(services: Services, job: Job, eta: datetime) -> None:
-    """Tell a tune's end anew, where that differs by more than it takes to look."""
+    """Store a tune's new `eta`, unless it has hardly changed."""
     try:
         with services.store.transaction():
             row = target(services, job)
-            if abs(row["eta"] - eta) > NOTICED:
+            if abs(row["eta"] - eta) > ETA_TOLERANCE:
                 services.store.update(row, {"eta": eta})
     except Gone:
         return

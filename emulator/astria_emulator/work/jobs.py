@@ -1,6 +1,6 @@
-"""The engine of the work behind tunes and prompts: it does jobs, and fails their objects.
+"""The job engine: it does the jobs of tunes and prompts, and fails their objects.
 
-Every step reads its object anew within a transaction: while a backend works, anything may happen.
+Every step reads its object again within a transaction: it may have changed while a backend worked.
 """
 
 import logging
@@ -21,10 +21,10 @@ FAILED = "Something went wrong on our side. Please try again."
 
 
 def run(services: Services, job: Job, now: datetime) -> None:
-    """Do a job; one whose object is gone, or has moved on, does nothing.
+    """Do a job. A job whose object is gone, or in another state by now, does nothing.
 
-    It ends in the transaction that keeps its effect: neither is ever without the other. One that
-    the database kept from ending, or that was lost, is done again.
+    The job ends in the transaction that stores its effect, so that neither is ever without the
+    other. It is done again after a failure of the database, or when its work was lost.
     """
     try:
         attempt(services, job, now)
@@ -36,7 +36,10 @@ def run(services: Services, job: Job, now: datetime) -> None:
 
 
 def attempt(services: Services, job: Job, now: datetime) -> None:
-    """Do a job, or fail its object."""
+    """Do a job, or fail its object.
+
+    Raises Unavailable, Closing and WorkLost where the job is to be done again.
+    """
     try:
         KINDS[job.kind](services, job, now)
     except (Unavailable, Closing):
@@ -50,7 +53,7 @@ def attempt(services: Services, job: Job, now: datetime) -> None:
     except (Gone, IllegalStep, Cancelled) as error:
         log.debug("%s of %s %d: %s", job.kind, job.table, job.target, error)
         if job.kind == ON_SLOT["train_tune"] and services.store.get("tune", job.target) is None:
-            services.backend.forget(job.target)  # what it kept after it was told so before
+            services.backend.forget(job.target)  # it may have stored files meanwhile
     except BackendError as error:
         fail(services, job, str(error), now)
     except NotFound:
@@ -63,12 +66,12 @@ def attempt(services: Services, job: Job, now: datetime) -> None:
 def fail(services: Services, job: Job, reason: str, now: datetime) -> None:
     """End an object without a result.
 
-    The reason stays with it, under /_emulator/ and in the log.
+    The reason is stored with it, shown under /_emulator/ and logged.
     """
-    shown = "user_error" if job.table == "prompt" else "failure"
+    field = "user_error" if job.table == "prompt" else "failure"
     try:
         with services.store.transaction():
-            row = advance(services, job, "fail", now, **{shown: reason})
+            row = advance(services, job, "fail", now, **{field: reason})
             if row.table == "tune":
                 release_waiting(services, row, now)
                 services.store.on_commit(lambda: services.backend.forget(row.id))

@@ -1,4 +1,4 @@
-"""Work that happens only when asked: for the virtual clock."""
+"""The runner for the virtual clock: work happens only on request."""
 
 import threading
 from collections.abc import Callable, Collection, Container, Iterable
@@ -9,10 +9,7 @@ from astria_emulator.work.answer_holds import AllBut, Holds
 
 
 class ManualRunner:
-    """Runs due jobs in the order (due, id) before each answer, in the request's own thread.
-
-    For the virtual clock.
-    """
+    """Runs due jobs in the order (due, id) before each answer, in the request's own thread."""
 
     def __init__(self, store: Store, clock: VirtualClock, run: Run):
         self._store, self._clock, self._run = store, clock, run
@@ -33,7 +30,10 @@ class ManualRunner:
         self._holds.begin()
 
     def end_answer(self) -> Callable[[], None]:
-        """The next request finds the work of this one due, whether or not its answer is closed."""
+        """Move the clock, so that this request's work is due for the next one.
+
+        That does not wait until the answer is closed: the returned function does nothing.
+        """
         self._clock.tick()
         self._holds.release(self._holds.end(), grace=0)
         return lambda: None
@@ -44,11 +44,11 @@ class ManualRunner:
         return own
 
     def settle(self) -> int:
-        """Run what is due; returns the number of jobs."""
+        """Run what is due; return the number of jobs."""
         return self._work(LANES_BY_TIME, self._holds)
 
     def finish(self) -> int:
-        """Complete all work, moving the clock as far as the last job's due time.
+        """Complete all work, and move the clock to the last job's due time.
 
         Returns the number of jobs.
         """
@@ -56,9 +56,9 @@ class ManualRunner:
             return self.settle() + self._work(LANES_TO_FINISH, self._holds, early=True)
 
     def _work(self, lanes: Iterable[str], skip: Container[Job], *, early: bool = False) -> int:
-        """Run jobs, each at the time when it was due, whenever it is run; returns their number.
+        """Run jobs, each with its due time as the current time; return their number.
 
-        early: those too that are not due yet, to whose times the clock is moved.
+        early: run also those that are not due yet, and move the clock to their times.
         """
         done = 0
         with self._lock:

@@ -1,4 +1,4 @@
-"""Work that happens on threads, as time passes."""
+"""The runner for the system clock: work happens on threads as time passes."""
 
 import logging
 import math
@@ -18,19 +18,21 @@ WORKERS = 4
 # A released job begins this much later: `close()` of an answer may come just before its last bytes.
 GRACE_SECONDS = 0.01
 FINISH_SECONDS = 60.0
-REAL_FINISH_SECONDS = 100.0  # real work takes longer, and clients wait for no answer for ever
-LOOK_SECONDS = 0.005
-BATCH_SECONDS = 0.003  # what is due within so little is taken up together, by one thread if it can
-IDLE_SECONDS = 1.0  # a hold that lapses is not told, so the runner looks this often
-SHARED_IDLE_SECONDS = 0.2  # nor is a job that another process has made
+REAL_FINISH_SECONDS = 100.0  # real work takes longer, but the client's request must not time out
+POLL_SECONDS = 0.005
+BATCH_SECONDS = 0.003  # jobs due within this time are run together, by one thread if it can
+IDLE_SECONDS = 1.0  # nothing announces the end of a hold, so the runner looks this often
+SHARED_IDLE_SECONDS = 0.2  # nor does anything announce a job of another process
 
 
 class ThreadRunner:
     """Runs jobs on a few threads as real time passes.
 
-    A job made in a request waits until its answer has been sent. One thread waits for the next job
-    to be due; it is woken only for what is due sooner. Another one works, or as many as it takes
-    to catch up. `_changed` guards the three fields below it: the store is never asked under it.
+    A job that a request schedules waits until the answer has been sent. One thread waits until the
+    next job is due; it is woken only for an earlier one. One more thread works, or several to catch
+    up. `_changed` guards the three fields below it; the store is never called under it.
+
+    slots: how many jobs the backend does at a time, if it does real work. `interrupt`: stops them.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class ThreadRunner:
         self._slots.start()
 
     def stop(self) -> None:
-        """Let running jobs end, but for those on slots; waiting ones stay."""
+        """Wait for running jobs, and interrupt those on slots; waiting jobs stay in the store."""
         self._stopping = True
         self._slots.stop()
         self._look_at(0.0)
@@ -75,8 +77,8 @@ class ThreadRunner:
         if job.lane not in self._timed:
             self._slots.wake()
         elif not self._holds.add(job):
-            left = (job.due - self._clock.now()).total_seconds()
-            self._look_at(time.monotonic() + left)
+            seconds = (job.due - self._clock.now()).total_seconds()
+            self._look_at(time.monotonic() + seconds)
 
     def expect(self, row: Row) -> None:
         self._holds.expect(row)
@@ -85,7 +87,7 @@ class ThreadRunner:
         self._holds.begin()
 
     def end_answer(self) -> Callable[[], None]:
-        """Returns what lets the request's jobs go, once its answer has been sent."""
+        """Return the function that releases the request's jobs, to call once the answer is sent."""
         held = self._holds.end()
 
         def release() -> None:
@@ -103,21 +105,21 @@ class ThreadRunner:
         return own
 
     def settle(self) -> int:
-        """Nothing: the threads see to it."""
+        """Do nothing: the threads run what is due."""
         return 0
 
     def finish(self) -> int:
-        """Complete all work now, whenever it is due; returns the number of jobs done here."""
+        """Complete all work now, whenever it is due; return the number of jobs done here."""
         done = 0
         deadline = time.monotonic() + (REAL_FINISH_SECONDS if self._slots.count else FINISH_SECONDS)
-        while (left := deadline - time.monotonic()) > 0:
+        while (seconds_left := deadline - time.monotonic()) > 0:
             if job := self._store.claim_job(self._finished, None, skip=self._holds):
                 with self._holds.apart():
                     self._run(job, self._clock.now())
                 done += 1
             elif any(self._store.has_jobs(lane) for lane in LANES_TO_FINISH):
-                # Held, or run by another thread, which may be one that also finishes work.
-                time.sleep(max(0.0, min(self._holds.lapse(), left, LOOK_SECONDS)))
+                # Held, or run by another thread, which may be within `finish` itself.
+                time.sleep(max(0.0, min(self._holds.lapse(), seconds_left, POLL_SECONDS)))
             else:
                 break
         return done
@@ -133,18 +135,18 @@ class ThreadRunner:
                 wait = IDLE_SECONDS
             with self._changed:
                 self._next = min(self._next, time.monotonic() + wait)
-                while (left := self._next - time.monotonic()) > 0:
-                    self._changed.wait(left)
+                while (seconds := self._next - time.monotonic()) > 0:
+                    self._changed.wait(seconds)
 
     def _look(self) -> float:
-        """Set a thread to work if anything is due; returns seconds until the next look."""
+        """Start a thread if anything is due; return the seconds until the next look."""
         if self._running >= WORKERS:
-            return self._idle  # one that finds no more work tells
+            return self._idle  # a thread that finds no more work asks for a look
         if job := self._claim():
             with self._changed:
                 self._running += 1
             self._pool.submit(self._work, job)
-            return BATCH_SECONDS  # most often it does the others as well by then
+            return BATCH_SECONDS  # by then the thread has usually done the others as well
         due = self._store.next_due(self._timed, skip=self._holds)
         wait = (due - self._clock.now()).total_seconds() if due else self._idle
         return max(BATCH_SECONDS, min(wait, self._holds.lapse(), self._idle))
@@ -153,7 +155,7 @@ class ThreadRunner:
         return self._store.claim_job(self._timed, self._clock.now(), skip=self._holds)
 
     def _work(self, job: Job | None) -> None:
-        """Do a job, and then what else is due."""
+        """Do a job, then all others that are due."""
         while job:
             try:
                 self._run(job, self._clock.now())
@@ -169,7 +171,7 @@ class ThreadRunner:
         self._look_at(0.0)
 
     def _look_at(self, moment: float) -> None:
-        """See to it that there is a look at some monotonic time, or before."""
+        """Make the runner look at a monotonic time, or earlier."""
         with self._changed:
             if moment < self._next:
                 self._next = moment

@@ -1,4 +1,4 @@
-"""Jobs of tunes: they start, train, keep what training made, expire, and release what waits."""
+"""The jobs of tunes: start, train, store the weights, expire, release what waits."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from astria_emulator.objects.lineage import (
     root_base,
     tuned,
 )
-from astria_emulator.objects.media import kept_artefact
+from astria_emulator.objects.media import stored_artefact
 from astria_emulator.objects.removal import erase_tune, schedule_expiry
 from astria_emulator.services import Services
 from astria_emulator.storage.refs import base_ref
@@ -27,13 +27,13 @@ from astria_emulator.work.job_steps import (
     advance,
     end,
     fail_by_fault,
-    hand_over,
-    late,
+    fault_delay,
     report_of,
+    schedule_work,
     target,
 )
 
-# What is left of a tune's files when its storage has ended.
+# A tune's fields for files once its storage has ended.
 NO_FILES: Mapping[str, Any] = {
     **dict.fromkeys(("ckpt_key", "training")),
     **dict.fromkeys(("more_ckpt_keys", "image_keys", "image_names"), ()),
@@ -42,12 +42,12 @@ NO_FILES: Mapping[str, Any] = {
 
 
 def start_tune(services: Services, job: Job, now: datetime) -> None:
-    """Begin to train, unless the base is yet to be trained: its end begins it then."""
+    """Begin training, unless the base is not trained yet: the end of its training does so then."""
     with services.store.transaction():
         row = target(services, job)
         base = base_of(services, row)
         if base and base["state"] in ("queued", "training"):
-            ref = base_ref(base.id)  # rows of earlier versions lack it
+            ref = base_ref(base.id)  # missing in rows of earlier versions
             if ref not in row.refs:
                 services.store.update(row, {}, refs=(*row.refs, ref))
             end(services, job)
@@ -56,8 +56,8 @@ def start_tune(services: Services, job: Job, now: datetime) -> None:
             raise BackendError(f"Tune {base.id}, its base, could not be trained.")
         row = advance(services, job, "start", now)
         backend = services.backend_for(row["branch"])
-        seconds = backend.train_seconds(row) + late(services, "slow-training", row)
-        hand_over(services, "train_tune", row, now, backend, seconds)
+        seconds = backend.train_seconds(row) + fault_delay(services, "slow-training", row)
+        schedule_work(services, "train_tune", row, now, backend=backend, seconds=seconds)
 
 
 def train_tune(services: Services, job: Job, now: datetime) -> None:
@@ -68,25 +68,25 @@ def train_tune(services: Services, job: Job, now: datetime) -> None:
     if not backend.pretends:
         now = services.clock.now()
     try:
-        keep_tune(services, job, now, trained)
+        finish_tune(services, job, now, trained)
     except BaseException:
-        for made in trained.files:
-            if isinstance(made.content, Path):
-                made.content.unlink(missing_ok=True)
+        for file in trained.files:
+            if isinstance(file.content, Path):
+                file.content.unlink(missing_ok=True)
         raise
 
 
-def keep_tune(services: Services, job: Job, now: datetime, trained: Trained) -> None:
-    """Keep what training made, and tell of it."""
+def finish_tune(services: Services, job: Job, now: datetime, trained: Trained) -> None:
+    """Store a tune's weights, call back, and release what waits for it."""
     with services.store.transaction():
         row = advance(services, job, "finish", now, training=dict(trained.report))
         hidden = row["branch"] == "flux1" and services.assumed("flux-weights") == "hidden"
         if trained.files and not hidden:
-            first, *more = (
+            first, *others = (
                 services.keep(f"tune/{row.id}/{'weights' if at == 0 else f'weights/{at}'}", file)
                 for at, file in enumerate(trained.files)
             )
-            row = services.store.update(row, {"ckpt_key": first, "more_ckpt_keys": more})
+            row = services.store.update(row, {"ckpt_key": first, "more_ckpt_keys": others})
         schedule_expiry(services, row)
         if row.get("callback"):
             body = presentation.callback_body(services, "tune", presentation.tune(services, row))
@@ -95,7 +95,8 @@ def keep_tune(services: Services, job: Job, now: datetime, trained: Trained) -> 
 
 
 def train_job(services: Services, row: Row) -> TrainJob:
-    named = base_of(services, row)
+    """Return what a backend needs to train a tune."""
+    base = base_of(services, row)
     return TrainJob(
         tune_id=row.id,
         uid=row.uid,
@@ -106,15 +107,15 @@ def train_job(services: Services, row: Row) -> TrainJob:
         captions=named_files(services, row, "caption"),
         attributes=row.data,
         checkpoint=own_tune(services, home_of(services, row["home_base_id"])),
-        adapter=tuned(services, named) if named and named["model_type"] else None,
+        adapter=tuned(services, base) if base and base["model_type"] else None,
     )
 
 
 def named_files(services: Services, row: Row, kind: str) -> list[Artefact]:
-    """A tune's pictures or captions, with the names that they came with."""
+    """Return a tune's pictures or captions with the names of the uploads. kind: image, caption."""
     keys = row.get(f"{kind}_keys") or []
     names = row.get(f"{kind}_names") or [""] * len(keys)
-    files = [kept_artefact(services, key) for key in keys]
+    files = [stored_artefact(services, key) for key in keys]
     return [replace(file, name=name) for file, name in zip(files, names, strict=True)]
 
 
@@ -131,9 +132,9 @@ def expire_tune(services: Services, job: Job, now: datetime) -> None:
 
 
 def release_waiting(services: Services, tune: Row, now: datetime) -> None:
-    """Send on what waited for a tune: tunes on it, and prompts that wait for no other.
+    """Start what waited for a tune, oldest first: tunes based on it, then prompts.
 
-    Oldest first. To be called within a transaction.
+    Prompts that wait for another tune go on waiting. To be called within a transaction.
     """
     for row in reversed(services.store.find("tune", Query(tune.owner, ref=base_ref(tune.id)))):
         if row["state"] == "queued":

@@ -1,8 +1,9 @@
-"""One module per resource. A function's name is its operationId; there is no HTTP in them.
+"""The handlers: one module per resource, one function per operation, named by its operationId.
 
-A handler is called as `handler(services, caller, **given)`, where `given` holds the path's
-parameters by name, `query` (all parameters of the query string) and `body` where the operation has
-them. It returns a row, a list of rows, plain data, an `Empty`, or nothing.
+There is no HTTP in them. A handler is called as `handler(services, caller, **arguments)`, where
+`arguments` holds the path's parameters by name, and `query` (all parameters of the query string)
+and `body` where the operation has them. It returns a row, a list of rows, plain data, a `Created`,
+an `Empty`, or nothing.
 """
 
 from collections.abc import Callable
@@ -14,8 +15,8 @@ Handler = Callable[..., Any]
 
 
 def all_handlers() -> dict[str, Handler]:
-    """Every public function that a module of this package defines, by name."""
-    found = {}
+    """Return every public function that the modules of this package define, by name."""
+    handlers = {}
     for module in iter_modules(__path__):
         names = vars(import_module(f"{__name__}.{module.name}"))
         for name, value in names.items():
@@ -24,5 +25,5 @@ def all_handlers() -> dict[str, Handler]:
                 and not name.startswith("_")
                 and getattr(value, "__module__", "") == f"{__name__}.{module.name}"
             ):
-                found[name] = value
-    return found
+                handlers[name] = value
+    return handlers

@@ -16,11 +16,11 @@ def unlike_prompt(services: Services, caller: Caller, *, id: int) -> Empty:
 
 
 def _set(services: Services, caller: Caller, id: int, *, liked: bool) -> Empty:
-    """A second like, and taking back what was not given, change nothing."""
+    """Set or remove a like; doing so twice changes nothing."""
     with services.store.transaction():
         row = own(services, caller, "prompt", id)
         if row["liked"] is not liked:
-            # A like is taken back where it was counted, whatever the original is by now.
+            # Remove a like where it was counted: the original may be another one by now.
             original = row["orig_prompt_id"] if liked else row.get("like_counted_for")
             for counted in (row, _visible(services, caller, original)):
                 if counted is not None:

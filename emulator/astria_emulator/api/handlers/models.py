@@ -1,6 +1,6 @@
 """The models that the official command line offers.
 
-No version of the command line is reported: one above its own makes it replace its file.
+No version of the command line is reported: a higher one makes it replace its own file.
 """
 
 from typing import Any

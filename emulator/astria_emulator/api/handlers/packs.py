@@ -10,29 +10,29 @@ from astria_emulator.domain.rows import NewPackRow, Titled
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.objects import presentation
 from astria_emulator.objects.access import visible
-from astria_emulator.objects.fetching import with_files
+from astria_emulator.objects.fetching import load_files
 from astria_emulator.objects.packs import PackRun, templates_of
 from astria_emulator.objects.tunes import needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import slug_of, slug_ref
 from astria_emulator.storage.store import Query, Row
 
-Given = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
-def list_packs(services: Services, caller: Caller, *, query: Given) -> list[dict[str, Any]]:
+def list_packs(services: Services, caller: Caller, *, query: Json) -> list[dict[str, Any]]:
     return _page(services, caller, caller.account, query)
 
 
-def list_gallery_packs(services: Services, caller: Caller, *, query: Given) -> list[dict[str, Any]]:
+def list_gallery_packs(services: Services, caller: Caller, *, query: Json) -> list[dict[str, Any]]:
     return _page(services, caller, None, query)
 
 
-def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str, Any]:
-    given = body["pack"]
-    if given.get("base_tune_id"):
+def create_pack(services: Services, caller: Caller, *, body: Json) -> dict[str, Any]:
+    attributes = body["pack"]
+    if attributes.get("base_tune_id"):
         try:
-            visible(services, caller, "tune", given["base_tune_id"])
+            visible(services, caller, "tune", attributes["base_tune_id"])
         except NotFound:
             raise Invalid({"base_tune_id": ["must exist"]}) from None
     with services.store.transaction():
@@ -41,7 +41,7 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
             "subtitle": None,
             "model_type": None,
             "base_tune_id": None,
-            **cast(Titled, given),
+            **cast(Titled, attributes),
             "token": "ohwx",
             "multiplier": 10,
             "multiplier_api": 10,
@@ -54,16 +54,14 @@ def create_pack(services: Services, caller: Caller, *, body: Given) -> dict[str,
             "workspace_id": caller.own_workspace,
         }
         row = services.store.insert("pack", caller.account, fields)
-        slug = slug_of(given["title"], "pack")
-        taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
-        slug = f"{slug}-{row.id}" if taken else slug
+        slug = slug_of(attributes["title"], "pack")
+        is_taken = slug.isdecimal() or _by_slug(services, caller, slug) is not None
+        slug = f"{slug}-{row.id}" if is_taken else slug
         row = services.store.update(row, {"slug": slug}, refs=(slug_ref(slug),))
     return presentation.pack(services, row, [], caller.origin)
 
 
-def get_pack(
-    services: Services, caller: Caller, *, id_or_slug: str, query: Given
-) -> dict[str, Any]:
+def get_pack(services: Services, caller: Caller, *, id_or_slug: str, query: Json) -> dict[str, Any]:
     row = _find(services, caller, id_or_slug)
     shown = presentation.pack(services, row, templates_of(services, row), caller.origin)
     for field in ("debug_images", "comments"):
@@ -74,18 +72,20 @@ def get_pack(
     return shown
 
 
-def run_pack(services: Services, caller: Caller, *, id_or_slug: str, body: Given) -> Any:
-    """Train a tune and make the pack's prompts with it, or make them with tunes that exist."""
+def run_pack(services: Services, caller: Caller, *, id_or_slug: str, body: Json) -> Any:
+    """Train a tune and create the pack's prompts with it, or create them with existing tunes."""
     pack = _find(services, caller, id_or_slug)
     kind = {name: pack.get(name) for name in ("base_tune_id", "model_type")}
     tune = {**body["tune"], **kind}
-    given = with_files(services, caller, body["tune"], needed=needs_files(services, caller, tune))
+    needed = needs_files(services, caller, tune)
+    attributes = load_files(services, caller, body["tune"], needed=needed)
     with services.store.transaction():
-        return PackRun(services, caller, pack, given).begin()
+        run = PackRun(services=services, caller=caller, pack=pack, attributes=attributes)
+        return run.begin()
 
 
 def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:
-    """An own or public pack by its id or slug.
+    """Return a pack of the caller or of the gallery, by its id or slug.
 
     Raises NotFound.
     """
@@ -99,13 +99,13 @@ def _find(services: Services, caller: Caller, id_or_slug: str) -> Row:
 
 def _by_slug(services: Services, caller: Caller, slug: str) -> Row | None:
     for owner in (caller.account, None):
-        if found := services.store.find("pack", Query(owner, ref=slug_ref(slug), limit=1)):
-            return found[0]
+        if rows := services.store.find("pack", Query(owner, ref=slug_ref(slug), limit=1)):
+            return rows[0]
     return None
 
 
 def _page(
-    services: Services, caller: Caller, owner: int | None, query: Given
+    services: Services, caller: Caller, owner: int | None, query: Json
 ) -> list[dict[str, Any]]:
     def fits(row: Row) -> bool:
         return (

@@ -9,7 +9,7 @@ from astria_emulator.objects.prompts import make_prompt
 from astria_emulator.objects.results import Empty
 from astria_emulator.services import Caller, Services
 
-# The service asks a language model; a fixed list gives the same prompts every time.
+# Astria asks a language model; a fixed list gives the same prompts every time.
 VARIATIONS = (
     "close-up, soft window light",
     "full length, wide street behind",

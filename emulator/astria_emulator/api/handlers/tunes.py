@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from astria_emulator.objects.access import own, visible
-from astria_emulator.objects.fetching import with_files
+from astria_emulator.objects.fetching import load_files
 from astria_emulator.objects.prompts import brief
 from astria_emulator.objects.removal import remove_tune
-from astria_emulator.objects.results import Empty, Made
+from astria_emulator.objects.results import Created, Empty
 from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import title_ref
@@ -15,10 +15,10 @@ from astria_emulator.storage.store import Query, Row
 from astria_emulator.work.training import release_waiting
 
 
-def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Made:
-    given = body["tune"]
-    needed = needs_files(services, caller, given)
-    return make_tune(services, caller, with_files(services, caller, given, needed=needed))
+def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Created:
+    attributes = body["tune"]
+    needed = needs_files(services, caller, attributes)
+    return make_tune(services, caller, load_files(services, caller, attributes, needed=needed))
 
 
 def list_tunes(services: Services, caller: Caller, *, query: Mapping[str, Any]) -> list[Row]:

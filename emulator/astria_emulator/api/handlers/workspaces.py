@@ -15,14 +15,14 @@ def list_workspaces(services: Services, caller: Caller) -> list[Row]:
 
 
 def create_workspace(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Row:
-    given = body["workspace"]
+    attributes = body["workspace"]
     now = services.clock.now()
     fields: WorkspaceRow = {
         "favicon_url": None,
         "landing_page_html": None,
         "brief": None,
-        **cast(Titled, given),
-        "slug": slug_of(given["title"], "workspace"),
+        **cast(Titled, attributes),
+        "slug": slug_of(attributes["title"], "workspace"),
         "created_at": now,
         "updated_at": now,
     }
