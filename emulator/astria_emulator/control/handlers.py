@@ -1,4 +1,4 @@
-"""What is under /_emulator/: health, reset, snapshots, clock, settings, callbacks, jobs, faults.
+"""Handlers under /_emulator/: health, reset, snapshots, clock, settings, callbacks, jobs, faults.
 
 A function's name is its operationId in control.yaml.
 """
@@ -25,15 +25,15 @@ from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
 from astria_emulator.storage.store import Query
 
-CALLBACK_SECONDS = 15.0
-Given = Mapping[str, Any]
+CALLBACK_SECONDS = 15.0  # that `finish` waits for callbacks
+Json = Mapping[str, Any]
 
 
-def health(services: Services, caller: Caller) -> Given:
+def health(services: Services, caller: Caller) -> Json:
     return {"status": "ok"}
 
 
-def info(services: Services, caller: Caller) -> Given:
+def info(services: Services, caller: Caller) -> Json:
     config = services.config
     schema = services.contract.spec.schema("Branch")
     return {
@@ -56,41 +56,41 @@ def info(services: Services, caller: Caller) -> Given:
     }
 
 
-def reset(services: Services, caller: Caller) -> Given:
+def reset(services: Services, caller: Caller) -> Json:
     try:
         services.reset()
-    except SetupError as error:  # of seed data, which may name what was there at the start
+    except SetupError as error:  # of seed data, which may name objects of the first start
         raise Conflict(str(error)) from None
     return {"status": "ok"}
 
 
-def list_snapshots(services: Services, caller: Caller) -> list[Given]:
-    return [found.shown for found in services.snapshots.all()]
+def list_snapshots(services: Services, caller: Caller) -> list[Json]:
+    return [snapshot.shown for snapshot in services.snapshots.all()]
 
 
-def take_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+def take_snapshot(services: Services, caller: Caller, *, name: str) -> Json:
     check_name(name)
     snapshot = Snapshot(name, services.clock.now(), services.state())
     services.snapshots.keep(snapshot)
     return snapshot.shown
 
 
-def restore_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+def restore_snapshot(services: Services, caller: Caller, *, name: str) -> Json:
     snapshot = services.snapshots.get(name)
     services.restore(snapshot.state)
     return snapshot.shown
 
 
-def remove_snapshot(services: Services, caller: Caller, *, name: str) -> Given:
+def remove_snapshot(services: Services, caller: Caller, *, name: str) -> Json:
     services.snapshots.remove(name)
     return {"status": "ok"}
 
 
-def read_clock(services: Services, caller: Caller) -> Given:
+def read_clock(services: Services, caller: Caller) -> Json:
     return {"now": services.clock.now(), "virtual": isinstance(services.clock, VirtualClock)}
 
 
-def advance_clock(services: Services, caller: Caller, *, body: Given) -> Given:
+def advance_clock(services: Services, caller: Caller, *, body: Json) -> Json:
     if not isinstance(services.clock, VirtualClock):
         raise Conflict(
             "the clock is the system's; start with --clock TIME for one that can be moved"
@@ -103,25 +103,25 @@ def advance_clock(services: Services, caller: Caller, *, body: Given) -> Given:
     return read_clock(services, caller)
 
 
-def finish(services: Services, caller: Caller) -> Given:
+def finish(services: Services, caller: Caller) -> Json:
     jobs = services.runner.finish()
     return {"jobs": jobs, "callbacks_ended": services.callbacks.wait(CALLBACK_SECONDS)}
 
 
-def read_seed(services: Services, caller: Caller) -> Given:
+def read_seed(services: Services, caller: Caller) -> Json:
     return {"seed": services.config.seed}
 
 
-def change_seed(services: Services, caller: Caller, *, body: Given) -> Given:
+def change_seed(services: Services, caller: Caller, *, body: Json) -> Json:
     services.reseed(body["seed"])
     return read_seed(services, caller)
 
 
-def read_settings(services: Services, caller: Caller) -> Given:
+def read_settings(services: Services, caller: Caller) -> Json:
     return {"idempotency": services.idempotency}
 
 
-def change_settings(services: Services, caller: Caller, *, body: Given) -> Given:
+def change_settings(services: Services, caller: Caller, *, body: Json) -> Json:
     key = body.get("key")
     if not key:
         services.idempotency = body["idempotency"]
@@ -132,76 +132,77 @@ def change_settings(services: Services, caller: Caller, *, body: Given) -> Given
     return {"idempotency": body["idempotency"]}
 
 
-def list_callbacks(services: Services, caller: Caller) -> list[Given]:
+def list_callbacks(services: Services, caller: Caller) -> list[Json]:
     return [dict(row) for row in services.store.find("delivery", Query(None))]
 
 
-def redeliver(services: Services, caller: Caller, *, id: int) -> Given:
+def redeliver(services: Services, caller: Caller, *, id: int) -> Json:
     delivery = services.store.get("delivery", id)
     if delivery is None:
         raise NotFound
     return dict(services.callbacks.send_again(delivery))
 
 
-def list_jobs(services: Services, caller: Caller) -> list[Given]:
+def list_jobs(services: Services, caller: Caller) -> list[Json]:
     return [asdict(job) for job in services.store.jobs()]
 
 
-def read_tune(services: Services, caller: Caller, *, id: int) -> Given:
+def read_tune(services: Services, caller: Caller, *, id: int) -> Json:
     row = services.store.get("tune", id)
     if row is None:
         raise NotFound
     names = ("state", "branch", "backend", "failure")
-    known = {name: row.get(name) for name in names}
-    return {"id": row.id, **known, "training": row.get("training") or {}}
+    fields = {name: row.get(name) for name in names}
+    return {"id": row.id, **fields, "training": row.get("training") or {}}
 
 
-def list_requests(services: Services, caller: Caller, *, query: Given) -> list[Given]:
-    asked = query.get("operation")
-    entries = [e for e in reversed(services.journal.entries()) if asked in (None, e.operation)]
+def list_requests(services: Services, caller: Caller, *, query: Json) -> list[Json]:
+    id = query.get("operation")
+    entries = [e for e in reversed(services.journal.entries()) if id in (None, e.operation)]
     return [asdict(entry) for entry in entries[: query["limit"]]]
 
 
-def list_faults(services: Services, caller: Caller) -> list[Given]:
-    return [_standing(found) for found in services.faults.active()]
+def list_faults(services: Services, caller: Caller) -> list[Json]:
+    return [_rule_with_counts(rule) for rule in services.faults.active()]
 
 
-def add_fault(services: Services, caller: Caller, *, body: Given) -> Given:
-    known = operation_names(services.contract.spec)
-    return _standing(services.faults.add(read_rule(body, known)))
+def add_fault(services: Services, caller: Caller, *, body: Json) -> Json:
+    names = operation_names(services.contract.spec)
+    return _rule_with_counts(services.faults.add(read_rule(body, names)))
 
 
-def remove_fault(services: Services, caller: Caller, *, id: int) -> Given:
+def remove_fault(services: Services, caller: Caller, *, id: int) -> Json:
     if not services.faults.remove(id):
         raise NotFound
     return {"status": "ok"}
 
 
-def clear_faults(services: Services, caller: Caller) -> Given:
+def clear_faults(services: Services, caller: Caller) -> Json:
     services.faults.replace(())
     return {"status": "ok"}
 
 
-def list_scenarios(services: Services, caller: Caller) -> list[Given]:
-    shown: list[Given] = []
-    for found in scenarios().values():
-        shown.append({**asdict(found), "rules": [rule_as_json(rule) for rule in found.rules]})
-    return shown
+def list_scenarios(services: Services, caller: Caller) -> list[Json]:
+    return [
+        {**asdict(scenario), "rules": [rule_as_json(rule) for rule in scenario.rules]}
+        for scenario in scenarios().values()
+    ]
 
 
-def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Given]:
+def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Json]:
     if name not in scenarios():
         raise NotFound(unknown_scenario(name))
     services.faults.replace(scenarios()[name].rules)
     return list_faults(services, caller)
 
 
-def _standing(found: ActiveRule) -> Given:
-    counts = {"met": found.met, "struck": found.struck}
-    return {"id": found.id, "rule": rule_as_json(found.rule), **counts}
+def _rule_with_counts(active: ActiveRule) -> Json:
+    counts = {"met": active.met, "struck": active.struck}
+    return {"id": active.id, "rule": rule_as_json(active.rule), **counts}
 
 
 def version() -> str:
+    """Return the installed version of the package."""
     try:
         return metadata.version("astria-emulator")
     except metadata.PackageNotFoundError:

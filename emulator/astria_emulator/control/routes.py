@@ -1,4 +1,4 @@
-"""Everything that Astria does not have, under /_emulator/: control, health, documentation."""
+"""The routes under /_emulator/, which Astria does not have: control, health, documentation."""
 
 import hmac
 import json
@@ -33,7 +33,7 @@ from astria_emulator.spec.openapi import JSON
 
 DOCS = Path(__file__).with_name("docs")
 ZIP = "application/zip"
-IN_MEMORY = 1 << 20  # bytes of an archive; a longer one is read from a disk
+IN_MEMORY = 1 << 20  # bytes of an archive; a longer one is written to a temporary file
 
 
 def add_control_routes(app: Flask, serving: Callable[[], Services], contract: Path) -> None:
@@ -86,31 +86,39 @@ def stream_view(
     return view
 
 
-def export_state(services: Services, asked: Request) -> Response:
+def export_state(services: Services, request: Request) -> Response:
+    """Answer with the archive of all state, written while it is sent."""
     headers = {"Content-Disposition": 'attachment; filename="state.zip"'}
     pieces = archive.write(services.state(), handlers.version())
     return Response(pieces, headers=headers, content_type=ZIP)
 
 
-def import_state(services: Services, asked: Request) -> Response:
-    if asked.mimetype not in (ZIP, ""):
+def import_state(services: Services, request: Request) -> Response:
+    """Restore the state of an archive.
+
+    Raises UnsupportedMediaType, TooLarge, and what `archive.load` raises.
+    """
+    if request.mimetype not in (ZIP, ""):
         raise UnsupportedMediaType
-    with SpooledTemporaryFile(IN_MEMORY) as kept:
+    with SpooledTemporaryFile(IN_MEMORY) as upload:
         try:
-            shutil.copyfileobj(asked.stream, kept)
+            shutil.copyfileobj(request.stream, upload)
         except RequestEntityTooLarge:
             raise TooLarge from None
-        state = archive.load(kept, services.config.max_body)
-    services.restore(state.at(origin_of(asked)))
+        state = archive.load(upload, services.config.max_body)
+    services.restore(state.at(origin_of(request)))
     return Response(json.dumps(state.counts), content_type=JSON)
 
 
-# What is no JSON, by its operationId.
+# The operations without JSON, by operationId.
 STREAMS = {stream.__name__: stream for stream in (export_state, import_state)}
 
 
 def check_caller(config: Config, *, needs_token: bool) -> None:
-    """Raises Forbidden."""
+    """Check the host, the origin and, where it is needed, the token.
+
+    Raises Forbidden.
+    """
     check_host(config, request)
     check_origin()
     if needs_token:
@@ -118,7 +126,7 @@ def check_caller(config: Config, *, needs_token: bool) -> None:
 
 
 def check_origin() -> None:
-    """Refuse what a web page of another site sends.
+    """Refuse requests that a web page of another site sends.
 
     Raises Forbidden.
     """
@@ -132,10 +140,13 @@ def check_origin() -> None:
 
 
 def check_token(config: Config) -> None:
-    """Raises Forbidden."""
+    """Require the control token, except on loopback where none is set.
+
+    Raises Forbidden.
+    """
     if config.on_loopback and not config.control_token:
         return
-    sent = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").strip()
     token = config.control_token
-    if not token or not hmac.compare_digest(sent.encode(), token.encode()):
+    if not token or not hmac.compare_digest(given.encode(), token.encode()):
         raise Forbidden("this needs `Authorization: Bearer` and the control token")

@@ -1,4 +1,4 @@
-"""The contract with form fields spelled out, so that Swagger UI shows a field for each."""
+"""The contract for Swagger UI: form fields spelled out, so that it shows an input for each."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from typing import Any
 from astria_emulator.spec.fields import types_of
 from astria_emulator.spec.openapi import JSON, Node, Spec
 
-DEEPEST = 3  # levels of brackets that are spelled out
+MAX_DEPTH = 3  # levels of brackets that are spelled out
 
 
 def with_flat_forms(spec: Spec, server: str) -> dict[str, Any]:
-    """A copy of the document whose multipart and urlencoded bodies have one property a field."""
-    # Through JSON: parts that YAML anchors share become copies of their own.
+    """Return a copy of the document whose form bodies have one property for each field."""
+    # Through JSON: parts that YAML anchors share become separate copies.
     document: dict[str, Any] = json.loads(json.dumps(spec.document))
     document["servers"] = [{"url": server}]
     for item in document["paths"].values():
@@ -25,7 +25,7 @@ def with_flat_forms(spec: Spec, server: str) -> dict[str, Any]:
 
 
 def flatten(spec: Spec, part: dict[str, Any]) -> None:
-    """Spell out one media type's body."""
+    """Spell out the body of one media type in place."""
     examples = [spec.resolve(example)["value"] for example in part.pop("examples", {}).values()]
     values = dict(flat_values(examples[0])) if examples else {}
     fields = {
@@ -39,10 +39,10 @@ def flatten(spec: Spec, part: dict[str, Any]) -> None:
 def flat_fields(
     spec: Spec, schema: Node, name: str = "", depth: int = 0
 ) -> Iterator[tuple[str, Node]]:
-    """Form fields of a schema by their bracketed names."""
+    """Yield the form fields of a schema with their bracketed names."""
     resolved = spec.resolve(schema)
     kinds = types_of(resolved)
-    if kinds == ("object",) and not resolved.get("additionalProperties") and depth < DEEPEST:
+    if kinds == ("object",) and not resolved.get("additionalProperties") and depth < MAX_DEPTH:
         for part in spec.object_parts(resolved):
             for key, child in part.get("properties", {}).items():
                 yield from flat_fields(spec, child, f"{name}[{key}]" if name else key, depth + 1)
@@ -57,7 +57,7 @@ def flat_fields(
 
 
 def flat_values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Every name that a value may have in the form, also that of an object on the way."""
+    """Yield a value's parts, the nested objects included, with their bracketed names."""
     if name:
         yield name, value
     if isinstance(value, Mapping):
@@ -68,17 +68,17 @@ def flat_values(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def field(schema: Node, example: Any) -> dict[str, Any]:
-    """A field that shows its example, or nothing.
+    """Return a field's schema with its example, or an empty one.
 
-    Where it has none Swagger UI makes up a value, and sends it.
+    Without any example Swagger UI makes up a value, and sends it.
     """
     shown = {key: value for key, value in schema.items() if key != "default"}
     kinds = types_of(shown)
     if kinds == ("object",):
         text = json.dumps(example[0] if isinstance(example, list) else example) if example else ""
-        about = f"{schema.get('description', '')} JSON text.".strip()
-        return {"type": "string", "description": about, "example": text}
-    if len(kinds) == 1:  # a form says null by saying nothing
+        description = f"{schema.get('description', '')} JSON text.".strip()
+        return {"type": "string", "description": description, "example": text}
+    if len(kinds) == 1:  # a form leaves the field out to say null
         shown["type"] = kinds[0]
     if "enum" in shown:
         shown["enum"] = [option for option in shown["enum"] if option is not None]
