@@ -1,1 +1,1 @@
-"""For the tests of others: mock_astria, the fixture, exec and check-client."""
+"""Tools for users' tests: mock_astria, the fixture, exec and check-client."""

@@ -1,4 +1,4 @@
-"""The commands `exec`, which runs another command beside a server of its own, and `env`."""
+"""The commands `exec`, which runs another command beside a new server, and `env`."""
 
 import os
 import shlex
@@ -30,7 +30,7 @@ from astria_emulator.server.command_line import (
 
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGINT")  # by name: Windows has no SIGHUP
 NOT_RUNNABLE, NOT_FOUND = 126, 127  # as a shell has them
-LOOK_SECONDS = 1.0  # that `env` waits for a server
+CONNECT_SECONDS = 1.0  # that `env` waits for a server
 
 
 @click.command("exec", context_settings={"allow_interspersed_args": False})
@@ -61,7 +61,7 @@ def exec_command(command: tuple[str, ...], **flags: Any) -> None:
 
     with ExitStack() as opened:
         try:
-            with held_back():
+            with blocked_signals():
                 app = create_app(config)
                 opened.callback(app.close)
                 tls = certificates().server_context(config) if config.tls else None
@@ -78,8 +78,8 @@ def exec_command(command: tuple[str, ...], **flags: Any) -> None:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Threads that begin within it leave signals to the main one, which may be waiting."""
+def blocked_signals() -> Iterator[None]:
+    """Make threads that begin within it leave signals to the main thread, which may be waiting."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -92,12 +92,12 @@ def held_back() -> Iterator[None]:
 
 
 def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run a command with more variables, pass signals on, and return what a shell would.
+    """Run a command with extra variables and pass signals on; return the exit code of a shell.
 
     To be called in the main thread.
     """
     process: subprocess.Popen[bytes] | None = None
-    early: list[int] = []  # signals that came before it had begun
+    early: list[int] = []  # signals that came before the process began
 
     def forward(number: int, _: FrameType | None) -> None:
         if number == signal.SIGINT and is_in_foreground():
@@ -108,9 +108,9 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
             process.send_signal(number)
 
     numbers = [signal.Signals[name] for name in FORWARDED if hasattr(signal, name)]
-    # What is ignored here, as under nohup, the command ignores as well.
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, forward) for number in heard}
+    # Signals that are ignored here, as under nohup, are ignored by the command as well.
+    forwarded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, forward) for number in forwarded}
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own
             command, env={**os.environ, **variables}
@@ -119,7 +119,7 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
             process.send_signal(number)
         code = process.wait()
     except OSError as error:  # of Popen
-        click.echo(f"astria-emulator: {why_not(command[0], error)}", err=True)
+        click.echo(f"astria-emulator: {start_failure(command[0], error)}", err=True)
         return NOT_FOUND if isinstance(error, FileNotFoundError) else NOT_RUNNABLE
     finally:
         for number, handler in before.items():
@@ -127,15 +127,15 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
     return 128 - code if code < 0 else code
 
 
-def why_not(name: str, error: OSError) -> str:
-    """Why a command was not run."""
+def start_failure(name: str, error: OSError) -> str:
+    """Return why a command could not be started."""
     if isinstance(error, FileNotFoundError):
         return f"{name}: there is no such command"
     return f"{name}: cannot be run: {error.strerror}"
 
 
 def is_in_foreground() -> bool:
-    """Whether what is typed at the terminal interrupts this process and its children."""
+    """Return whether Ctrl-C at the terminal interrupts this process and its children."""
     try:
         with open("/dev/tty") as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
@@ -167,18 +167,18 @@ def env(**flags: Any) -> None:
         url = url_of(config, config.port)
     else:
         raise click.UsageError("port 0 is none to be found at; use --ready-file")
-    if not answers(url):
+    if not is_listening(url):
         click.echo(f"nothing answers at {url} yet: `astria-emulator serve` begins it", err=True)
     for name, value in config.variables(url).items():
         click.echo(f"export {name}={shlex.quote(value)}")
 
 
-def answers(url: str) -> bool:
-    """Whether something listens at a URL."""
+def is_listening(url: str) -> bool:
+    """Return whether something listens at a URL."""
     try:
         parts = urlsplit(url)
         port = parts.port or {"https": 443}.get(parts.scheme, 80)
-        socket.create_connection((parts.hostname or "", port), LOOK_SECONDS).close()
+        socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()
     except (OSError, ValueError):
         return False
     return True

@@ -1,4 +1,4 @@
-"""The fixture `astria`. Nothing heavy is imported until a test uses it."""
+"""The pytest fixture `astria`. Nothing heavy is imported until a test uses it."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any

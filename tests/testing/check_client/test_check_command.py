@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from astria_emulator.__main__ import main
 from astria_emulator.config import Config
 from astria_emulator.faults.reading import scenarios
-from astria_emulator.testing.check_client.command import chosen, config_of
+from astria_emulator.testing.check_client.command import choose_scenarios, config_of
 from astria_emulator.testing.check_client.grading import judge
 from astria_emulator.testing.check_client.play import Play
 from astria_emulator.testing.check_client.report import Check, abridged, write
@@ -133,10 +133,10 @@ def test_interrupted_check_ends_the_command_that_it_plays(number, scenario, tmp_
 
 # -- what is played --------------------------------------------------------------------------------
 def test_good_day_is_first_and_the_others_are_in_their_order():
-    assert [one.name for one in chosen(["refusals", "bad-day"])] == [
+    assert [one.name for one in choose_scenarios(["refusals", "bad-day"])] == [
         "good-day", "bad-day", "refusals"
     ]  # fmt: skip
-    assert [one.name for one in chosen([])] == list(scenarios())
+    assert [one.name for one in choose_scenarios([])] == list(scenarios())
 
 
 def test_settings_of_a_server_that_is_kept_do_not_count(monkeypatch):

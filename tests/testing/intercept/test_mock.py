@@ -149,7 +149,7 @@ def test_setting_that_is_wrong_is_told(settings, error):
 def test_nothing_to_intercept_with_is_told(monkeypatch):
     from astria_emulator.testing.intercept import patches
 
-    monkeypatch.setattr(patches, "_is_there", lambda *packages: False)
+    monkeypatch.setattr(patches, "_is_found", lambda *packages: False)
     with pytest.raises(SetupError, match="pip install"), mock_astria():
         pass
 

@@ -1,1 +1,1 @@
-"""Play a client through bad days, and tell what it did wrong."""
+"""Run a client through fault scenarios, and report what it did wrong."""

@@ -1,4 +1,4 @@
-"""Findings about callbacks: those that the client did not take, or did not miss."""
+"""Findings about callbacks: refused, taken twice, or lost without the client noticing."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from astria_emulator.testing.check_client.request_findings import OBJECTS, knows
 
 DROPPED = "callback-dropped"
 HUNG_UP = "callback-timed-out"
-BLOCKED = "blocked"  # how the error of an address that is never called begins
-ENDING_SECONDS = 0.25  # a command that ends stops to listen a little earlier
+BLOCKED = "blocked"  # the beginning of the error of an address that is never called
+ENDING_SECONDS = 0.25  # a command stops listening a little before it ends
 
 
 def lost_callback(play: Play, good: Play | None) -> Iterator[Finding]:
-    """An object ended, its callback was dropped, and the client never looked."""
+    """Find objects whose callback was dropped, and whose end the client never read."""
     dropped = {(c.object, c.object_id): c for c in play.callbacks if c.fault == DROPPED}
     for thing in play.things:
         callback = dropped.get((thing.table, thing.id))
@@ -25,58 +25,72 @@ def lost_callback(play: Play, good: Play | None) -> Iterator[Finding]:
                 "that it had ended."
             )
             reads = tuple(play.reads(thing)[-1:])
-            yield Finding("lost-callback", play.name, says, reads, (callback,))
+            yield Finding(
+                name="lost-callback",
+                scenario=play.name,
+                says=says,
+                requests=reads,
+                callbacks=(callback,),
+            )
 
 
 def callback_refused(play: Play, good: Play | None) -> Iterator[Finding]:
-    found = [callback for callback in play.callbacks if _is_refused(play, callback)]
-    if found:
-        answers = dict.fromkeys(str(callback.status or callback.error) for callback in found)
-        count = "A callback was" if len(found) == 1 else f"{len(found)} callbacks were"
+    """Find callbacks that the client did not answer with 2xx."""
+    refused = [callback for callback in play.callbacks if _is_refused(play, callback)]
+    if refused:
+        answers = dict.fromkeys(str(callback.status or callback.error) for callback in refused)
+        count = "A callback was" if len(refused) == 1 else f"{len(refused)} callbacks were"
         says = f"{count} not answered with 2xx: {', '.join(answers)}."
-        yield Finding("callback-refused", play.name, says, (), tuple(found))
+        yield Finding("callback-refused", play.name, says, callbacks=tuple(refused))
 
 
 def doubled_callback_effect(play: Play, good: Play | None) -> Iterator[Finding]:
-    """A callback came twice, and what it sets going was done for each."""
+    """Find work that the client did for each of two calls of the same callback."""
     calls: dict[tuple[str, int, str], list[Callback]] = {}
     for callback in play.callbacks:
         if callback.fault != DROPPED:
             key = (callback.object, callback.object_id, callback.url)
             calls.setdefault(key, []).append(callback)
-    doubled = [twice for twice in calls.values() if len(twice) > 1]
+    doubled = [same for same in calls.values() if len(same) > 1]
     for table in OBJECTS:
-        usual = {} if good is None else good.alike(table)
-        for sameness, sent in play.alike(table).items():
-            most = max(1, len(made_by(usual.get(sameness, ()))))
-            if twice := _cause(sent, doubled, most):
-                first, made = twice[0], [one for one in sent if one.is_after(twice[0].sent)]
+        usual = {} if good is None else good.repeated(table)
+        for content, requests in play.repeated(table).items():
+            limit = max(1, len(made_by(usual.get(content, ()))))
+            if repeats := _cause(requests, doubled, limit):
+                first = repeats[0]
+                caused = [request for request in requests if request.is_after(first.sent)]
                 says = (
-                    f"The callback of {first.object} {first.object_id} came {len(twice)} times, "
+                    f"The callback of {first.object} {first.object_id} came {len(repeats)} times, "
                     f"and after each of them an equal request made a {table}."
                 )
-                found = (tuple(made), tuple(twice))
-                yield Finding("doubled-callback-effect", play.name, says, *found)
+                yield Finding(
+                    name="doubled-callback-effect",
+                    scenario=play.name,
+                    says=says,
+                    requests=tuple(caused),
+                    callbacks=tuple(repeats),
+                )
                 break  # once for each kind of object
 
 
-def _cause(sent: list[Request], doubled: list[list[Callback]], most: int) -> list[Callback]:
-    """The calls of which each may have set off one of some equal requests; none where none has.
+def _cause(requests: list[Request], doubled: list[list[Callback]], limit: int) -> list[Callback]:
+    """Return calls of one callback that may each have caused one of some equal requests.
 
-    most: how many objects such requests make on a good day.
+    limit: how many objects such requests make on a good day. Empty where there is no such cause.
     """
-    if any(one.is_lost for one in sent):
-        return []  # it may have been made again for that
-    # What a request names is more likely its cause.
-    for twice in sorted(doubled, key=lambda calls: str(calls[0].object_id) not in sent[0].sameness):
-        made = [one for one in sent if one.made is not None and one.is_after(twice[0].sent)]
-        if len(made_by(made)) > most and made[-1].is_after(twice[-1].sent):
-            return twice
+    if any(request.is_lost for request in requests):
+        return []  # the repetition may be for the lost answer
+    content = requests[0].content
+    # A callback about an object that the requests name is the more likely cause.
+    for calls in sorted(doubled, key=lambda calls: str(calls[0].object_id) not in content):
+        making = [r for r in requests if r.made is not None and r.is_after(calls[0].sent)]
+        if len(made_by(making)) > limit and making[-1].is_after(calls[-1].sent):
+            return calls
     return []
 
 
 def _is_refused(play: Play, callback: Callback) -> bool:
-    """Whether a client that still ran did not take a callback that it had use for."""
+    """Return whether a running client refused a callback that told it something new."""
     if callback.ended is None or callback.is_taken or callback.fault in (DROPPED, HUNG_UP):
         return False
     if callback.ended > play.seconds - ENDING_SECONDS or (callback.error or "").startswith(BLOCKED):
@@ -86,13 +100,14 @@ def _is_refused(play: Play, callback: Callback) -> bool:
 
 
 def _is_known(play: Play, callback: Callback) -> bool:
-    whose = (callback.object, callback.object_id)
-    before = any(
-        (other.object, other.object_id) == whose
+    """Return whether the client already knew, when it was called, that the object had ended."""
+    key = (callback.object, callback.object_id)
+    was_told = any(
+        (other.object, other.object_id) == key
         and other.is_taken
         and other.ended is not None
         and other.ended <= callback.sent
         for other in play.callbacks
     )
-    things = [thing for thing in play.things if (thing.table, thing.id) == whose]
-    return before or any(knows_the_end(play, thing, callback.sent) for thing in things)
+    things = [thing for thing in play.things if (thing.table, thing.id) == key]
+    return was_told or any(knows_the_end(play, thing, callback.sent) for thing in things)

@@ -1,4 +1,4 @@
-"""The command `check-client`."""
+"""The command `check-client`: run a client through scenarios, and grade it."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ from astria_emulator.testing.check_client.stage import Stage
 GOOD_DAY = "good-day"
 NOT_GRADED = 2
 INTERRUPTED = 130
-LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.5
 COLOURS = {"passed": "green", "failed": "red", "unmet": "yellow"}
 
 
@@ -96,32 +96,39 @@ def check_client(
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         click.echo(terminal.head())
-        for verdict in verdicts_of(stage, chosen(names), jobs, least_poll_seconds):
+        for verdict in verdicts_of(stage, choose_scenarios(names), jobs, least_poll_seconds):
             verdicts.append(verdict)
             click.echo(coloured(terminal.line(verdict), verdict.word))
-    except NotGraded as why:
-        verdicts += why.verdicts
-        error = str(why)
+    except NotGraded as reason:
+        verdicts += reason.verdicts
+        error = str(reason)
     except KeyboardInterrupt:
         stage.close()
         sys.exit(INTERRUPTED)
     finally:
         signal.signal(signal.SIGTERM, before)
-    check = Check(command, at, time.monotonic() - begun, settings, verdicts, error)
-    tell(check, folder)
+    check = Check(
+        command=command,
+        at=at,
+        seconds=time.monotonic() - begun,
+        settings=settings,
+        verdicts=verdicts,
+        error=error,
+    )
+    report_check(check, folder)
     sys.exit(NOT_GRADED if error else int(check.counts["failed"] > 0))
 
 
 class NotGraded(Exception):
-    """The client cannot be graded. `verdicts`: what was played before."""
+    """The client cannot be graded. `verdicts`: of the scenarios that were played before."""
 
-    def __init__(self, why: str, *verdicts: Verdict):
-        super().__init__(why)
+    def __init__(self, reason: str, *verdicts: Verdict):
+        super().__init__(reason)
         self.verdicts = verdicts
 
 
 def config_of(flags: Mapping[str, Any]) -> Config:
-    """What servers are made with: variables of a server that is kept do not count here.
+    """Return the settings of the servers; environment variables for `serve` do not count here.
 
     Raises SetupError.
     """
@@ -129,8 +136,8 @@ def config_of(flags: Mapping[str, Any]) -> Config:
     return Config(**{**flags, "keys": keys, "port": 0, "log_level": "error"})
 
 
-def chosen(names: Sequence[str]) -> list[Scenario]:
-    """The good day, and the scenarios of some names, or all.
+def choose_scenarios(names: Sequence[str]) -> list[Scenario]:
+    """Return the good day first, then the named scenarios, or all.
 
     Raises SetupError.
     """
@@ -138,14 +145,16 @@ def chosen(names: Sequence[str]) -> list[Scenario]:
     if unknown := [unknown_scenario(name) for name in names if name not in known]:
         raise SetupError("--scenario", unknown)
     return [known[GOOD_DAY]] + [
-        found for name, found in known.items() if name != GOOD_DAY and name in (names or known)
+        scenario
+        for name, scenario in known.items()
+        if name != GOOD_DAY and name in (names or known)
     ]
 
 
 def verdicts_of(
     stage: Stage, played: Sequence[Scenario], jobs: int, least_poll_seconds: float
 ) -> Iterator[Verdict]:
-    """Play, some at a time, and judge, in order.
+    """Play scenarios, `jobs` at a time, and yield their verdicts in order.
 
     Raises NotGraded.
     """
@@ -155,22 +164,22 @@ def verdicts_of(
     except OSError as error:
         raise NotGraded(f"{stage.command[0]} cannot be run: {error.strerror}") from None
     verdict = judge(good, None, least_poll_seconds=least_poll_seconds)
-    if why := why_not(good):
-        raise NotGraded(why, verdict)
+    if reason := not_gradable(good):
+        raise NotGraded(reason, verdict)
     yield verdict
     pool = ThreadPoolExecutor(jobs)
     try:
         for future in [pool.submit(stage.play, scenario) for scenario in others]:
             while not future.done():
-                wait([future], LOOK_SECONDS)  # what waits longer may not hear Ctrl-C
+                wait([future], POLL_SECONDS)  # a longer wait may not notice Ctrl-C
             yield judge(future.result(), good, least_poll_seconds=least_poll_seconds)
     finally:
         stage.close()
         pool.shutdown(cancel_futures=True)
 
 
-def why_not(good: Play) -> str:
-    """Why nothing can be learnt from bad days after such a good one."""
+def not_gradable(good: Play) -> str:
+    """Return why a client cannot be graded after such a good day; empty if it can."""
     if good.exit is None:
         return f"the command did not end within {good.seconds:.2g} s on the good day"
     if good.exit != 0:
@@ -180,8 +189,8 @@ def why_not(good: Play) -> str:
     return ""
 
 
-def tell(check: Check, folder: Path | None) -> None:
-    """The rest of the report, and its files."""
+def report_check(check: Check, folder: Path | None) -> None:
+    """Print the rest of the report, and write its files."""
     if check.error:
         for verdict in check.verdicts:
             click.echo(coloured(terminal.line(verdict), verdict.word))
@@ -200,5 +209,5 @@ def tell(check: Check, folder: Path | None) -> None:
 
 
 def coloured(text: str, word: str) -> str:
-    """A line of the table, with its verdict in colour."""
+    """Return a line of the table with its verdict in colour."""
     return text.replace(word, click.style(word, fg=COLOURS[word]), 1)

@@ -1,4 +1,4 @@
-"""Findings of a play, and the grade of a client."""
+"""Judge plays: the findings of each, and the grade of a client."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ HOW = (
     "A: no scenario has a finding; B: at most one in ten has; C: one in four; D: half; "
     "E: three in four; F: more."
 )
-# What is wrong with it, and what would do.
+# For each finding: what to do about it.
 ADVICE: Mapping[str, str] = {
     "retried-a-422": "What was refused as wrong is wrong the next time as well: read the messages, "
     "and stop.",
@@ -53,7 +53,7 @@ ADVICE: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """A play, and what was found: passed, failed, or unmet where no fault has struck."""
+    """A play and its findings. `word`: passed, failed, or unmet where no fault was injected."""
 
     play: Play
     findings: Sequence[Finding]
@@ -68,7 +68,7 @@ class Verdict:
 def judge(
     play: Play, good: Play | None, *, least_poll_seconds: float = LEAST_POLL_SECONDS
 ) -> Verdict:
-    """What is wrong with a play.
+    """Return the verdict on a play.
 
     good: the play of the good day; None if this is it.
     """
@@ -89,7 +89,7 @@ def _findings(play: Play, good: Play | None, least_poll_seconds: float) -> Itera
 
 
 def ended_wrongly(play: Play, good: Play | None) -> Iterator[Finding]:
-    """The command's end is not the one that the scenario asks for."""
+    """Find an exit that does not fit how the scenario ends."""
     ends = play.scenario.ends
     if play.exit is None:
         says = f"The command had to be ended after {play.seconds:.0f} s."
@@ -103,7 +103,7 @@ def ended_wrongly(play: Play, good: Play | None) -> Iterator[Finding]:
 
 
 def grade(verdicts: Sequence[Verdict]) -> str:
-    """A letter, by the share of scenarios with findings among those that struck at all."""
-    met = [verdict for verdict in verdicts if verdict.word != "unmet"]
-    share = sum(verdict.word == "failed" for verdict in met) / max(1, len(met))
-    return next((letter for letter, most in GRADES.items() if share <= most), "F")
+    """Return a letter for the share of scenarios with findings; unmet scenarios do not count."""
+    graded = [verdict for verdict in verdicts if verdict.word != "unmet"]
+    share = sum(verdict.word == "failed" for verdict in graded) / max(1, len(graded))
+    return next((letter for letter, limit in GRADES.items() if share <= limit), "F")

@@ -1,4 +1,4 @@
-"""What one play is, as plain data: a command, a scenario, and all that happened.
+"""A play as plain data: a command, run through one scenario, and all that happened.
 
 Times are seconds since the command began.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from astria_emulator.faults.kinds import CHANGING
 from astria_emulator.faults.reading import Scenario
 
-# What a request that makes an object makes. A run of a pack may make many, and counts as none.
+# Operation -> table of the object that it creates. A run of a pack may create many: not counted.
 CREATES = {
     "create_tune": "tune",
     "create_prompt": "prompt",
@@ -21,12 +21,12 @@ CREATES = {
 }
 TO_CALL_BACK = frozenset({"callback", "prompts_callback"})
 TOO_MANY = 429
-CLOCK_SECONDS = 0.002  # by which the times of two events may be off: the journal has milliseconds
+CLOCK_SECONDS = 0.002  # possible error between two times: the journal has milliseconds
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request, as the journal has it. `made`: the id of the object that it made, or found."""
+    """One request of the journal. `made`: the id of the object that it created or found."""
 
     id: int
     start: float
@@ -42,38 +42,38 @@ class Request:
 
     @property
     def table(self) -> str | None:
-        """What kind of object it is to make."""
+        """The table of the object that it is meant to create."""
         return CREATES.get(self.operation or "")
 
     @property
     def is_well_answered(self) -> bool:
-        """Whether the client could read what it wanted to know."""
+        """Whether the client got a complete 2xx answer."""
         is_good = self.status is not None and 200 <= self.status < 300
         return is_good and not CHANGING.intersection(self.faults)
 
     @property
     def is_lost(self) -> bool:
-        """Whether it made an object, and the client was not told."""
+        """Whether it created an object, and the client did not get the answer."""
         return self.made is not None and not self.is_well_answered
 
     @property
     def is_undone(self) -> bool:
-        """Whether it would have made an object, had it been sent at another time."""
+        """Whether it created no object because of a problem that passes."""
         is_passing = self.status is None or self.status == TOO_MANY or self.status >= 500
         return self.table is not None and self.made is None and is_passing
 
     def is_after(self, moment: float) -> bool:
-        """Whether it may have been sent because of something that happened then."""
+        """Whether it was sent late enough to be a reaction to something at that time."""
         return self.start >= moment - CLOCK_SECONDS
 
     @cached_property
-    def sameness(self) -> str:
-        """What it has in common with a repetition of it.
+    def content(self) -> str:
+        """Method, path, query and body as one text: equal for repetitions of a request.
 
         Addresses to call back are left out: their ports and secrets differ from play to play.
         """
-        what = [self.method, self.path, self.query, without_callbacks(self.body)]
-        return json.dumps(what, sort_keys=True, default=str)
+        parts = [self.method, self.path, self.query, without_callbacks(self.body)]
+        return json.dumps(parts, sort_keys=True, default=str)
 
 
 def without_callbacks(value: Any) -> Any:
@@ -88,8 +88,8 @@ def without_callbacks(value: Any) -> Any:
 class Callback:
     """One call, or one that a fault has dropped: then `ended` is None.
 
-    object, object_id: whom it is about. `url`: without its query. `status`: what the client
-    answered; None with an `error` where it answered nothing.
+    object, object_id: the object that it is about. `url`: without its query. `status`: what the
+    client answered; None with an `error` where it did not answer.
     """
 
     object: str
@@ -103,12 +103,13 @@ class Callback:
 
     @property
     def is_taken(self) -> bool:
+        """Whether the client answered with 2xx."""
         return self.status is not None and 200 <= self.status < 300
 
 
 @dataclass(frozen=True)
 class Thing:
-    """A tune or prompt as it was in the end.
+    """A tune or prompt at the end of a play.
 
     ended: when it was trained or done; None where it never was. `under`: the tunes of a prompt.
     """
@@ -124,8 +125,8 @@ class Thing:
 class Play:
     """A command that was run through one scenario.
 
-    exit: its exit code; None where it had to be ended. `output`: the last of what it printed.
-    `struck`: how often a fault has struck.
+    exit: its exit code; None where it had to be ended. `output`: the last lines that it printed.
+    `struck`: how many faults were injected.
     """
 
     scenario: Scenario
@@ -141,21 +142,24 @@ class Play:
     def name(self) -> str:
         return self.scenario.name
 
-    def alike(self, table: str | None = None) -> dict[str, list[Request]]:
-        """Requests that repeat each other, in order; only those that make objects of a table."""
-        found: dict[str, list[Request]] = {}
+    def repeated(self, table: str | None = None) -> dict[str, list[Request]]:
+        """Return equal requests by their content, each list in order.
+
+        table: only requests that create objects of this table.
+        """
+        groups: dict[str, list[Request]] = {}
         for request in self.requests:
             if table in (None, request.table):
-                found.setdefault(request.sameness, []).append(request)
-        return found
+                groups.setdefault(request.content, []).append(request)
+        return groups
 
     def reads(self, thing: Thing) -> list[Request]:
-        """Requests whose answers show an object, if they are good."""
+        """Return the requests whose answers show an object if they succeed."""
         return [request for request in self.requests if _shows(request, thing)]
 
 
 def made_by(requests: Sequence[Request]) -> set[int]:
-    """The ids of what some requests have made."""
+    """Return the ids of the objects that some requests created."""
     return {request.made for request in requests if request.made is not None}
 
 
@@ -170,7 +174,7 @@ def _shows(request: Request, thing: Thing) -> bool:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that a client did wrong, and what shows it."""
+    """Something that a client did wrong, with the requests and callbacks that show it."""
 
     name: str
     scenario: str

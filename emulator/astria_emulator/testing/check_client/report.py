@@ -2,20 +2,20 @@
 
 `report.json` has these keys:
 
-    form        number of this form; another one means other keys
-    grade       a letter, or null where the client could not be graded; `how` it comes about
+    form        version of this format; another one means other keys
+    grade       a letter, or null where the client could not be graded; `how` grades are given
     error       why it could not be graded; empty where it could
     at, seconds when the check began (UTC), and how long it took
-    command     as it was given
+    command     and its arguments
     settings    seed, train_seconds, prompt_seconds, timeout, least_poll_seconds
-    counts      how many scenarios have passed, failed, and were unmet: nothing of them struck
-    advice      for each kind of finding what would do
-    scenarios   of each: name, says, ends (well, badly), rules, struck (how often), verdict,
-                seconds, exit (null: it had to be ended), output (the last of it), requests (all of
-                them), findings: of each name, says, and the requests and callbacks that show it
+    counts      how many scenarios passed, failed, and were unmet: no fault was injected
+    advice      what to do about each kind of finding
+    scenarios   of each: name, says, ends (well, badly), rules, struck (number of faults), verdict,
+                seconds, exit (null: it had to be ended), output (the last lines), requests (all),
+                findings: of each name, says, and the requests and callbacks that show it
 
-Times of requests and callbacks are seconds since the command began; `made` is the id of what a
-request made.
+Times of requests and callbacks are seconds since the command began; `made` is the id of the
+object that a request created.
 """
 
 import json
@@ -54,12 +54,15 @@ class Check:
 
     @property
     def counts(self) -> dict[str, int]:
-        found = [verdict.word for verdict in self.verdicts]
-        return {word: found.count(word) for word in WORDS}
+        words = [verdict.word for verdict in self.verdicts]
+        return {word: words.count(word) for word in WORDS}
 
 
 def write(check: Check, folder: Path) -> None:
-    """Raises OSError."""
+    """Write both files to a folder.
+
+    Raises OSError.
+    """
     report = as_json(check)
     text = json.dumps(report, indent=1, ensure_ascii=False, default=str) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,15 +98,15 @@ def _scenario(verdict: Verdict) -> dict[str, Any]:
         "seconds": round(play.seconds, 3),
         "exit": play.exit,
         "output": play.output,
-        "requests": [_request(one) for one in play.requests],
+        "requests": [_request(request) for request in play.requests],
         "findings": [
             {
-                "name": found.name,
-                "says": found.says,
-                "requests": [_request(one) for one in found.requests],
-                "callbacks": [_callback(one) for one in found.callbacks],
+                "name": finding.name,
+                "says": finding.says,
+                "requests": [_request(request) for request in finding.requests],
+                "callbacks": [_callback(callback) for callback in finding.callbacks],
             }
-            for found in verdict.findings
+            for finding in verdict.findings
         ],
     }
 
@@ -120,7 +123,7 @@ def _callback(callback: Callback) -> dict[str, Any]:
 
 
 def render(report: Mapping[str, Any]) -> str:
-    """Every text is escaped: a client may send and print HTML."""
+    """Return the report as HTML. Every text is escaped: a client may send and print HTML."""
     template = Path(__file__).with_name("report.html.jinja").read_text("utf-8")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -133,32 +136,33 @@ def render(report: Mapping[str, Any]) -> str:
 def in_order(
     requests: Sequence[Mapping[str, Any]], callbacks: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
-    """Requests and callbacks by the time at which they were sent."""
-    found = [*requests, *callbacks]
-    return sorted(found, key=lambda event: float(event.get("sent", event.get("start", 0.0))))
+    """Return requests and callbacks in the order in which they were sent."""
+    events = [*requests, *callbacks]
+    return sorted(events, key=lambda event: float(event.get("sent", event.get("start", 0.0))))
 
 
 def by_kind(report: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The scenarios that have a finding of each kind, the most frequent kind first."""
-    found: dict[str, list[str]] = {}
+    """Return the names of scenarios by kind of finding, the most frequent kind first."""
+    names: dict[str, list[str]] = {}
     for scenario in report["scenarios"]:
-        for name in dict.fromkeys(one["name"] for one in scenario["findings"]):
-            found.setdefault(name, []).append(scenario["name"])
-    return dict(sorted(found.items(), key=lambda item: -len(item[1])))
+        for kind in dict.fromkeys(finding["name"] for finding in scenario["findings"]):
+            names.setdefault(kind, []).append(scenario["name"])
+    return dict(sorted(names.items(), key=lambda item: -len(item[1])))
 
 
 def outcome(callback: Callback) -> str:
-    """What became of a callback."""
+    """Return the status or the error of a callback."""
     return "never sent" if callback.ended is None else str(callback.status or callback.error)
 
 
 def abridged(body: Any) -> str:
-    """The beginning of a body; of an address to call back not the query, which may be secret."""
+    """Return the beginning of a body; callback addresses without their queries, often secret."""
     return cut(json.dumps(_without_queries(body), ensure_ascii=False, default=str), ABRIDGED)
 
 
-def cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def cut(text: str, length: int) -> str:
+    """Shorten a text to at most so many characters."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
 def _without_queries(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Findings about requests: what was sent too often, too soon, or not again.
 
-Whatever a play of the good day does as often is no finding: a test suite may well make the same
+A request that the good day repeats as often is no finding: a test suite may well create the same
 tune in each of its tests.
 """
 
@@ -18,97 +18,99 @@ from astria_emulator.testing.check_client.play import (
 
 REFUSED = 422
 LIMIT = "rate-limited"
-FEWEST_READS = 5  # that count as polling
-EARLY_SECONDS = 0.05  # by which times may be off
+MIN_READS = 5  # that count as polling
+TOLERANCE_SECONDS = 0.05  # possible error of times
 OBJECTS = ("tune", "prompt")
 
 
 def retried_a_422(play: Play, good: Play | None) -> Iterator[Finding]:
-    usual = {} if good is None else good.alike()
-    for sameness, sent in play.alike().items():
-        refused = next((one for one in sent if one.status == REFUSED), None)
-        again = _after(sent, refused)
-        if refused and again and len(sent) > max(1, len(usual.get(sameness, ()))):
+    """Find requests that were refused with 422 and sent again."""
+    usual = {} if good is None else good.repeated()
+    for content, requests in play.repeated().items():
+        refused = next((request for request in requests if request.status == REFUSED), None)
+        again = _after(requests, refused)
+        if refused and again and len(requests) > max(1, len(usual.get(content, ()))):
             says = f"{_named(refused)} was refused with 422, and sent again {_times(len(again))}."
-            yield Finding("retried-a-422", play.name, says, (refused, *again))
+            yield Finding("retried-a-422", play.name, says, requests=(refused, *again))
 
 
 def doubled(play: Play, good: Play | None) -> Iterator[Finding]:
-    """An answer was lost, and what it told of was made once more."""
+    """Find objects that were created once more because an answer was lost."""
     for table in OBJECTS:
-        usual = {} if good is None else good.alike(table)
-        for sameness, sent in play.alike(table).items():
-            lost = next((one for one in sent if one.is_lost), None)
-            again = [one for one in _after(sent, lost) if one.made is not None]
-            again = [one for one in again if lost and one.made != lost.made]
-            if lost and again and len(made_by(sent)) > _usual(usual, sameness):
+        usual = {} if good is None else good.repeated(table)
+        for content, requests in play.repeated(table).items():
+            lost = next((request for request in requests if request.is_lost), None)
+            again = [request for request in _after(requests, lost) if request.made is not None]
+            again = [request for request in again if lost and request.made != lost.made]
+            if lost and again and len(made_by(requests)) > _usual_count(usual, content):
                 says = (
                     f"The answer to {_named(lost)} was lost, though {table} {lost.made} was made; "
                     f"an equal request then made {_list(table, again)}."
                 )
-                yield Finding(f"doubled-a-{table}", play.name, says, (lost, *again))
+                yield Finding(f"doubled-a-{table}", play.name, says, requests=(lost, *again))
 
 
 def lost_work(play: Play, good: Play | None) -> Iterator[Finding]:
-    """Something was not done, and never tried again, and the command thinks that all is well."""
+    """Find requests that were not done and not tried again, though the command ended with 0."""
     if play.exit != 0:
         return
     for table in OBJECTS:
-        if good is not None and _kept(play, good, table) >= _wanted(good, table):
-            continue  # it came about by other requests
-        usual = {} if good is None else good.alike(table)
-        for sameness, sent in play.alike(table).items():
-            undone = [one for one in sent if one.is_undone]
-            if undone and len(made_by(sent)) < _usual(usual, sameness):
+        if good is not None and _count(play, good, table) >= _good_count(good, table):
+            continue  # other requests created the objects
+        usual = {} if good is None else good.repeated(table)
+        for content, requests in play.repeated(table).items():
+            undone = [request for request in requests if request.is_undone]
+            if undone and len(made_by(requests)) < _usual_count(usual, content):
                 says = (
                     f"{_named(undone[-1])} was not done, and not tried again, "
                     "yet the command ended with 0."
                 )
-                yield Finding("lost-work", play.name, says, tuple(undone))
+                yield Finding("lost-work", play.name, says, requests=tuple(undone))
 
 
 def did_less(play: Play, good: Play | None) -> Iterator[Finding]:
-    """Fewer objects came about than on the good day, though no request for one is known to fail."""
+    """Find fewer objects than on the good day where no failed request explains it."""
     if good is None or play.exit != 0 or play.scenario.ends != "well":
         return
-    without = {request.table for found in lost_work(play, good) for request in found.requests}
+    explained = {r.table for finding in lost_work(play, good) for r in finding.requests}
     for table in OBJECTS:
-        kept, wanted = _kept(play, good, table), _wanted(good, table)
-        if kept < wanted and table not in without:
+        count, usual = _count(play, good, table), _good_count(good, table)
+        if count < usual and table not in explained:
             says = (
-                f"The command ended with 0, but made {kept} {table}{'' if kept == 1 else 's'} "
-                f"where it makes {wanted} on a good day."
+                f"The command ended with 0, but made {count} {table}{'' if count == 1 else 's'} "
+                f"where it makes {usual} on a good day."
             )
             yield Finding("did-less", play.name, says)
 
 
 def ignored_retry_after(play: Play, good: Play | None) -> Iterator[Finding]:
-    for sent in play.alike().values():
-        for earlier in sent:
-            asked = _retry_after(play, earlier)
-            later = next(iter(_after(sent, earlier)), None)
-            if asked is None or later is None:
+    """Find requests that were sent again sooner than Retry-After allows."""
+    for requests in play.repeated().values():
+        for earlier in requests:
+            retry_after = _retry_after(play, earlier)
+            later = next(iter(_after(requests, earlier)), None)
+            if retry_after is None or later is None:
                 continue
             waited = max(0.0, later.start - earlier.end)
-            if waited >= asked - EARLY_SECONDS:
+            if waited >= retry_after - TOLERANCE_SECONDS:
                 continue
             says = (
-                f"{_named(earlier)} was answered 429 with Retry-After: {asked:g}, "
+                f"{_named(earlier)} was answered 429 with Retry-After: {retry_after:g}, "
                 f"and sent again after {waited:.2f} s."
             )
-            yield Finding("ignored-retry-after", play.name, says, (earlier, later))
+            yield Finding("ignored-retry-after", play.name, says, requests=(earlier, later))
             break  # once for each kind of request
 
 
 def polled_past_the_limit(play: Play, good: Play | None, least: float) -> Iterator[Finding]:
-    """Reads of something unfinished, on the average more often than one in `least` seconds."""
+    """Find reads of an unfinished object that are on average less than `least` seconds apart."""
     for thing in play.things:
         polls: dict[str, list[Request]] = {}
         for read in play.reads(thing):
             if read.is_well_answered and (thing.ended is None or read.end < thing.ended):
-                polls.setdefault(read.sameness, []).append(read)
+                polls.setdefault(read.content, []).append(read)
         for reads in polls.values():
-            if len(reads) < FEWEST_READS:
+            if len(reads) < MIN_READS:
                 continue
             seconds = reads[-1].start - reads[0].start
             if seconds / (len(reads) - 1) < least:
@@ -116,48 +118,49 @@ def polled_past_the_limit(play: Play, good: Play | None, least: float) -> Iterat
                     f"{thing.table.capitalize()} {thing.id} was read {len(reads)} times within "
                     f"{seconds:.2f} s while it was unfinished, more often than once in {least:g} s."
                 )
-                yield Finding("polled-past-the-limit", play.name, says, tuple(reads))
+                yield Finding("polled-past-the-limit", play.name, says, requests=tuple(reads))
 
 
 def knows_the_end(play: Play, thing: Thing, before: float) -> bool:
-    """Whether the client has read, by some time, that an object had ended."""
+    """Return whether the client has read before a time that an object had ended."""
     return thing.ended is not None and any(
         read.is_well_answered and thing.ended <= read.end and read.end <= before
         for read in play.reads(thing)
     )
 
 
-def _after(sent: list[Request], first: Request | None) -> list[Request]:
-    """Those that may have been sent because of how one of them was answered."""
-    later = sent[sent.index(first) + 1 :] if first else []
-    return [one for one in later if first and one.is_after(first.end)]
+def _after(requests: list[Request], first: Request | None) -> list[Request]:
+    """Return the requests that were sent after the answer to the first."""
+    later = requests[requests.index(first) + 1 :] if first else []
+    return [request for request in later if first and request.is_after(first.end)]
 
 
 def _retry_after(play: Play, request: Request) -> float | None:
-    """Seconds that the client was told to wait."""
+    """Return the seconds that an answer asked the client to wait."""
     if request.status != TOO_MANY:
         return None
-    told = [
+    seconds = [
         float(rule["retry_after"])
         for rule in play.scenario.rules
         if rule.fault == LIMIT and fnmatchcase(request.operation or "", rule.operation)
     ]
-    return min(told, default=None)
+    return min(seconds, default=None)
 
 
-def _usual(usual: dict[str, list[Request]], sameness: str) -> int:
-    """How many objects equal requests make on a good day."""
-    return max(1, len(made_by(usual.get(sameness, ()))))
+def _usual_count(usual: dict[str, list[Request]], content: str) -> int:
+    """Return how many objects equal requests create on a good day, at least one."""
+    return max(1, len(made_by(usual.get(content, ()))))
 
 
-def _kept(play: Play, good: Play, table: str) -> int:
-    """How many objects came about that are no doubles."""
-    usual = good.alike(table)
-    made = {sameness: len(made_by(sent)) for sameness, sent in play.alike(table).items()}
-    return sum(min(count, _usual(usual, sameness)) for sameness, count in made.items())
+def _count(play: Play, good: Play, table: str) -> int:
+    """Return how many objects of a table were created, duplicates not counted."""
+    usual = good.repeated(table)
+    counts = {content: len(made_by(equal)) for content, equal in play.repeated(table).items()}
+    return sum(min(count, _usual_count(usual, content)) for content, count in counts.items())
 
 
-def _wanted(good: Play, table: str) -> int:
+def _good_count(good: Play, table: str) -> int:
+    """Return how many objects of a table the good day creates."""
     return len(made_by([request for request in good.requests if request.table == table]))
 
 

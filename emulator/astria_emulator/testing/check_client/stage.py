@@ -1,4 +1,4 @@
-"""Run a command through one scenario, against a server of its own, and collect what happened."""
+"""Run a command through one scenario against a new server, and collect what happened."""
 
 import json
 import os
@@ -23,19 +23,20 @@ from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.testing.check_client.play import CREATES, Callback, Play, Request, Thing
 
-MOST_REQUESTS = 100_000  # that are remembered of a play
+MAX_REQUESTS = 100_000  # in the journal of a play
 OUTPUT_BYTES, OUTPUT_LINES = 65_536, 60  # of what a command printed, the last
-GRACE_SECONDS = 2.0  # for a command to end when it is told to
-LOOK_SECONDS = 0.02
-MAKING = frozenset({*CREATES, "run_pack"})  # tunes and prompts
-SECRET = 8  # characters: a shorter key protects nothing, and its letters may be anywhere
+GRACE_SECONDS = 2.0  # between SIGTERM and SIGKILL
+POLL_SECONDS = 0.02
+CREATING = frozenset({*CREATES, "run_pack"})  # operations that create tunes and prompts
+MIN_SECRET = 8  # characters of a key to hide: shorter ones are part of common words
 
 
 @dataclass(frozen=True)
 class Stage:
-    """How a command is played. `timeout`: seconds after which it is ended.
+    """Runs a command through scenarios, in several threads if need be.
 
-    `config`: of each server, but for the scenario. Plays may be made in several threads.
+    config: the settings of each server, except the scenario. `timeout`: seconds after which the
+    command is ended.
     """
 
     command: Sequence[str]
@@ -45,31 +46,36 @@ class Stage:
     _closed: threading.Event = field(default_factory=threading.Event)
 
     def play(self, scenario: Scenario) -> Play:
-        """Raises OSError where the command cannot be run."""
+        """Run the command through a scenario.
+
+        Raises OSError where the command cannot be run.
+        """
         config = replace(self.config, scenario=(scenario.name,))
-        outbox = NotedOutbox(ThreadOutbox(config.callback_hosts))
+        outbox = RecordingOutbox(ThreadOutbox(config.callback_hosts))
         app = create_app(config, outbox=outbox)
-        app.services.journal = Journal(size=MOST_REQUESTS)
+        app.services.journal = Journal(size=MAX_REQUESTS)
         try:
             with serving(app, host=config.host) as port:
                 begun = _now()
-                found, printed = self._run(config.variables(f"http://{config.host}:{port}"))
+                code, output = self._run(config.variables(f"http://{config.host}:{port}"))
                 seconds = (_now() - begun).total_seconds()
-                # What the command has left undone ends now: nothing of it is its doing.
+                # Complete what still runs; the client is not judged by it.
                 app.services.runner.finish()
                 app.services.callbacks.wait(CALLBACK_SECONDS)
-            return _collected(app, outbox, scenario, begun, (seconds, found, printed))
+            return _collect(
+                app, outbox, scenario, begun=begun, seconds=seconds, exit_code=code, output=output
+            )
         finally:
             app.close()
 
     def close(self) -> None:
-        """End the commands that run; no more are begun."""
+        """End the commands that run, and start no more."""
         self._closed.set()
         for process in [*self._running]:
             _end(process)
 
     def _run(self, variables: Mapping[str, str]) -> tuple[int | None, str]:
-        """The command's exit code, and what it printed; what it has left running is ended."""
+        """Return the command's exit code and output; end the processes that it left running."""
         if self._closed.is_set():
             return None, ""
         with tempfile.TemporaryFile() as output:
@@ -83,7 +89,7 @@ class Stage:
             )
             self._running.add(process)
             try:
-                if self._closed.is_set():  # since it was asked
+                if self._closed.is_set():  # since the first check
                     return None, ""
                 code: int | None = process.wait(self.timeout)
             except subprocess.TimeoutExpired:
@@ -94,8 +100,8 @@ class Stage:
             return code, _tail(output, self.config.keys)
 
 
-class NotedOutbox:
-    """Sends callbacks by another outbox, and notes when each was sent and how it ended."""
+class RecordingOutbox:
+    """Sends callbacks by another outbox, and records when each was sent and how it ended."""
 
     def __init__(self, outbox: Outbox):
         self._outbox = outbox
@@ -110,9 +116,9 @@ class NotedOutbox:
 
     def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         begun = _now()
-        sent = self._outbox.post(url, body, hang_up=hang_up)
-        self.calls.append((begun, _now(), url, json.loads(body), sent))
-        return sent
+        result = self._outbox.post(url, body, hang_up=hang_up)
+        self.calls.append((begun, _now(), url, json.loads(body), result))
+        return result
 
     def close(self) -> None:
         self._outbox.close()
@@ -123,18 +129,18 @@ def _now() -> datetime:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a command, and what it has begun."""
+    """End a command and its child processes."""
     deadline = time.monotonic() + GRACE_SECONDS
     _signal(process, signal.SIGTERM)
     while _signal(process, 0) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     _signal(process, signal.SIGKILL)
     process.wait()
 
 
 def _signal(process: "subprocess.Popen[bytes]", number: int) -> bool:
-    """Tell a command's group of processes; whether there is one left."""
-    process.poll()  # or it would be there until it is asked after
+    """Signal a command's process group; return whether a process is left."""
+    process.poll()  # otherwise an ended process would remain as a zombie
     try:
         os.killpg(process.pid, number)
     except (ProcessLookupError, PermissionError):
@@ -143,92 +149,111 @@ def _signal(process: "subprocess.Popen[bytes]", number: int) -> bool:
 
 
 def _tail(output: BinaryIO, keys: Sequence[str]) -> str:
-    """The last of what was printed, without keys."""
+    """Return the last lines of output, without keys."""
     size = output.seek(0, os.SEEK_END)
     output.seek(max(0, size - OUTPUT_BYTES))
     text = output.read().decode(errors="replace")
     for key in keys:
-        text = text.replace(key, "[key]") if len(key) >= SECRET else text
+        text = text.replace(key, "[key]") if len(key) >= MIN_SECRET else text
     return "\n".join(text.splitlines()[-OUTPUT_LINES:])
 
 
-def _collected(
+def _collect(
     app: Emulator,
-    outbox: NotedOutbox,
+    outbox: RecordingOutbox,
     scenario: Scenario,
+    *,
     begun: datetime,
-    ended: tuple[float, int | None, str],
+    seconds: float,
+    exit_code: int | None,
+    output: str,
 ) -> Play:
+    """Return a play: what the server and the outbox have recorded of it."""
     services = app.services
-    seconds, code, output = ended
 
     def since(moment: datetime | None) -> float | None:
         return None if moment is None else (moment - begun).total_seconds()
 
     def request(entry: Entry) -> Request:
         end = (entry.at - begun).total_seconds()
-        made = entry.made if entry.operation in MAKING else None
+        made = entry.made if entry.operation in CREATING else None
         return Request(
-            entry.id,
-            max(0.0, end - entry.seconds),
-            end,
-            entry.method,
-            entry.path,
-            entry.operation,
-            entry.query,
-            entry.body,
-            entry.status,
-            tuple(entry.faults),
-            made["object_id"] if made else None,
+            id=entry.id,
+            start=max(0.0, end - entry.seconds),
+            end=end,
+            method=entry.method,
+            path=entry.path,
+            operation=entry.operation,
+            query=entry.query,
+            body=entry.body,
+            status=entry.status,
+            faults=tuple(entry.faults),
+            made=made["object_id"] if made else None,
         )
 
     def thing(row: Row) -> Thing:
         under = tuple(ref for ref in row.refs if isinstance(ref, int))
-        created = since(row["created_at"]) or 0.0
-        return Thing(row.table, row.id, created, since(row["trained_at"]), under)
+        return Thing(
+            table=row.table,
+            id=row.id,
+            created=since(row["created_at"]) or 0.0,
+            ended=since(row["trained_at"]),
+            under=under,
+        )
 
     deliveries = services.store.find("delivery", Query(None))
     rows = [row for row in services.store.rows() if row.owner is not None]
+    requests = map(request, services.journal.entries())
     return Play(
-        scenario,
-        seconds,
-        code,
-        output,
-        sum(standing.struck for standing in services.faults.active()),
-        sorted(map(request, services.journal.entries()), key=lambda one: (one.start, one.id)),
-        _callbacks(deliveries, outbox, begun),
-        [thing(row) for row in rows if row.table in ("tune", "prompt")],
+        scenario=scenario,
+        seconds=seconds,
+        exit=exit_code,
+        output=output,
+        struck=sum(rule.struck for rule in services.faults.active()),
+        requests=sorted(requests, key=lambda request: (request.start, request.id)),
+        callbacks=_callbacks(deliveries, outbox, begun),
+        things=[thing(row) for row in rows if row.table in ("tune", "prompt")],
     )
 
 
-def _callbacks(deliveries: Sequence[Row], outbox: NotedOutbox, begun: datetime) -> list[Callback]:
-    """All calls in the order of sending, those that were dropped among them."""
-    found = []
+def _callbacks(
+    deliveries: Sequence[Row], outbox: RecordingOutbox, begun: datetime
+) -> list[Callback]:
+    """Return all calls in the order of sending, dropped ones included."""
+    callbacks = []
     faults = {(row["object"], row["object_id"], row["url"]): row.get("fault") for row in deliveries}
     for row in deliveries:
         if row["state"] == "dropped":
-            about = (row["object"], row["object_id"], _place(row["url"]))
-            at, fault = (row["at"] - begun).total_seconds(), row.get("fault")
-            found.append(Callback(*about, at, None, None, row["error"], fault))
+            callbacks.append(
+                Callback(
+                    object=row["object"],
+                    object_id=row["object_id"],
+                    url=_without_query(row["url"]),
+                    sent=(row["at"] - begun).total_seconds(),
+                    ended=None,
+                    error=row["error"],
+                    fault=row.get("fault"),
+                )
+            )
     for sent, ended, url, body, result in outbox.calls:
-        kind, id = _about(body)
-        found.append(
+        kind, id = _object_of(body)
+        callbacks.append(
             Callback(
-                kind,
-                id,
-                _place(url),
-                (sent - begun).total_seconds(),
-                (ended - begun).total_seconds(),
-                result.status if result else None,
-                result.error if result else None,
-                faults.get((kind, id, url)),
+                object=kind,
+                object_id=id,
+                url=_without_query(url),
+                sent=(sent - begun).total_seconds(),
+                ended=(ended - begun).total_seconds(),
+                status=result.status if result else None,
+                error=result.error if result else None,
+                fault=faults.get((kind, id, url)),
             )
         )
-    return sorted(found, key=lambda callback: callback.sent)
+    return sorted(callbacks, key=lambda callback: callback.sent)
 
 
-def _about(body: Any) -> tuple[str, int]:
-    """Whom a callback is about; a run of a pack has no number of its own."""
+def _object_of(body: Any) -> tuple[str, int]:
+    """Return kind and id of the object of a callback; a run of a pack has no id in it."""
     if isinstance(body, dict):
         for kind in ("tune", "prompt"):
             if isinstance(body.get(kind), dict):
@@ -236,5 +261,5 @@ def _about(body: Any) -> tuple[str, int]:
     return "run", 0
 
 
-def _place(url: str) -> str:
+def _without_query(url: str) -> str:
     return url.partition("?")[0]

@@ -1,4 +1,4 @@
-"""The report as lines for a terminal."""
+"""Write the report as lines for a terminal."""
 
 import textwrap
 from collections.abc import Iterator
@@ -13,27 +13,29 @@ OUTPUT = 12  # lines of what a command printed
 
 
 def head() -> str:
+    """Return the table's head."""
     return f"{'scenario':<{FIRST}}{'verdict':<9}{'seconds':>8}  findings"
 
 
 def line(verdict: Verdict) -> str:
-    """One scenario in the table."""
-    names = ", ".join(dict.fromkeys(found.name for found in verdict.findings))
+    """Return a scenario's line of the table."""
+    names = ", ".join(dict.fromkeys(finding.name for finding in verdict.findings))
     note = "nothing of it struck" if verdict.word == "unmet" else names
     play = verdict.play
     return f"{play.name:<{FIRST}}{verdict.word:<9}{play.seconds:>8.1f}  {note}".rstrip()
 
 
 def closing(check: Check, *, width: int = 100) -> Iterator[str]:
-    """What stands below the table: each kind of finding once, with the best of what shows it."""
+    """Yield the lines below the table: each kind of finding once with an example, and the grade."""
     kinds: dict[str, list[Finding]] = {}
     for verdict in check.verdicts:
-        for found in verdict.findings:
-            kinds.setdefault(found.name, []).append(found)
-    for name, of in kinds.items():
-        first = of[0]
+        for finding in verdict.findings:
+            kinds.setdefault(finding.name, []).append(finding)
+    for name, findings in kinds.items():
+        first = findings[0]
+        names = ", ".join(dict.fromkeys(finding.scenario for finding in findings))
         yield ""
-        yield from folded(f"{name}: ", ", ".join(dict.fromkeys(one.scenario for one in of)), width)
+        yield from folded(f"{name}: ", names, width)
         yield from folded("  ", ADVICE[name], width)
         yield from folded("  ", f"In {first.scenario}: {first.says}", width)
         events = _events(first)
@@ -50,7 +52,7 @@ def closing(check: Check, *, width: int = 100) -> Iterator[str]:
 
 
 def output_of(verdict: Verdict) -> Iterator[str]:
-    """The last lines that a command printed."""
+    """Yield the last lines that a command printed."""
     for text in verdict.play.output.splitlines()[-OUTPUT:]:
         yield f"  | {plain(text)}"
 
@@ -63,11 +65,11 @@ def _summary(check: Check) -> str:
     return f"{share} with findings{unmet}."
 
 
-def _events(found: Finding) -> list[str]:
-    """Requests and callbacks in the order in which they happened, a line each."""
-    told = [(one.start, request_line(one)) for one in found.requests]
-    told += [(one.sent, callback_line(one)) for one in found.callbacks]
-    return [text for _, text in sorted(told)]
+def _events(finding: Finding) -> list[str]:
+    """Return a finding's requests and callbacks in the order of sending, a line each."""
+    lines = [(request.start, request_line(request)) for request in finding.requests]
+    lines += [(callback.sent, callback_line(callback)) for callback in finding.callbacks]
+    return [text for _, text in sorted(lines)]
 
 
 def request_line(request: Request) -> str:
@@ -84,12 +86,12 @@ def callback_line(callback: Callback) -> str:
 
 
 def folded(begin: str, text: str, width: int) -> list[str]:
-    """A text with hanging lines; names and addresses stay whole."""
-    room = max(width - len(begin), FIRST)
-    lines = textwrap.wrap(plain(text), room, break_long_words=False, break_on_hyphens=False)
-    return [f"{begin if not at else ' ' * len(begin)}{one}" for at, one in enumerate(lines)]
+    """Wrap a text with a hanging indent; names and addresses stay whole."""
+    columns = max(width - len(begin), FIRST)
+    lines = textwrap.wrap(plain(text), columns, break_long_words=False, break_on_hyphens=False)
+    return [f"{begin if not at else ' ' * len(begin)}{line}" for at, line in enumerate(lines)]
 
 
 def plain(text: str) -> str:
-    """A text without characters that a terminal would obey."""
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    """Return a text with control characters escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -1,7 +1,7 @@
-"""Calls of aiohttp: they are sent to a server of our own in this process.
+"""Intercept calls of aiohttp: they go to the emulator's own server in this process.
 
-No library does it: aioresponses 0.7.9 cannot make the answers of aiohttp 3.14. So they go through a
-socket; what is late is late by the emulator's clock all the same.
+No library can do it: aioresponses 0.7.9 cannot build the answers of aiohttp 3.14. So the calls go
+through a socket; but whether an answer is late still depends on the emulator's clock.
 """
 
 from collections.abc import Iterator
@@ -20,39 +20,39 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(find: "Find") -> Iterator[None]:
-    """Lead calls of aiohttp to the emulators' servers."""
+    """Send calls of aiohttp to the emulators' servers."""
     send = ClientSession._request
 
-    async def sent(session: ClientSession, method: str, url: Any, **more: Any) -> Any:
-        asked = session._build_url(url)
-        emulator = find(str(asked))
+    async def request(session: ClientSession, method: str, url: Any, **kwargs: Any) -> Any:
+        target = session._build_url(url)
+        emulator = find(str(target))
         if emulator is None:
-            return await send(session, method, url, **more)
-        here = URL(emulator.url)
-        late, patience = _patience(more.get("timeout"), session.timeout)
-        headers = session._prepare_headers(more.pop("headers", None))
-        headers.setdefault("Host", str(asked.host_port_subcomponent))
+            return await send(session, method, url, **kwargs)
+        base = URL(emulator.url)
+        late, patience = _patience(kwargs.get("timeout"), session.timeout)
+        headers = session._prepare_headers(kwargs.pop("headers", None))
+        headers.setdefault("Host", str(target.host_port_subcomponent))
         headers[PATIENCE] = patience
-        at = asked.with_scheme(here.scheme).with_host(str(here.host)).with_port(here.port)
-        answer = await send(session, method, at, **more, headers=headers)
+        local = target.with_scheme(base.scheme).with_host(str(base.host)).with_port(base.port)
+        answer = await send(session, method, local, **kwargs, headers=headers)
         if LATE in answer.headers:
             answer.release()
             raise late
         return answer
 
-    with patch.object(ClientSession, "_request", sent):
+    with patch.object(ClientSession, "_request", request):
         yield
 
 
-def _patience(given: Any, usual: ClientTimeout) -> tuple[Exception, str]:
-    """What is raised when an answer is late, and after how many seconds; after none never."""
-    if isinstance(given, int | float):
-        given = ClientTimeout(total=given)
-    limit = given if isinstance(given, ClientTimeout) else usual
+def _patience(timeout: Any, default: ClientTimeout) -> tuple[Exception, str]:
+    """Return the error of a late answer, and the seconds to wait as text; empty: for ever."""
+    if isinstance(timeout, int | float):
+        timeout = ClientTimeout(total=timeout)
+    limit = timeout if isinstance(timeout, ClientTimeout) else default
     reading = SocketTimeoutError("Timeout on reading data from socket")
     limits = [(limit.sock_read, reading), (limit.total, TimeoutError())]
-    found = [(seconds, error) for seconds, error in limits if seconds]
-    if not found:
+    finite = [(seconds, error) for seconds, error in limits if seconds]
+    if not finite:
         return TimeoutError(), ""
-    seconds, error = min(found, key=lambda one: one[0])
+    seconds, error = min(finite, key=lambda limit: limit[0])
     return error, str(seconds)

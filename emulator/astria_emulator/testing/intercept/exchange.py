@@ -1,4 +1,4 @@
-"""One request through the application, without a socket."""
+"""Pass one request to the application and return its answer, without a socket."""
 
 import io
 from collections.abc import Callable, Iterable, Sequence
@@ -15,19 +15,19 @@ from astria_emulator.request.connection import CONNECTION, Connection, connectio
 
 Application = Callable[..., Iterable[bytes]]
 PORTS = {"http": 80, "https": 443}
-# What an intercepted client sends through a socket with its request, and is told instead of an
-# answer that has come too late.
+# Headers for clients that need a socket: the seconds that the client waits, and the mark of an
+# answer that comes later than that.
 PATIENCE, LATE = "X-Astria-Emulator-Patience", "X-Astria-Emulator-Late"
 SENT_PATIENCE = "HTTP_X_ASTRIA_EMULATOR_PATIENCE"
 UNPREFIXED = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 
 
 class Lost(Exception):
-    """A request that is not answered; the client's library is to raise what it would raise."""
+    """A request without an answer; the client's library then raises its usual error."""
 
 
 class Reset(Lost):
-    """The connection was broken off."""
+    """The connection was closed without an answer."""
 
 
 class TimedOut(Lost):
@@ -35,8 +35,8 @@ class TimedOut(Lost):
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A request. `patience`: seconds that the client waits for an answer; None is for ever."""
+class InterceptedRequest:
+    """A request. `patience`: seconds that the client waits for an answer; None: for ever."""
 
     method: str
     url: str
@@ -46,7 +46,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Answered:
+class InterceptedResponse:
     """An answer. `is_cut`: the body is shorter than its Content-Length says."""
 
     status: int
@@ -57,7 +57,10 @@ class Answered:
 
 
 class VirtualConnection:
-    """A connection on which nobody really waits: the clock is moved instead."""
+    """A connection whose waits move the clock instead of taking time.
+
+    real: the socket's connection, if there is one. `waited`: seconds.
+    """
 
     def __init__(self, clock: VirtualClock | None, real: Connection | None = None):
         self._clock, self._real = clock, real
@@ -75,24 +78,28 @@ class VirtualConnection:
             self._real.reset()
 
 
-def exchange(application: Application, asked: Asked, *, clock: VirtualClock | None) -> Answered:
-    """Ask an application.
+def exchange(
+    application: Application, request: InterceptedRequest, *, clock: VirtualClock | None
+) -> InterceptedResponse:
+    """Send a request to an application. `clock`: moved by the waits of faults.
 
     Raises Lost.
     """
     connection = VirtualConnection(clock)
-    environ = environ_of(asked) | {CONNECTION: connection}
+    environ = environ_of(request) | {CONNECTION: connection}
     parts, status, headers = run_wsgi_app(application, environ, buffered=True)
     if connection.is_broken:
         raise Reset
-    if asked.patience is not None and connection.waited > asked.patience:
+    if request.patience is not None and connection.waited > request.patience:
         raise TimedOut
     code, _, reason = status.partition(" ")
-    if asked.method == "HEAD":
-        return Answered(int(code), reason, list(headers), b"")
+    if request.method == "HEAD":
+        return InterceptedResponse(status=int(code), reason=reason, headers=list(headers), body=b"")
     body = b"".join(parts)
     is_cut = headers.get("Content-Length", len(body), type=int) > len(body)
-    return Answered(int(code), reason, list(headers), body, is_cut)
+    return InterceptedResponse(
+        status=int(code), reason=reason, headers=list(headers), body=body, is_cut=is_cut
+    )
 
 
 def relay(
@@ -102,23 +109,24 @@ def relay(
     *,
     clock: VirtualClock | None,
 ) -> Iterable[bytes]:
-    """Ask an application for a client that had to come through a socket and says its patience."""
+    """Send a request to an application for a client that uses a socket and states its patience."""
     patience = environ[SENT_PATIENCE]
     connection = VirtualConnection(clock, connection_of(environ))
-    known = {name: value for name, value in environ.items() if name != SENT_PATIENCE}
-    parts, status, headers = run_wsgi_app(application, {**known, CONNECTION: connection})
+    environ = {name: value for name, value in environ.items() if name != SENT_PATIENCE}
+    environ[CONNECTION] = connection
+    parts, status, headers = run_wsgi_app(application, environ)
     if patience and connection.waited > float(patience):
         status, headers, parts = "200 OK", Headers({LATE: "yes", "Content-Length": "0"}), []
     start_response(status, list(headers))
     return parts
 
 
-def environ_of(asked: Asked) -> dict[str, Any]:
-    """A request as WSGI has it (PEP 3333)."""
-    parts = urlsplit(asked.url)
+def environ_of(request: InterceptedRequest) -> dict[str, Any]:
+    """Return a request as a WSGI environment (PEP 3333)."""
+    parts = urlsplit(request.url)
     host = parts.hostname or "localhost"
     environ: dict[str, Any] = {
-        "REQUEST_METHOD": asked.method,
+        "REQUEST_METHOD": request.method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(parts.path or "/").decode("latin-1"),
         "QUERY_STRING": parts.query,
@@ -129,16 +137,16 @@ def environ_of(asked: Asked) -> dict[str, Any]:
         "HTTP_HOST": parts.netloc.rpartition("@")[2],
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": parts.scheme,
-        "wsgi.input": io.BytesIO(asked.body),
+        "wsgi.input": io.BytesIO(request.body),
         "wsgi.errors": io.StringIO(),
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
         "wsgi.input_terminated": True,
     }
-    for name, value in asked.headers:
+    for name, value in request.headers:
         key = UNPREFIXED.get(name.lower(), f"HTTP_{name.upper().replace('-', '_')}")
         environ[key] = f"{environ[key]},{value}" if key in environ and key != "HTTP_HOST" else value
-    environ["CONTENT_LENGTH"] = str(len(asked.body))
+    environ["CONTENT_LENGTH"] = str(len(request.body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     return environ

@@ -1,4 +1,4 @@
-"""No call of this process reaches the real service, by whatever client: its name has no address."""
+"""The guard: no client in this process can reach the real service, whose name has no address."""
 
 import ipaddress
 import os
@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 from astria_emulator.config import ASTRIA_HOSTS
 
 LOOK_UPS = ("getaddrinfo", "gethostbyname", "gethostbyname_ex")
-CONNECTS = ("connect", "connect_ex", "sendto")  # of a socket, which looks names up by itself
+CONNECTS = ("connect", "connect_ex", "sendto")  # methods of a socket that look names up
 NO_PROXY = ("NO_PROXY", "no_proxy")
 
 
 class Refused(RuntimeError):
     """A call that would leave the process.
 
-    No OSError: a client must not take it for a network that has failed, and try again.
+    Not an OSError: a client must not take it for a network error, and try again.
     """
 
 
@@ -44,7 +44,10 @@ class Guard:
         self._refusing -= refuses_others
 
     def check(self, host: Any) -> None:
-        """Raises Refused."""
+        """Refuse a host that calls must not reach.
+
+        Raises Refused.
+        """
         name = host.decode("ascii", "replace") if isinstance(host, bytes) else str(host or "")
         name = name.lower().rstrip(".")
         if is_loopback(name):
@@ -60,35 +63,35 @@ class Guard:
 
     @contextmanager
     def installed(self) -> Iterator[None]:
-        """Stand before look-ups and connections, and before asking a proxy, which looks up."""
-        spots: list[tuple[Any, str, Callable[..., Any]]]
-        spots = [(socket, name, self._before_look_up) for name in LOOK_UPS]
-        spots += [(socket.socket, name, self._before_connect) for name in CONNECTS]
-        spots += [(HTTPConnection, "set_tunnel", self._before_tunnel)]
-        spots += [(HTTPConnection, "putrequest", self._before_request)]
-        with ExitStack() as placed:
-            for owner, name, guard in spots:
-                placed.enter_context(patch.object(owner, name, guard(getattr(owner, name))))
-            kept = {name: os.environ.get(name) for name in NO_PROXY}
-            placed.callback(self._restore, kept)
+        """Check hosts before look-ups and connections, and before requests to a proxy."""
+        patches: list[tuple[Any, str, Callable[..., Any]]]
+        patches = [(socket, name, self._before_look_up) for name in LOOK_UPS]
+        patches += [(socket.socket, name, self._before_connect) for name in CONNECTS]
+        patches += [(HTTPConnection, "set_tunnel", self._before_tunnel)]
+        patches += [(HTTPConnection, "putrequest", self._before_request)]
+        with ExitStack() as stack:
+            for owner, name, guard in patches:
+                stack.enter_context(patch.object(owner, name, guard(getattr(owner, name))))
+            variables = {name: os.environ.get(name) for name in NO_PROXY}
+            stack.callback(self._restore, variables)
             self._is_installed = True
             self._bypass_proxies()
             yield
 
-    def _restore(self, kept: Mapping[str, str | None]) -> None:
+    def _restore(self, variables: Mapping[str, str | None]) -> None:
         self._is_installed = False
-        for name, before in kept.items():
-            if before is None:
+        for name, value in variables.items():
+            if value is None:
                 os.environ.pop(name, None)
             else:
-                os.environ[name] = before
+                os.environ[name] = value
 
     def _bypass_proxies(self) -> None:
-        """So that a client asks no proxy, but looks the name up, and is refused."""
+        """Make clients look the name up and be refused, instead of asking a proxy."""
         for name in NO_PROXY if self._is_installed else ():
             named = list(filter(None, os.environ.get(name, "").split(",")))
-            more = [host for host, times in self._hosts.items() if times and host not in named]
-            os.environ[name] = ",".join([*named, *more])
+            missing = [host for host, count in self._hosts.items() if count and host not in named]
+            os.environ[name] = ",".join([*named, *missing])
 
     def _before_look_up(self, look_up: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(look_up)
@@ -100,43 +103,46 @@ class Guard:
 
     def _before_connect(self, connect: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(connect)
-        def checked(at: socket.socket, *args: Any) -> Any:
-            if at.family in (socket.AF_INET, socket.AF_INET6):
+        def checked(sock: socket.socket, *args: Any) -> Any:
+            if sock.family in (socket.AF_INET, socket.AF_INET6):
                 self.check(args[-1][0])  # the last argument is an address
-            return connect(at, *args)
+            return connect(sock, *args)
 
         return checked
 
     def _before_tunnel(self, set_tunnel: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(set_tunnel)
-        def checked(at: HTTPConnection, host: str, *args: Any, **kwargs: Any) -> None:
+        def checked(connection: HTTPConnection, host: str, *args: Any, **kwargs: Any) -> None:
             self.check(host)
-            set_tunnel(at, host, *args, **kwargs)
+            set_tunnel(connection, host, *args, **kwargs)
 
         return checked
 
     def _before_request(self, put: Callable[..., Any]) -> Callable[..., Any]:
-        """On a connection that was there before, or by a proxy that no tunnel is asked of."""
+        """Check requests on connections that are already open, or to a proxy without a tunnel."""
 
         @wraps(put)
-        def checked(at: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any) -> None:
-            self.check(getattr(at, "_tunnel_host", None) or at.host)
+        def checked(
+            connection: HTTPConnection, method: str, url: str, *args: Any, **kwargs: Any
+        ) -> None:
+            self.check(getattr(connection, "_tunnel_host", None) or connection.host)
             if url.startswith("http"):
                 self.check(urlsplit(url).hostname)
-            put(at, method, url, *args, **kwargs)
+            put(connection, method, url, *args, **kwargs)
 
         return checked
 
 
 def is_loopback(name: str) -> bool:
+    """Return whether a host name or address is this machine's."""
     if name in ("", "localhost") or name.endswith(".localhost"):
         return True
     try:
-        at = ipaddress.ip_address(name.partition("%")[0])
+        address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
         return False
-    mapped = getattr(at, "ipv4_mapped", None)  # ::ffff:127.0.0.1
-    return (mapped or at).is_loopback or at.is_unspecified
+    mapped = getattr(address, "ipv4_mapped", None)  # ::ffff:127.0.0.1
+    return (mapped or address).is_loopback or address.is_unspecified
 
 
 guarded = Guard()

@@ -1,4 +1,4 @@
-"""What a test holds while calls are intercepted."""
+"""The handle `astria`, by which a test watches and controls the emulator behind its calls."""
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -15,8 +15,8 @@ from astria_emulator.request.journal import Entry
 from astria_emulator.storage.store import Query, Row
 from astria_emulator.testing.intercept.exchange import (
     SENT_PATIENCE,
-    Answered,
-    Asked,
+    InterceptedRequest,
+    InterceptedResponse,
     exchange,
     relay,
 )
@@ -24,21 +24,21 @@ from astria_emulator.testing.intercept.local_outbox import LocalOutbox
 from astria_emulator.testing.intercept.receivers import receiver_of
 from astria_emulator.testing.intercept.views import Callback, Prompt, Tune
 
-ROUNDS = 200  # of work and callbacks, each made by the one before
+MAX_ROUNDS = 200  # of work and callbacks that cause each other
 
 
 class Astria:
-    """The emulator behind intercepted calls: its state, its clock and its bad days."""
+    """The emulator behind intercepted calls: its state, its clock and its faults."""
 
     def __init__(self, app: Emulator, outbox: LocalOutbox, *, base_url: str):
         self._app, self._outbox = app, outbox
-        self._services = app.services  # still there to look at when the mock has been left
+        self._services = app.services  # readable also after the mock has been left
         self._base = urlsplit(base_url)
         self._running = ExitStack()
         self._is_left = False
         self._url = ""
 
-    # -- what there is -----------------------------------------------------------------------------
+    # -- state -------------------------------------------------------------------------------------
     @property
     def tunes(self) -> list[Tune]:
         """Every account's tunes, oldest first."""
@@ -52,12 +52,12 @@ class Astria:
     @property
     def callbacks(self) -> list[Callback]:
         """The callbacks, oldest first."""
-        found = self._services.store.find("delivery", Query(None))
-        return [self._callback(row) for row in reversed(found)]
+        rows = self._services.store.find("delivery", Query(None))
+        return [self._callback(row) for row in reversed(rows)]
 
     @property
     def requests(self) -> list[Entry]:
-        """The requests, oldest first: what was sent, answered, and wrong with it."""
+        """The requests, oldest first: what was sent and answered, and what was wrong."""
         return self._services.journal.entries()
 
     @property
@@ -76,40 +76,42 @@ class Astria:
             self._url = f"http://127.0.0.1:{port}"
         return self._url
 
-    # -- what happens ------------------------------------------------------------------------------
+    # -- control -----------------------------------------------------------------------------------
     def finish(self) -> None:
         """Complete all training and all prompts, and deliver their callbacks."""
         self._until_settled(self._services.runner.finish)
 
     def advance(self, *, days: float = 0, hours: float = 0, seconds: float = 0) -> datetime:
-        """Move the clock, and do what becomes due; returns the time."""
+        """Move the clock, do what becomes due, and return the new time."""
         span = timedelta(days=days, hours=hours, seconds=seconds)
         self._clock.advance(span)
         self._until_settled(self._services.runner.settle)
         return self.now
 
     def deliver_to(self, receiver: Any) -> None:
-        """Deliver callbacks from now on; None keeps them.
+        """Deliver callbacks to a receiver from now on; None: only record them.
 
         receiver: a WSGI or ASGI application, or the base of an address: http://localhost:3000.
         """
         self._outbox.receiver = None if receiver is None else receiver_of(receiver)
 
     def fault(self, fault: str, **rule: Any) -> None:
-        """Let something go wrong: `fault("gateway-timeout", operation="create_tune", nth=1)`.
+        """Inject a fault: `fault("gateway-timeout", operation="create_tune", nth=1)`.
 
         Raises SetupError with all that is wrong with the rule.
         """
         if isinstance(rule.get("nth"), int):
             rule["nth"] = [rule["nth"]]
         try:
-            read = read_rule({"fault": fault, **rule}, operation_names(self._app.compiler.spec))
+            fault_rule = read_rule(
+                {"fault": fault, **rule}, operation_names(self._app.compiler.spec)
+            )
         except Invalid as error:
             raise SetupError(f"fault {fault!r}", [error.explanation]) from None
-        self._services.faults.add(read)
+        self._services.faults.add(fault_rule)
 
     def scenario(self, name: str) -> None:
-        """Let the rules of a named scenario stand, and no others.
+        """Activate the rules of a named scenario, and no others.
 
         Raises SetupError.
         """
@@ -118,63 +120,63 @@ class Astria:
         self._services.faults.replace(scenarios()[name].rules)
 
     def reset(self) -> None:
-        """Forget everything; the clock stays."""
+        """Delete everything; the clock stays."""
         self._services.reset()
 
-    # -- for the doors -----------------------------------------------------------------------------
+    # -- for the patches ---------------------------------------------------------------------------
     def serves(self, url: str) -> bool:
-        """Whether an address is the service's, by http or https."""
+        """Return whether an address is the service's, by http or https."""
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
             return False
-        own = {self._base.port} if self._base.port else {None, 80, 443}
-        return parts.hostname == self._base.hostname and port in own
+        ports = {self._base.port} if self._base.port else {None, 80, 443}
+        return parts.hostname == self._base.hostname and port in ports
 
     @property
     def host(self) -> str:
         return self._base.hostname or ""
 
-    def exchange(self, asked: Asked) -> Answered:
+    def exchange(self, request: InterceptedRequest) -> InterceptedResponse:
         """Answer an intercepted request.
 
         Raises Lost.
         """
-        return exchange(self, asked, clock=self._clock)
+        return exchange(self, request, clock=self._clock)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        """The application; what is due is done, and calls back, before it answers."""
+        """The WSGI application. What is due is done, with its callbacks, before it answers."""
         self._check_whether_left()
         self._until_settled(self._services.runner.settle)
-        more: dict[str, Any] = {IS_LOCAL: True}
-        if environ.get("HTTP_HOST") == self._base.netloc:  # whatever way it has come
-            more["wsgi.url_scheme"] = self._base.scheme
+        environ = {**environ, IS_LOCAL: True}
+        if environ.get("HTTP_HOST") == self._base.netloc:  # with or without a socket
+            environ["wsgi.url_scheme"] = self._base.scheme
         if SENT_PATIENCE in environ:
-            return relay(self._app, {**environ, **more}, start_response, clock=self._clock)
-        return self._app({**environ, **more}, start_response)
+            return relay(self._app, environ, start_response, clock=self._clock)
+        return self._app(environ, start_response)
 
     def close(self) -> None:
-        """Stop the server; callbacks that were not delivered are not."""
+        """Stop the server; callbacks that were not delivered stay so."""
         self._is_left = True
         self._running.close()
         self._outbox.receiver = None
 
     # ----------------------------------------------------------------------------------------------
     def _check_whether_left(self) -> None:
-        """The application may have another mock's state by then."""
+        """Raise RuntimeError after the mock: the application may have another mock's state."""
         if self._is_left:
             raise RuntimeError("this mock_astria has been left, and answers no more")
 
     @property
     def _clock(self) -> VirtualClock:
         clock = self._services.clock
-        assert isinstance(clock, VirtualClock)  # noqa: S101 - mock_astria sees to it
+        assert isinstance(clock, VirtualClock)  # noqa: S101 - mock_astria sets it
         return clock
 
     def _until_settled(self, work: Callable[[], int]) -> None:
-        """Work and call back in turn: a receiver may have asked for more."""
-        for _ in range(ROUNDS):
+        """Work and call back in turn, as receivers may send new requests."""
+        for _ in range(MAX_ROUNDS):
             if not work() + self._outbox.flush():
                 return
         raise RuntimeError("there is no end: each callback makes work that calls back")
@@ -194,10 +196,10 @@ class Astria:
         row = self._services.store.get("delivery", id)
         if row is None:
             raise NotFound
-        chosen = None if receiver is None else receiver_of(receiver)
-        if chosen is None and self._outbox.receiver is None:
+        target = None if receiver is None else receiver_of(receiver)
+        if target is None and self._outbox.receiver is None:
             raise TypeError("whom to? deliver(app), or deliver_to(app) before")
-        with self._outbox.to(chosen):
-            sent = self._services.callbacks.send_now(row)
+        with self._outbox.redirected_to(target):
+            delivery = self._services.callbacks.send_now(row)
             self._outbox.flush()
-        return self._callback(self._services.store.current(sent) or sent)
+        return self._callback(self._services.store.current(delivery) or delivery)

@@ -1,4 +1,4 @@
-"""Calls of httpx2: `respx` patches httpcore, of which httpcore2 is the next version."""
+"""Intercept calls of httpx2: as `respx` does for httpcore, whose next version is httpcore2."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class HTTPCore2Mocker(HTTPCoreMocker):
-    """As respx patches httpcore."""
+    """Patches httpcore2 as respx patches httpcore."""
 
     name = "httpcore2"
     targets = [target.replace("httpcore", "httpcore2") for target in HTTPCoreMocker.targets]  # noqa: RUF012
@@ -37,7 +37,7 @@ class HTTPCore2Mocker(HTTPCoreMocker):
 
 @contextmanager
 def opened(find: "Find") -> Iterator[None]:
-    """Lead calls of httpx2 to the emulators."""
+    """Answer calls of httpx2 by the emulators."""
     with placed(find, HTTPCore2Mocker, httpcore2):
         HTTPCore2Mocker.start()
         yield

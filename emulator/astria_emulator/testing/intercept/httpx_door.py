@@ -1,4 +1,4 @@
-"""Calls of httpx, by `respx`."""
+"""Intercept calls of httpx, by `respx`."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -9,26 +9,29 @@ import httpx
 from respx.mocks import HTTPCoreMocker, HTTPXMocker, Mocker
 from respx.models import AllMockedAssertionError, PassThrough
 
-from astria_emulator.testing.intercept.exchange import Asked, Lost, TimedOut
+from astria_emulator.testing.intercept.exchange import InterceptedRequest, Lost, TimedOut
 
 if TYPE_CHECKING:
     from astria_emulator.testing.intercept.patches import Find
 
 
 class Router:
-    """Stands among the routers of respx, before all others, and answers for the emulators.
+    """A router of respx that comes before all others, and answers for the emulators.
 
-    core: httpcore, or what takes its place: whose exceptions are raised.
+    core: the module whose exceptions are raised, httpcore or its replacement.
     """
 
     def __init__(self, find: "Find", mocker: type[Mocker], core: Any):
         self._find, self._mocker, self._core = find, mocker, core
 
     def handler(self, request: httpx.Request) -> httpx.Response:
-        """Raises what respx reads as another's, or the client's library as a lost answer."""
+        """Answer a request by its emulator.
+
+        Raises what makes respx ask the next router, or what httpx raises for a lost answer.
+        """
         emulator = self._find(str(request.url))
         routers: list[Any] = [*self._mocker.routers]
-        others = [one for one in routers if one is not self]
+        others = [router for router in routers if router is not self]
         if emulator is None or any(_has_stub(router, request) for router in others):
             if others:
                 raise AllMockedAssertionError("another's")
@@ -37,17 +40,23 @@ class Router:
         headers = [
             (name.decode("latin-1"), text.decode("latin-1")) for name, text in request.headers.raw
         ]
-        asked = Asked(request.method, str(request.url), headers, request.content, patience)
+        intercepted = InterceptedRequest(
+            method=request.method,
+            url=str(request.url),
+            headers=headers,
+            body=request.content,
+            patience=patience,
+        )
         try:
-            answered = emulator.exchange(asked)
+            response = emulator.exchange(intercepted)
         except TimedOut:
             raise self._core.ReadTimeout("The read operation timed out") from None
         except Lost:
             raise self._core.ReadError("[Errno 104] Connection reset by peer") from None
-        stream = Cut(answered.body, self._core) if answered.is_cut else None
-        content = None if stream else answered.body
+        stream = Cut(response.body, self._core) if response.is_cut else None
+        content = None if stream else response.body
         return httpx.Response(
-            answered.status, headers=answered.headers, content=content, stream=stream
+            response.status, headers=response.headers, content=content, stream=stream
         )
 
     async def async_handler(self, request: httpx.Request) -> httpx.Response:
@@ -55,7 +64,7 @@ class Router:
 
 
 class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
-    """A body that ends too early: what there is of it can be read."""
+    """A body that ends too early: its first part can be read."""
 
     def __init__(self, body: bytes, core: Any):
         self._body, self._core = body, core
@@ -73,8 +82,8 @@ class Cut(httpx.SyncByteStream, httpx.AsyncByteStream):
 
 @contextmanager
 def opened(find: "Find") -> Iterator[None]:
-    """Lead calls of httpx to the emulators."""
-    # The second only stands ready for `respx.mock(using="httpx")`, which starts it.
+    """Answer calls of httpx by the emulators."""
+    # The second one is only for `respx.mock(using="httpx")`, which starts it.
     with placed(find, HTTPCoreMocker, httpcore), placed(find, HTTPXMocker, httpx):
         HTTPCoreMocker.start()
         yield
@@ -82,7 +91,7 @@ def opened(find: "Find") -> Iterator[None]:
 
 @contextmanager
 def placed(find: "Find", mocker: type[Mocker], core: Any) -> Iterator[None]:
-    """Stand before the user's own routers."""
+    """Put a router before the user's own routers."""
     router: Any = Router(find, mocker, core)
     mocker.routers.insert(0, router)
     try:
@@ -93,5 +102,5 @@ def placed(find: "Find", mocker: type[Mocker], core: Any) -> Iterator[None]:
 
 
 def _has_stub(router: Any, request: httpx.Request) -> bool:
-    """Whether a router of the user's own has an answer; asking it counts no call."""
+    """Return whether the user's router has an answer; this does not count as a call of it."""
     return any(route.pattern is None or route.pattern.match(request) for route in router.routes)

@@ -1,4 +1,4 @@
-"""Callbacks that stay in the process: kept, or handed to the test's own application."""
+"""Callbacks that stay in the process: recorded, or sent to the test's own application."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from astria_emulator.testing.intercept.receivers import Receiver
 
 
 class LocalOutbox:
-    """Sends in the thread that calls `flush`, under no lock; without a receiver all are kept."""
+    """Sends in the thread that calls `flush`, under no lock. Without receiver it only records."""
 
     senders = 1
 
@@ -21,24 +21,24 @@ class LocalOutbox:
         self._waiting.append(send)
 
     def flush(self) -> int:
-        sent = 0
+        count = 0
         while True:
             try:
                 send = self._waiting.popleft()
             except IndexError:
-                return sent
+                return count
             send()
-            sent += 1
+            count += 1
 
     def post(self, url: str, body: bytes, *, hang_up: bool) -> PostResult | None:
         if self.receiver is None:
             return None
-        sent = self.receiver.post(url, body)
-        return PostResult(None, "timed out", sent.seconds) if hang_up else sent
+        result = self.receiver.post(url, body)
+        return PostResult(None, "timed out", result.seconds) if hang_up else result
 
     @contextmanager
-    def to(self, receiver: Receiver | None) -> Iterator[None]:
-        """Within it all goes to another receiver, where one is given."""
+    def redirected_to(self, receiver: Receiver | None) -> Iterator[None]:
+        """Send to another receiver within the block; None: to the usual one."""
         before, self.receiver = self.receiver, receiver or self.receiver
         try:
             yield

@@ -1,4 +1,4 @@
-"""`mock_astria`: a context manager and a decorator."""
+"""`mock_astria`, as a context manager and as a decorator."""
 
 import inspect
 import re
@@ -22,11 +22,11 @@ from astria_emulator.testing.intercept.receivers import receiver_of
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 BASE_URL = "https://api.astria.ai"
 BASE = re.compile(r"https?://[^/?#@]+/?")  # the API's paths begin at the root
-OTHERS = ("pass", "refuse")
+OTHER_HOSTS = ("pass", "refuse")
 LISTS = frozenset(setting.name for setting in fields(Config) if isinstance(setting.default, tuple))
 
 _lock = threading.Lock()
-_idle: list[Emulator] = []  # applications that are ready for another state
+_idle: list[Emulator] = []  # applications for later mocks
 
 
 @overload
@@ -46,15 +46,15 @@ def mock_astria(
 def mock_astria(function: Any = None, /, **settings: Any) -> Any:
     """Answer every call to Astria within this process.
 
-    `with mock_astria() as astria:`, or as a decorator of a function, a coroutine function or a
-    class's test methods; a parameter named `astria` is given the handle. Of a `unittest.TestCase`
-    it is a decorator too, from before `setUp` until after `tearDown`, with the handle as
-    `self.astria`.
+    Use it as `with mock_astria() as astria:`, or as a decorator of a function, a coroutine function
+    or a class's test methods; a parameter named `astria` gets the handle. It decorates a
+    `unittest.TestCase` too: it is then active from before `setUp` until after `tearDown`, with the
+    handle as `self.astria`.
 
-    base_url: what is intercepted. `other_hosts`: "pass" or "refuse". `deliver_to`: as
-    `Astria.deliver_to`. `scenario`: a named one. All else is a setting of the server: seed,
-    idempotency, keys, train_seconds, assume; `clock` is where the virtual clock begins, a
-    datetime or ISO 8601, by default now.
+    base_url: the intercepted address. `other_hosts`: "pass" or "refuse". `deliver_to`: as for
+    `Astria.deliver_to`. `scenario`: its name. All others are settings of the server: seed,
+    idempotency, keys, train_seconds, assume; `clock` is the start of the virtual clock, a datetime
+    or ISO 8601, by default now.
     Raises SetupError and TypeError.
     """
     mock = Mock(**settings)
@@ -62,9 +62,9 @@ def mock_astria(function: Any = None, /, **settings: Any) -> Any:
 
 
 class Mock:
-    """One way to be set up; it can be entered again and again, each time with a new state.
+    """A mock with its settings; it can be entered many times, each time with a new state.
 
-    By one thread or task at a time: those that run at the same time make one each, or decorate.
+    By one thread or task at a time: others create their own mock, or use the decorator.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Mock:
         deliver_to: Any = None,
         **settings: Any,
     ):
-        if other_hosts not in OTHERS:
+        if other_hosts not in OTHER_HOSTS:
             raise TypeError(f"other_hosts={other_hosts!r}: expected 'pass' or 'refuse'")
         if not BASE.fullmatch(base_url):
             raise TypeError(f"base_url={base_url!r}: expected a base such as {BASE_URL}")
@@ -86,7 +86,7 @@ class Mock:
         start = settings.pop("clock", "")
         self._clock = start.isoformat() if isinstance(start, datetime) else start
         self._settings = settings
-        self._config()  # a setting that there is not is told of at once
+        self._config()  # reports an unknown setting at once
         self._base_url, self._other_hosts, self._deliver_to = base_url, other_hosts, deliver_to
         self._local = threading.local()
 
@@ -95,9 +95,9 @@ class Mock:
         return Config(clock=self._clock or now, **self._settings)
 
     def __enter__(self) -> Astria:
-        with ExitStack() as entered:
-            handle = self._open(entered)
-            stack = entered.pop_all()
+        with ExitStack() as opening:
+            handle = self._open(opening)
+            stack = opening.pop_all()
         self._stacks.append(stack)
         return handle
 
@@ -124,37 +124,37 @@ class Mock:
 
     @property
     def _stacks(self) -> list[ExitStack]:
-        """What this thread is to leave, the innermost last."""
+        """What this thread has entered, the innermost last."""
         if not hasattr(self._local, "stacks"):
             self._local.stacks = []
-        found: list[ExitStack] = self._local.stacks
-        return found
+        stacks: list[ExitStack] = self._local.stacks
+        return stacks
 
-    def _open(self, entered: ExitStack) -> Astria:
+    def _open(self, stack: ExitStack) -> Astria:
         outbox = LocalOutbox(None if self._deliver_to is None else receiver_of(self._deliver_to))
-        app = opened(self._config(), outbox)
-        entered.callback(closed, app)
+        app = open_application(self._config(), outbox)
+        stack.callback(close_application, app)
         handle = Astria(app, outbox, base_url=self._base_url)
-        entered.callback(handle.close)
+        stack.callback(handle.close)
         refuses = self._other_hosts == "refuse"
-        entered.enter_context(intercepted(handle, refuses_others=refuses))
+        stack.enter_context(intercepted(handle, refuses_others=refuses))
         return handle
 
     def _before(self, set_up: Callable[[Any], None]) -> Callable[[Any], None]:
-        """What begins a test of `unittest`; it has the handle as `self.astria`."""
+        """Return a `setUp` that enters the mock first, with the handle as `self.astria`."""
 
         @wraps(set_up)
         def within(case: Any) -> None:
-            entered = ExitStack()
-            case.addCleanup(entered.close)
-            case.astria = self._open(entered)
+            stack = ExitStack()
+            case.addCleanup(stack.close)
+            case.astria = self._open(stack)
             set_up(case)
 
         return within
 
     def _wrapped(self, function: Any) -> Any:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-            name = function.__qualname__  # its body would run when the mock has been left
+            name = function.__qualname__  # its body would run after the mock
             raise TypeError(f"{name} is a generator: use `with mock_astria() as astria:` within it")
         signature = inspect.signature(function)
         takes = "astria" in signature.parameters
@@ -163,8 +163,8 @@ class Mock:
 
             @wraps(function)
             async def within_async(*args: Any, **kwargs: Any) -> Any:
-                with ExitStack() as entered:
-                    handle = self._open(entered)
+                with ExitStack() as stack:
+                    handle = self._open(stack)
                     return await function(*args, **kwargs | ({"astria": handle} if takes else {}))
 
             wrapper: Any = within_async
@@ -172,19 +172,19 @@ class Mock:
 
             @wraps(function)
             def within(*args: Any, **kwargs: Any) -> Any:
-                with ExitStack() as entered:
-                    handle = self._open(entered)
+                with ExitStack() as stack:
+                    handle = self._open(stack)
                     return function(*args, **kwargs | ({"astria": handle} if takes else {}))
 
             wrapper = within
-        # So that pytest does not look for a fixture of that name.
-        left = [one for name, one in signature.parameters.items() if name != "astria"]
-        wrapper.__signature__ = signature.replace(parameters=left)
+        # Otherwise pytest would look for a fixture of that name.
+        parameters = [p for name, p in signature.parameters.items() if name != "astria"]
+        wrapper.__signature__ = signature.replace(parameters=parameters)
         return wrapper
 
 
-def opened(config: Config, outbox: LocalOutbox) -> Emulator:
-    """An application with a new state. To make one takes long, so that they are used again."""
+def open_application(config: Config, outbox: LocalOutbox) -> Emulator:
+    """Return an application with a new state. Applications are reused: building one takes long."""
     with _lock:
         app = _idle.pop() if _idle else None
     if app is None:
@@ -193,8 +193,8 @@ def opened(config: Config, outbox: LocalOutbox) -> Emulator:
     return app
 
 
-def closed(app: Emulator) -> None:
-    """Keep an application for the next mock, without its state."""
+def close_application(app: Emulator) -> None:
+    """Drop an application's state, and keep the application for the next mock."""
     app.close()
     del app.services
     with _lock:

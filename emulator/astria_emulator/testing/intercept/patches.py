@@ -1,7 +1,7 @@
-"""Which emulator answers a call, and the patches that lead calls to it.
+"""Choose the emulator that answers a call, and patch the libraries that make calls.
 
-They are put in when the first mock is entered, and taken out when the last one is left, in whatever
-order that happens.
+The patches are installed when the first mock is entered, and removed when the last one is left,
+whatever the order of leaving.
 """
 
 import sys
@@ -22,7 +22,7 @@ NEEDS = "neither requests with responses, nor httpx with respx, is installed: " 
     "pip install 'astria-emulator[testing]'"
 )
 
-# By the library whose calls they lead: what that takes besides, and the module.
+# Intercepted library -> package that this needs, and our module.
 DOORS = {
     "requests": ("responses", "requests_door"),
     "httpx": ("respx", "httpx_door"),
@@ -38,10 +38,11 @@ _entered: ContextVar[tuple[Astria, ...]] = ContextVar("astria", default=())  # i
 
 @contextmanager
 def intercepted(handle: Astria, *, refuses_others: bool) -> Iterator[None]:
-    """Lead this process's calls to an emulator.
+    """Send this process's calls to an emulator while the block is open.
 
-    Those of the thread or task that entered, to this one; those of others that have entered none,
-    to the one that was entered last. Raises SetupError where no library is there to do it with.
+    Calls of the thread or task that entered go to this emulator. Calls of threads and tasks that
+    have entered none go to the one that was entered last.
+    Raises SetupError where no supported library is installed.
     """
     with _lock:
         if not _active:
@@ -52,7 +53,7 @@ def intercepted(handle: Astria, *, refuses_others: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        _entered.set(tuple(one for one in _entered.get() if one is not handle))
+        _entered.set(tuple(other for other in _entered.get() if other is not handle))
         with _lock:
             _active.remove(handle)
             guarded.remove(handle.host, refuses_others=refuses_others)
@@ -61,20 +62,20 @@ def intercepted(handle: Astria, *, refuses_others: bool) -> Iterator[None]:
 
 
 def find(url: str) -> Astria | None:
-    """The emulator that answers calls to an address; None where it is another's."""
+    """Return the emulator that answers calls to an address; None where none does."""
     with _lock:
-        own = [one for one in _entered.get() if one in _active]
-        candidates = [*_active, *own]
-    return next((one for one in reversed(candidates) if one.serves(url)), None)
+        entered = [handle for handle in _entered.get() if handle in _active]
+        candidates = [*_active, *entered]
+    return next((handle for handle in reversed(candidates) if handle.serves(url)), None)
 
 
 def _install() -> None:
-    """Open the doors of what has been imported, and those of the rest when it is.
+    """Patch the libraries that are imported, and the others once they are imported.
 
     Raises SetupError.
     """
     ready = {
-        library: door for library, (needed, door) in DOORS.items() if _is_there(library, needed)
+        library: door for library, (needed, door) in DOORS.items() if _is_found(library, needed)
     }
     if not ready.keys() & {"requests", "httpx"}:
         raise SetupError("mock_astria", [NEEDS])
@@ -84,19 +85,20 @@ def _install() -> None:
         _installed.enter_context(door.opened(find))
 
     def open_late(library: str) -> None:
-        if _active:  # otherwise whoever enters next sees it; to wait for them could be for ever
+        # Otherwise the next mock finds the library imported; waiting for the lock could deadlock.
+        if _active:
             with _lock:
                 if _active and library in ready:
                     open_door(library)
 
-    with ExitStack() as entered:
-        entered.callback(_installed.close)
+    with ExitStack() as on_error:
+        on_error.callback(_installed.close)
         _installed.enter_context(guarded.installed())
         for library in ready.keys() & sys.modules.keys():
             open_door(library)
         _installed.enter_context(watching(ready.keys(), open_late))
-        entered.pop_all()
+        on_error.pop_all()
 
 
-def _is_there(*packages: str) -> bool:
+def _is_found(*packages: str) -> bool:
     return all(find_spec(package) for package in packages)

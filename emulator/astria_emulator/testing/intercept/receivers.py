@@ -1,4 +1,4 @@
-"""Whom callbacks are delivered to: a WSGI or ASGI application, or a server by its address."""
+"""Receivers of callbacks: a WSGI or ASGI application, or a server by its address."""
 
 import asyncio
 import inspect
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from astria_emulator.outbound import door
 from astria_emulator.outbound.door import PostResult
 from astria_emulator.outbound.outbox import TIMEOUT_SECONDS
-from astria_emulator.testing.intercept.exchange import Asked, exchange
+from astria_emulator.testing.intercept.exchange import InterceptedRequest, exchange
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Receiver(Protocol):
 
 
 def receiver_of(target: Any) -> Receiver:
-    """The receiver that an application, or the base of an address, stands for.
+    """Return the receiver for an application or a base address.
 
     Raises TypeError.
     """
@@ -36,61 +36,63 @@ def receiver_of(target: Any) -> Receiver:
         return ServerReceiver(target)
     if not callable(target):
         raise TypeError(f"{target!r}: expected a WSGI or ASGI application, or http://HOST")
-    # An object that is called like a function of its class, or a function, a partial one too.
+    # A function, also a partial one, or an object whose class defines `__call__`.
     if any(map(inspect.iscoroutinefunction, (target, type(target).__call__))):
         return ApplicationReceiver(_asgi_caller(target))
-    return ApplicationReceiver(lambda asked: exchange(target, asked, clock=None).status)
+    return ApplicationReceiver(lambda callback: exchange(target, callback, clock=None).status)
 
 
 @dataclass(frozen=True)
 class ServerReceiver:
-    """A server on this machine, or wherever; the path and query of a callback are kept."""
+    """A server at a base address; a callback keeps its path and query."""
 
     base: str
 
     def post(self, url: str, body: bytes) -> PostResult:
-        base, asked = urlsplit(self.base), urlsplit(url)
-        path = base.path.rstrip("/") + asked.path
-        at = urlunsplit((base.scheme, base.netloc, path, asked.query, ""))
-        return door.post(at, body, allowed_hosts=("*",), timeout=TIMEOUT_SECONDS)
+        base, parts = urlsplit(self.base), urlsplit(url)
+        path = base.path.rstrip("/") + parts.path
+        target = urlunsplit((base.scheme, base.netloc, path, parts.query, ""))
+        return door.post(target, body, allowed_hosts=("*",), timeout=TIMEOUT_SECONDS)
 
 
 @dataclass(frozen=True)
 class ApplicationReceiver:
-    """An application in this process. One that raises has failed, and its exception is logged."""
+    """An application in this process. If it raises, the call fails and the exception is logged."""
 
-    call: Callable[[Asked], int]
+    call: Callable[[InterceptedRequest], int]
 
     def post(self, url: str, body: bytes) -> PostResult:
         begin = time.monotonic()
         headers = [("Content-Type", "application/json"), ("Accept", "*/*")]
         status, error = None, None
         try:
-            status = self.call(Asked("POST", url, headers, body))
-        except Exception as raised:
+            status = self.call(
+                InterceptedRequest(method="POST", url=url, headers=headers, body=body)
+            )
+        except Exception as exception:
             log.exception("the receiver of a callback")
-            error = type(raised).__name__
+            error = type(exception).__name__
         return PostResult(status, error, time.monotonic() - begin)
 
 
-def _asgi_caller(application: Any) -> Callable[[Asked], int]:
+def _asgi_caller(application: Any) -> Callable[[InterceptedRequest], int]:
     try:
         import httpx
     except ImportError:
         raise TypeError(NEEDS_HTTPX) from None
 
-    async def call(asked: Asked) -> int:
+    async def call(callback: InterceptedRequest) -> int:
         request = httpx.Request(
-            asked.method, asked.url, headers=list(asked.headers), content=asked.body
+            callback.method, callback.url, headers=list(callback.headers), content=callback.body
         )
-        # Without a client, which a mock of the user's own may watch.
+        # Not through a client, which the user's own mock may intercept.
         answer = await httpx.ASGITransport(app=application).handle_async_request(request)
         return answer.status_code
 
-    def call_apart(asked: Asked) -> int:
-        # In a thread of its own: this one may have a loop, which is busy with whoever made us send
-        # or not to be touched. The context tells which emulator this thread asks.
+    def call_apart(callback: InterceptedRequest) -> int:
+        # In another thread: this one may have a running loop. The copied context says which
+        # emulator answers calls of that thread.
         with ThreadPoolExecutor(1) as apart:
-            return apart.submit(copy_context().run, asyncio.run, call(asked)).result()
+            return apart.submit(copy_context().run, asyncio.run, call(callback)).result()
 
     return call_apart

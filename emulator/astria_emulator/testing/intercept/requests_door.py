@@ -1,4 +1,4 @@
-"""Calls of requests, by `responses`."""
+"""Intercept calls of requests, by `responses`."""
 
 import io
 import re
@@ -15,26 +15,26 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 from urllib3.exceptions import HTTPError, MaxRetryError, ProtocolError, ReadTimeoutError
 from urllib3.util import Timeout
 
-from astria_emulator.testing.intercept.exchange import Asked, Lost, TimedOut
+from astria_emulator.testing.intercept.exchange import InterceptedRequest, Lost, TimedOut
 
 if TYPE_CHECKING:
     from astria_emulator.testing.intercept.patches import Find
 
 RESET = (104, "Connection reset by peer")
-Adapter: Any = HTTPAdapter  # of which a method is replaced, as responses itself does it
+Adapter: Any = HTTPAdapter  # one of its methods is replaced, as responses does
 Mocks: Any = RequestsMock
 
 
 class NotAnswered(Exception):
-    """A request that was lost: urllib3's error, and the one of requests."""
+    """A lost request. `error`: urllib3's error. `raised`: the one that requests raises."""
 
-    def __init__(self, error: HTTPError, shown: Exception):
-        super().__init__(str(shown))
-        self.error, self.shown = error, shown
+    def __init__(self, error: HTTPError, raised: Exception):
+        super().__init__(str(raised))
+        self.error, self.raised = error, raised
 
 
-class Emulated(BaseResponse):
-    """Stands for all answers of the emulators."""
+class EmulatorResponse(BaseResponse):
+    """The response of `responses` for every request that an emulator answers."""
 
     def __init__(self, find: "Find"):
         super().__init__("ANY", re.compile(""))
@@ -44,38 +44,47 @@ class Emulated(BaseResponse):
         return self._find(request.url) is not None, ""
 
     def get_response(self, request: Any) -> HTTPResponse:
-        """Raises NotAnswered."""
+        """Answer a request by its emulator.
+
+        Raises NotAnswered.
+        """
         emulator = self._find(request.url)
         assert emulator is not None  # noqa: S101 - it has matched
         patience = _patience(request.req_kwargs.get("timeout"))
         body = _bytes(request.body)
         try:
-            answered = emulator.exchange(
-                Asked(request.method, request.url, [*request.headers.items()], body, patience)
+            response = emulator.exchange(
+                InterceptedRequest(
+                    method=request.method,
+                    url=request.url,
+                    headers=[*request.headers.items()],
+                    body=body,
+                    patience=patience,
+                )
             )
         except Lost as lost:
             raise _error(lost, request, patience) from None
         return HTTPResponse(
-            body=io.BytesIO(answered.body),
-            headers=HTTPHeaderDict(answered.headers),
-            status=answered.status,
-            reason=answered.reason,
+            body=io.BytesIO(response.body),
+            headers=HTTPHeaderDict(response.headers),
+            status=response.status,
+            reason=response.reason,
             version=11,
             preload_content=False,
             request_method=request.method,
         )
 
 
-class Emulators(RequestsMock):
-    """Answers for the emulators."""
+class EmulatorsMock(RequestsMock):
+    """A mock of `responses` that answers for the emulators."""
 
     def __init__(self, find: "Find"):
         super().__init__(assert_all_requests_are_fired=False)
-        self._emulated = self.add(Emulated(find))
+        self._response = self.add(EmulatorResponse(find))
         self._send = self.unbound_on_send()
 
     def send(self, adapter: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        """Try again as the adapter's Retry says, where an answer was lost."""
+        """Send a request; where the answer is lost, retry as the adapter's Retry says."""
         retries = adapter.max_retries
         while True:
             try:
@@ -83,43 +92,44 @@ class Emulators(RequestsMock):
             except NotAnswered as lost:
                 try:
                     retries = retries.increment(request.method, request.url, error=lost.error)
-                except MaxRetryError as spent:
-                    raise exceptions.ConnectionError(spent, request=request) from None
+                except MaxRetryError as error:
+                    raise exceptions.ConnectionError(error, request=request) from None
                 except HTTPError:
-                    raise lost.shown from None
+                    raise lost.raised from None
             finally:
-                # They hold on to every body; the journal has what was asked.
+                # `responses` keeps every body; the journal has the requests.
                 self.calls.reset()
-                self._emulated.calls.reset()
+                self._response.calls.reset()
 
 
 class Door:
-    """Stands in the place of `HTTPAdapter.send`, before or within mocks of the user's own.
+    """Replaces `HTTPAdapter.send`, before or within the user's own mocks of `responses`.
 
-    Whatever those have a stub for is theirs, whichever began first. `responses` puts back what was
-    there when a mock began, so the door looks after each that ends: it comes back if it was thrown
-    out, and goes if it was only brought back.
+    A request for which a user's mock has a stub is answered by that mock, whichever began first.
+    When a mock ends, `responses` restores the `send` of the mock's beginning. So the door checks
+    each time: it installs itself again if it was removed, and removes itself if it was restored
+    after its own end.
     """
 
     def __init__(self) -> None:
-        self._emulators: Emulators | None = None  # while it is open
+        self._emulators: EmulatorsMock | None = None  # while it is open
         self._find: Find = lambda url: None
-        self._before = Adapter.send  # what it stands in the place of
-        self._stands = False
-        self._within: WeakSet[Any] = WeakSet()  # functions of mocks that have begun within it
+        self._original = Adapter.send  # what it replaces
+        self._is_installed = False
+        self._within: WeakSet[Any] = WeakSet()  # `send` functions of mocks that began within it
 
         def send(adapter: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-            if emulators := self._asked(request, _mock_of(self._before), kwargs):
+            if emulators := self._emulators_for(request, _mock_of(self._original), kwargs):
                 return emulators.send(adapter, request, *args, **kwargs)
-            return self._before(adapter, request, *args, **kwargs)
+            return self._original(adapter, request, *args, **kwargs)
 
         self._send = send
 
     def open(self, find: "Find") -> None:
-        self._emulators, self._find = Emulators(find), find
-        if not self._stands:
+        self._emulators, self._find = EmulatorsMock(find), find
+        if not self._is_installed:
             self._begin, self._stop = Mocks.unbound_on_send, Mocks.stop
-            Mocks.unbound_on_send, Mocks.stop = self._begun(), self._stopped()
+            Mocks.unbound_on_send, Mocks.stop = self._wrap_begin(), self._wrap_stop()
         self._settle()
 
     def close(self) -> None:
@@ -127,34 +137,34 @@ class Door:
         self._settle()
 
     def _settle(self) -> None:
-        """Stand where it should, as things are now."""
-        there = Adapter.send
-        if self._emulators and there is not self._send and there not in self._within:
-            self._before, self._stands = there, True
+        """Install or remove the replacement, as the current `send` requires."""
+        current = Adapter.send
+        if self._emulators and current is not self._send and current not in self._within:
+            self._original, self._is_installed = current, True
             Adapter.send = self._send
-        elif not self._emulators and there is self._send:
-            Adapter.send = self._before
+        elif not self._emulators and current is self._send:
+            Adapter.send = self._original
             Mocks.unbound_on_send, Mocks.stop = self._begin, self._stop
-            self._stands = False
+            self._is_installed = False
 
-    def _begun(self) -> Any:
+    def _wrap_begin(self) -> Any:
         begin, within = self._begin, self._within
 
         def unbound_on_send(mock: RequestsMock) -> Any:
-            """A mock begins within: it is asked first, and only for what it has a stub for."""
-            theirs = begin(mock)
+            """Begin a user's mock: it answers only requests for which it has a stub."""
+            mock_send = begin(mock)
 
-            def chosen(adapter: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-                if emulators := self._asked(request, mock, kwargs):
+            def send(adapter: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+                if emulators := self._emulators_for(request, mock, kwargs):
                     return emulators.send(adapter, request, *args, **kwargs)
-                return theirs(adapter, request, *args, **kwargs)
+                return mock_send(adapter, request, *args, **kwargs)
 
-            within.add(chosen)
-            return chosen
+            within.add(send)
+            return send
 
         return unbound_on_send
 
-    def _stopped(self) -> Any:
+    def _wrap_stop(self) -> Any:
         end = self._stop
 
         def stop(mock: RequestsMock, *args: Any, **kwargs: Any) -> None:
@@ -165,19 +175,21 @@ class Door:
 
         return stop
 
-    def _asked(self, request: Any, mock: RequestsMock | None, kwargs: Any) -> Emulators | None:
-        """Who answers a request, unless a mock of the user's own has a stub for it."""
+    def _emulators_for(
+        self, request: Any, mock: RequestsMock | None, kwargs: Any
+    ) -> EmulatorsMock | None:
+        """Return what answers a request, unless a user's mock has a stub for it."""
         if self._emulators is None or self._find(request.url) is None:
             return None
         return None if mock and _has_stub(mock, request, kwargs) else self._emulators
 
 
-_door = Door()  # one for the process, as what it stands in the place of is
+_door = Door()  # one for the process, as is the `send` that it replaces
 
 
 @contextmanager
 def opened(find: "Find") -> Iterator[None]:
-    """Lead calls of requests to the emulators."""
+    """Answer calls of requests by the emulators."""
     _door.open(find)
     try:
         yield
@@ -186,21 +198,21 @@ def opened(find: "Find") -> Iterator[None]:
 
 
 def _mock_of(send: Any) -> RequestsMock | None:
-    """The mock whose `unbound_on_send` has made a function; responses tells it nowhere else."""
+    """Return the mock whose `unbound_on_send` returned a function, from its closure."""
     code = getattr(send, "__code__", None)
     names = code.co_freevars if code else ()
     if "self" not in names:
         return None
-    held = send.__closure__[names.index("self")].cell_contents
-    return held if isinstance(held, RequestsMock) else None
+    mock = send.__closure__[names.index("self")].cell_contents
+    return mock if isinstance(mock, RequestsMock) else None
 
 
 def _has_stub(mock: RequestsMock, request: Any, kwargs: Any) -> bool:
-    """Whether a mock of the user's own has an answer to a request."""
+    """Return whether a user's mock has an answer to a request."""
     stubs = [stub for stub in mock.registered() if not stub.passthrough]
     if not stubs:
         return False
-    # As responses does, before it asks its matchers.
+    # As responses does before it calls its matchers.
     request.params = mock._parse_request_params(request.path_url)
     request.req_kwargs = kwargs
     if hasattr(request.body, "read"):
@@ -209,7 +221,7 @@ def _has_stub(mock: RequestsMock, request: Any, kwargs: Any) -> bool:
 
 
 def _patience(timeout: Any) -> float | None:
-    """Seconds to wait for an answer, of what requests takes as its timeout."""
+    """Return the seconds to wait for an answer, from the timeout of requests."""
     if isinstance(timeout, Timeout):
         timeout = timeout.clone()
         timeout.start_connect()
@@ -232,10 +244,10 @@ def _bytes(body: Any) -> bytes:
 
 
 def _error(lost: Lost, request: Any, patience: float | None) -> NotAnswered:
-    """What requests raises for a request that was lost."""
+    """Return the errors of urllib3 and requests for a lost request."""
     if isinstance(lost, TimedOut):
         text = f"Read timed out. (read timeout={patience})"
-        pool: Any = urlsplit(request.url).netloc  # of which only the name is shown
+        pool: Any = urlsplit(request.url).netloc  # only its name is shown
         late = ReadTimeoutError(pool, request.url, text)
         return NotAnswered(late, exceptions.ReadTimeout(late, request=request))
     broken = ProtocolError("Connection aborted.", ConnectionResetError(*RESET))

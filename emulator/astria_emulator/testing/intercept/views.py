@@ -1,4 +1,4 @@
-"""What a test looks at: objects as they are now, by name."""
+"""Views for tests: tunes, prompts and callbacks as they are now."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -14,7 +14,7 @@ from astria_emulator.storage.store import Row
 class Tune:
     """A tune. `state`: queued, training, trained, failed or expired.
 
-    `fields` are all of it, as the API names them; `failure` says why training failed.
+    `fields`: all fields as the API names them. `failure`: why training failed.
     """
 
     id: int
@@ -41,7 +41,7 @@ class Tune:
 class Prompt:
     """A prompt. `state`: waiting, queued, generating, finished or failed.
 
-    `images` are addresses; `fields` are all of it, as the API names them.
+    `images`: addresses. `fields`: all fields as the API names them.
     """
 
     id: int
@@ -67,7 +67,7 @@ class Callback:
     """A callback. `state`: recorded, delivered, failed, dropped or unknown.
 
     object: tune, prompt or run, and `object_id` its id. `status`: what the receiver answered.
-    `fault`: what struck it.
+    `fault`: the fault that was injected.
     """
 
     id: int
@@ -83,14 +83,14 @@ class Callback:
     _deliver: Callable[[int, Any], "Callback"] = field(repr=False, compare=False)
 
     def deliver(self, receiver: Any = None) -> "Callback":
-        """Send it now, or again, to a WSGI or ASGI application or the base of an address.
+        """Send it now, or again, to a WSGI or ASGI application or a base address.
 
-        Without one it goes where all do. Returns what became of it.
+        Without a receiver it goes to the one of `Astria.deliver_to`. Returns the result.
         """
         return self._deliver(self.id, receiver)
 
 
 def _named(view: type[Tune | Prompt], shown: Mapping[str, Any]) -> dict[str, Any]:
-    """The view's own fields of an object."""
-    own = {one.name for one in fields(view)} - {"images", "fields"}
-    return {name: shown.get(name) for name in own}
+    """Return an object's fields that the view names."""
+    names = {field.name for field in fields(view)} - {"images", "fields"}
+    return {name: shown.get(name) for name in names}
