@@ -1,11 +1,11 @@
-"""Kill servers under load, and see that nothing answered is lost and nothing is done twice.
+"""Kill servers under load, and check that no answered work is lost and none is done twice.
 
     python -m tools.crash --kills 100                                   # SQLite in a new folder
     python -m tools.crash --kills 100 --database URL --servers 2        # PostgreSQL, shared by two
 
 Clients create tunes, nested prompts and prompts with callbacks, and delete some, while servers get
-kill -9 at random moments and are started anew. A request that was not answered is sent again under
-the same title, for creation is repeat-safe here. Ends with 1 and what is wrong, or 0 and a summary.
+kill -9 at random moments and are started again. A request without an answer is sent again under
+the same title, as creation is repeat-safe here. Ends with 0 and a summary, or 1 and the problems.
 """
 
 import argparse
@@ -30,15 +30,15 @@ import requests
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENTS = 4
-LIFE_SECONDS = (0.15, 0.9)  # of a server between its first answer and its end
+LIFE_SECONDS = (0.15, 0.9)  # shortest and longest, between a server's first answer and its end
 SETTLE_SECONDS = 300.0
 HEADERS = {"Authorization": "Bearer sd_crash"}
-# An answer that was cut off is none.
+# A truncated answer counts as none.
 UNANSWERED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
 class Server:
-    """A server process that is started anew on its port whenever it was killed."""
+    """A server process that can be started again on the same port after a kill."""
 
     def __init__(self, port: int, settings: list[str]):
         self.url = f"http://127.0.0.1:{port}"
@@ -81,16 +81,16 @@ class Ledger:
 
     tunes: dict[int, str] = field(default_factory=dict)  # id -> title
     prompts: dict[int, int] = field(default_factory=dict)  # id -> tune
-    photos: dict[int, bytes] = field(default_factory=dict)  # tune -> what was uploaded
+    photos: dict[int, bytes] = field(default_factory=dict)  # tune -> uploaded bytes
     deleted: set[str] = field(default_factory=set)  # paths
-    going: set[str] = field(default_factory=set)  # paths whose deletion may have happened
+    deleting: set[str] = field(default_factory=set)  # paths whose deletion may have happened
     received: Counter[str] = field(default_factory=Counter)  # path of the callback -> times
-    unknown: set[str] = field(default_factory=set)
+    unknown: set[str] = field(default_factory=set)  # paths of callbacks that may not have been sent
     resent: int = 0
 
 
 class Client:
-    """Sends requests until they are answered, by whichever server."""
+    """Sends requests until they are answered, by any of the servers."""
 
     def __init__(self, servers: list[Server], ledger: Ledger, hook: str, seed: int):
         self._servers, self._ledger, self._hook = servers, ledger, hook
@@ -109,10 +109,10 @@ class Client:
                 time.sleep(0.02)
 
     def act(self) -> None:
-        chance = self._random.random()
-        if chance < 0.6 or not self._own:
+        draw = self._random.random()
+        if draw < 0.6 or not self._own:
             self.create_tune()
-        elif chance < 0.85:
+        elif draw < 0.85:
             self.create_prompt(self._random.choice(self._own))
         else:
             self.delete_tune(self._own.pop(self._random.randrange(len(self._own))))
@@ -127,13 +127,13 @@ class Client:
             form = {f"tune[{name}]": value for name, value in fields.items()}
             form |= {f"tune[prompts_attributes][][{name}]": v for name, v in nested.items()}
             files = {"tune[images][]": ("a.png", photo, "image/png")}
-            made = self.ask("POST", "/tunes", data=form, files=files)
+            response = self.ask("POST", "/tunes", data=form, files=files)
         else:
             photo = b""
             body = {**fields, "image_urls": ["http://a.test/1"], "prompts_attributes": [nested]}
-            made = self.ask("POST", "/tunes", json={"tune": body})
-        expect(made, 201)
-        id = made.json()["id"]
+            response = self.ask("POST", "/tunes", json={"tune": body})
+        expect(response, 201)
+        id = response.json()["id"]
         self._ledger.tunes[id] = title
         self._own.append(id)
         if photo:
@@ -142,14 +142,14 @@ class Client:
     def create_prompt(self, tune: int) -> None:
         text = f"{self._seed}-{next(self._numbers)}"
         body = {"text": text, "callback": f"{self._hook}/prompt/{text}"}
-        made = self.ask("POST", f"/tunes/{tune}/prompts", json={"prompt": body})
-        expect(made, 201)
-        self._ledger.prompts[made.json()["id"]] = tune
+        response = self.ask("POST", f"/tunes/{tune}/prompts", json={"prompt": body})
+        expect(response, 201)
+        self._ledger.prompts[response.json()["id"]] = tune
 
     def delete_tune(self, tune: int) -> None:
         path = f"/tunes/{tune}"
-        self._ledger.going.add(path)
-        # One that was not answered may have been done.
+        self._ledger.deleting.add(path)
+        # A deletion without an answer may have been done: then the next one gets 404.
         expect(self.ask("DELETE", path), 200, 404)
         self._ledger.deleted.add(path)
 
@@ -171,7 +171,7 @@ def photograph(shade: int) -> bytes:
 
 
 def receive(ledger: Ledger) -> ThreadingHTTPServer:
-    """Count callbacks by the path that they come to."""
+    """Start a server that counts callbacks by their path."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -189,14 +189,14 @@ def receive(ledger: Ledger) -> ThreadingHTTPServer:
 
 
 def note_unknown(ledger: Ledger, server: Server) -> None:
-    """Deliveries of which nobody knows whether they were sent."""
+    """Note the deliveries that may or may not have been sent."""
     for row in requests.get(f"{server.url}/_emulator/callbacks", timeout=20).json():
         if row["state"] == "unknown":
             ledger.unknown.add(requests.utils.urlparse(row["url"]).path)
 
 
 def settle(server: Server) -> None:
-    """Let all work end, also that of servers that are no more."""
+    """Wait until all work has ended, also that of killed servers."""
     deadline = time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         requests.post(f"{server.url}/_emulator/finish", timeout=90)
@@ -208,7 +208,7 @@ def settle(server: Server) -> None:
 
 
 def problems(ledger: Ledger, client: Client) -> list[str]:
-    """What is lost, or was done twice."""
+    """Return what is lost, or was done twice."""
     found: list[str] = []
     listed: list[dict[str, Any]] = []
     before = ""
@@ -224,11 +224,11 @@ def problems(ledger: Ledger, client: Client) -> list[str]:
         if path in ledger.deleted:
             found += [f"{path} was deleted and is there"] if id in by_id else []
         elif id not in by_id:
-            found += [f"{path} is lost"] if path not in ledger.going else []
+            found += [f"{path} is lost"] if path not in ledger.deleting else []
         else:
             found += _problems_of(ledger, client, by_id[id], title)
     for id, tune in ledger.prompts.items():
-        if f"/tunes/{tune}" not in ledger.going:
+        if f"/tunes/{tune}" not in ledger.deleting:
             prompt = client.ask("GET", f"/prompts/{id}")
             if prompt.status_code != 200 or not prompt.json()["trained_at"]:
                 found.append(f"prompt {id} is lost or has not ended")
@@ -249,8 +249,8 @@ def _problems_of(ledger: Ledger, client: Client, tune: dict[str, Any], title: st
         if not ledger.received[path] and path not in ledger.unknown:
             found.append(f"callback {path} did not come, and is not said to be unknown")
     if photo := ledger.photos.get(tune["id"]):
-        kept = client.ask("GET", "/" + tune["orig_images"][0].rpartition("/")[2])
-        if kept.content != photo:
+        response = client.ask("GET", "/" + tune["orig_images"][0].rpartition("/")[2])
+        if response.content != photo:
             found.append(f"the photograph of {tune['id']} is lost")
     return found
 
@@ -265,22 +265,22 @@ def repeat(act: Callable[[], None], stop: threading.Event, failures: list[str]) 
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--kills", type=int, default=100)
-    options.add_argument("--seed", type=int, default=0)
-    options.add_argument("--servers", type=int, default=1)
-    options.add_argument("--database", default="")
-    given = options.parse_args()
-    chance = random.Random(given.seed)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--servers", type=int, default=1)
+    parser.add_argument("--database", default="")
+    options = parser.parse_args()
+    generator = random.Random(options.seed)
     ledger, stop, failures = Ledger(), threading.Event(), list[str]()
     receiver = receive(ledger)
     hook = f"http://127.0.0.1:{receiver.server_port}"
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         settings = ["--data", folder, "--train-seconds", "0", "--prompt-seconds", "0"]
         settings += ["--idempotency", "--log-level", "error"]
-        settings += ["--database", given.database] if given.database else []
+        settings += ["--database", options.database] if options.database else []
         servers: list[Server] = []
-        for _ in range(given.servers):
+        for _ in range(options.servers):
             servers.append(Server(free_port(), settings))
             stack.callback(servers[-1].kill)
         clients = [Client(servers, ledger, hook, seed) for seed in range(CLIENTS)]
@@ -289,9 +289,9 @@ def main() -> None:
         ]
         for thread in threads:
             thread.start()
-        for _ in range(given.kills):
-            time.sleep(chance.uniform(*LIFE_SECONDS))
-            server = chance.choice(servers)
+        for _ in range(options.kills):
+            time.sleep(generator.uniform(*LIFE_SECONDS))
+            server = generator.choice(servers)
             server.kill()
             server.start()
             note_unknown(ledger, server)
@@ -302,8 +302,8 @@ def main() -> None:
         note_unknown(ledger, servers[0])
         found = failures + problems(ledger, clients[0])
     receiver.shutdown()
-    told = {
-        "kills": given.kills,
+    summary = {
+        "kills": options.kills,
         "tunes": len(ledger.tunes),
         "prompts": len(ledger.prompts),
         "deleted": len(ledger.deleted),
@@ -312,7 +312,7 @@ def main() -> None:
         "unknown": len(ledger.unknown),
         "problems": len(found),
     }
-    print(json.dumps(told))
+    print(json.dumps(summary))
     if found:
         raise SystemExit("\n".join(found[:50]))
 

@@ -1,9 +1,9 @@
-"""Feed bytes that libFuzzer grows by coverage to all that reads a request's body.
+"""Fuzz all readers of a request's body with libFuzzer, guided by coverage.
 
     python -m tools.fuzz_forms -max_total_time=300 corpus/
 
-Anything but a value or a refusal is a finding: an exception that is none of ours ends the run, and
-libFuzzer writes the bytes to a file beside it.
+Each input must give a value or a refusal. Any other exception ends the run, and libFuzzer writes
+the bytes to a file.
 """
 
 import json
@@ -65,7 +65,7 @@ READERS = (read_json, read_form, read_parts, read_picture)
 
 
 def read_any(data: bytes) -> None:
-    """The first byte says what the others are read as."""
+    """Read bytes by the reader that the first byte chooses."""
     if not data:
         return
     try:

@@ -1,4 +1,4 @@
-"""Make the short silent clips that the mock hands out in place of generated videos.
+"""Make the short silent clips that the mock serves in place of generated videos.
 
 Run from the repository root with ffmpeg (libx264) on the path:
 
@@ -21,12 +21,15 @@ from astria_emulator.mock.drawing.text import ASSETS, type_of
 LONG_SIDE = 640  # pixels
 RATE = 20  # frames a second
 FRAMES = 40
-MOST_BYTES = 60_000
+MAX_BYTES = 60_000
 CIRCLES = ((-0.9, -0.3, 0.34), (0.8, 0.25, 0.42), (0.1, -0.75, 0.26), (-0.35, 0.7, 0.22))
 
 
 def main() -> None:
-    """Write one clip for each aspect; RuntimeError when ffmpeg fails or a clip is too large."""
+    """Write one clip for each aspect.
+
+    Raises RuntimeError when ffmpeg fails or a clip is too large.
+    """
     folder = ASSETS / "clips"
     folder.mkdir(parents=True, exist_ok=True)
     for number, aspect in enumerate(CLIP_ASPECTS):
@@ -39,8 +42,8 @@ def main() -> None:
         encode(frames, size, path)
         length = path.stat().st_size
         print(f"{path.name} {size[0]}x{size[1]} {length} bytes")
-        if length > MOST_BYTES:
-            raise RuntimeError(f"{path} has {length} bytes, more than {MOST_BYTES}")
+        if length > MAX_BYTES:
+            raise RuntimeError(f"{path} has {length} bytes, more than {MAX_BYTES}")
 
 
 def frame(size: tuple[int, int], aspect: str, number: int, at: int) -> Image.Image:
@@ -80,7 +83,10 @@ def frame(size: tuple[int, int], aspect: str, number: int, at: int) -> Image.Ima
 
 
 def encode(frames: bytes, size: tuple[int, int], path: Path) -> None:
-    """Write raw RGB frames as an H.264 mp4; RuntimeError with ffmpeg's words when it fails."""
+    """Write raw RGB frames as an H.264 mp4.
+
+    Raises RuntimeError with ffmpeg's message when it fails.
+    """
     source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{size[0]}x{size[1]}", "-r", str(RATE)]
     codec = ["-c:v", "libx264", "-preset", "veryslow", "-crf", "28", "-pix_fmt", "yuv420p"]
     colour = ["-vf", "scale=out_color_matrix=bt709:out_range=tv", "-colorspace", "bt709"]

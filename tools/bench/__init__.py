@@ -1,1 +1,1 @@
-"""Measurements of the emulator and of its peers; the figures of README come from here."""
+"""Benchmarks of the emulator and of similar servers: the source of all published figures."""

@@ -1,8 +1,8 @@
 """Measure: `make bench`, or `python -m tools.bench [compare|pages|upload|leak|intercept]`.
 
-Every server runs on core 0 and what asks it on core 1. Prism and Mockoon are looked for as the
-commands `prism` and `mockoon-cli`, or as PRISM and MOCKOON name them; PostgreSQL at
-ASTRIA_TEST_POSTGRES, or on this machine. What is not there is said to be not measured.
+Every server runs on core 0, and its client on core 1. Prism and Mockoon are the commands `prism`
+and `mockoon-cli`, or what PRISM and MOCKOON name; PostgreSQL is at ASTRIA_TEST_POSTGRES, or on this
+machine. What is not installed is reported as not measured.
 """
 
 import sys

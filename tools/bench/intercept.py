@@ -1,6 +1,6 @@
-"""What a test pays for `mock_astria`, beside a bare stub of `responses` and a server on loopback.
+"""Measure what `mock_astria` costs a test, beside a bare stub of `responses` and a local server.
 
-All in one process and in turns, but for the start, which is measured in processes of its own.
+All in one process and in turns, except the start, which is measured in new processes.
 """
 
 import statistics
@@ -42,7 +42,7 @@ def enter() -> None:
 
 
 def flow() -> None:
-    """Create, call back, draw, fetch, expire; with a state of its own."""
+    """Create, call back, draw, fetch and expire, with a new state."""
     with mock_astria() as astria:
         tune = requests.post(f"{URL}/tunes", json=CALLED_BACK, headers=HEADERS).json()
         astria.finish()
@@ -67,23 +67,23 @@ def main() -> None:
     for _ in range(ROUNDS):
         with mock_astria() as astria, httpx.Client() as client:
             base = astria.url
-            tell(rows, "POST by requests, intercepted", post_by_requests)
-            tell(rows, "POST by httpx, intercepted", lambda client=client: post_by_httpx(client))
-            tell(rows, "POST by requests to astria.url", lambda base=base: post_by_requests(base))
+            record(rows, "POST by requests, intercepted", post_by_requests)
+            record(rows, "POST by httpx, intercepted", lambda client=client: post_by_httpx(client))
+            record(rows, "POST by requests to astria.url", lambda base=base: post_by_requests(base))
         with responses.RequestsMock() as stub:
             stub.post(f"{URL}/tunes", json={"id": 1}, status=201)
-            tell(rows, "POST by requests, a bare stub of responses", post_by_requests)
-        tell(rows, "mock_astria entered and left", enter)
-        tell(rows, "whole flow", flow, 10)
+            record(rows, "POST by requests, a bare stub of responses", post_by_requests)
+        record(rows, "mock_astria entered and left", enter)
+        record(rows, "whole flow", flow, 10)
         done = subprocess.run([sys.executable, "-c", START], capture_output=True, check=True)
         rows.setdefault("import and first mock, in a new process", []).append(
             float(done.stdout) * 1000
         )
-    for name, found in rows.items():
-        print(f"{name:<46} {statistics.median(found):8.2f} ms  (worst {max(found):.2f})")
+    for name, times in rows.items():
+        print(f"{name:<46} {statistics.median(times):8.2f} ms  (worst {max(times):.2f})")
 
 
-def tell(
+def record(
     rows: dict[str, list[float]], name: str, act: Callable[[], Any], times: int = EACH
 ) -> None:
     rows.setdefault(name, []).append(milliseconds(act, times))

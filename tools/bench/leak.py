@@ -1,4 +1,4 @@
-"""Requests that delete what they create: memory must not grow."""
+"""Measure memory under requests that delete what they create: it must not grow."""
 
 import http.client
 import json
@@ -13,7 +13,7 @@ NESTED = {**TUNE, "prompts_attributes": [{"text": "ohwx woman"}]}
 
 
 class Client:
-    """One connection that is kept."""
+    """A client with one persistent connection."""
 
     def __init__(self, url: str):
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=60)
@@ -23,14 +23,14 @@ class Client:
         data = json.dumps(body) if body is not None else None
         self._connection.request(method, path, data, headers)
         answer = self._connection.getresponse()
-        found = answer.read()
+        data = answer.read()
         if answer.status >= 300:
             raise SystemExit(f"bench: {method} {path}: {answer.status}")
-        return found
+        return data
 
 
-def live(client: Client, requests: int) -> None:
-    """Make a tune with a prompt, look at both, and delete them: four requests each time."""
+def run(client: Client, requests: int) -> None:
+    """Create a tune with a prompt, read both and delete them: four requests each time."""
     for _ in range(requests // 4):
         id = json.loads(client.ask("POST", "/tunes", {"tune": NESTED}))["id"]
         client.ask("GET", f"/tunes/{id}")
@@ -49,9 +49,9 @@ def main() -> None:
     for peer in stores():
         with serving(peer) as running:
             client = Client(running.url)
-            live(client, REQUESTS // 10)  # caches fill
+            run(client, REQUESTS // 10)  # fills the caches
             row = [running.memory_mb()]
             for _ in range(CHUNKS):
-                live(client, REQUESTS // CHUNKS)
+                run(client, REQUESTS // CHUNKS)
                 row.append(running.memory_mb())
-        print(f"| {peer.name} | " + " | ".join(f"{found:.1f}" for found in row) + " |", flush=True)
+        print(f"| {peer.name} | " + " | ".join(f"{size:.1f}" for size in row) + " |", flush=True)

@@ -1,8 +1,8 @@
-"""A page by `before_id` among a million tunes against one among a thousand, in each store.
+"""Measure a page by `before_id` among a million tunes and among a thousand, in each store.
 
-The store is filled through its own protocol with copies of a tune that was made by a request. Then
-the application is asked for pages spread over all of them, in this process: seen first,
-when rows are to be read and written as JSON, and once more.
+The store is filled through its own protocol with copies of a tune that a request has created. Then
+the application, in this process, answers requests for pages spread over all of them: first while
+rows must still be read and written as JSON, then once more.
 """
 
 import random
@@ -30,12 +30,12 @@ def fill(store: Store, owner: int | None, tune: Mapping[str, Any], first: int, c
                 store.insert("tune", owner, tune, refs=(f"title:{number}",))
 
 
-def times(app: Emulator, places: list[int]) -> Iterator[float]:
-    """Microseconds of each page."""
+def times(app: Emulator, before_ids: list[int]) -> Iterator[float]:
+    """Yield the microseconds of each page."""
     client = app.test_client()
-    for place in places:
+    for before_id in before_ids:
         begin = time.perf_counter()
-        page = client.get(f"/tunes?limit={SIZE}&before_id={place}", headers=HEADERS).json
+        page = client.get(f"/tunes?limit={SIZE}&before_id={before_id}", headers=HEADERS).json
         yield (time.perf_counter() - begin) * 1e6
         assert len(page) == SIZE
 
@@ -43,24 +43,24 @@ def times(app: Emulator, places: list[int]) -> Iterator[float]:
 def measure(name: str, **settings: str) -> None:
     app = create_app(Config(train_seconds=86400, **settings))
     store = app.services.store
-    made = app.test_client().post("/tunes", json={"tune": TUNE}, headers=HEADERS).json
-    row = store.get("tune", made["id"])
+    tune = app.test_client().post("/tunes", json={"tune": TUNE}, headers=HEADERS).json
+    row = store.get("tune", tune["id"])
     assert row is not None
     figures, done = [], 0
     for count in (SMALL, LARGE):
         fill(store, row.owner, row.data, done, count)
         done = count
-        # Of a thousand tunes the first half are seen first now, of a million others.
-        chance = random.Random(count)
+        # Of the million tunes take pages that have not been read yet.
+        generator = random.Random(count)
         lowest = SIZE if count == SMALL else SMALL
-        places = [FIRST_ID["tune"] + chance.randrange(lowest, count) for _ in range(PAGES)]
+        before_ids = [FIRST_ID["tune"] + generator.randrange(lowest, count) for _ in range(PAGES)]
         if hasattr(store, "_read"):
             store._read.cache_clear()
-        figures.append([statistics.median(times(app, places)) for _ in range(2)])
+        figures.append([statistics.median(times(app, before_ids)) for _ in range(2)])
     app.close()
-    for what, small, large in zip(("first", "again"), *figures, strict=True):
+    for order, small, large in zip(("first", "again"), *figures, strict=True):
         ratio = large / small
-        print(f"| {name}, seen {what} | {small:,.0f} | {large:,.0f} | {ratio:.2f} |", flush=True)
+        print(f"| {name}, seen {order} | {small:,.0f} | {large:,.0f} | {ratio:.2f} |", flush=True)
 
 
 def main() -> None:

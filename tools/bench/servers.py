@@ -1,4 +1,4 @@
-"""The servers that are measured: how each is started on a port, and what it takes."""
+"""The servers to measure: how each is started on a port, and what it needs for that."""
 
 import json
 import os
@@ -34,14 +34,14 @@ TUNE = {
 
 @dataclass
 class Peer:
-    """A server to measure, and what was measured. `command` is made anew for each start."""
+    """A server to measure, and its figures. `command`: returns the command line of each start."""
 
     name: str
     command: Callable[[ExitStack], list[str]]
     figures: dict[str, list[float]] = field(default_factory=dict)
 
-    def note(self, what: str, figure: float) -> None:
-        self.figures.setdefault(what, []).append(figure)
+    def note(self, name: str, figure: float) -> None:
+        self.figures.setdefault(name, []).append(figure)
 
 
 def emulator(stack: ExitStack, *, data: bool = False, database: bool = False) -> list[str]:
@@ -67,36 +67,37 @@ def new_database() -> Iterator[str]:
 
 
 def stores() -> list[Peer]:
-    """The emulator with each of its stores."""
-    found = [
+    """Return the emulator with each of its stores."""
+    peers = [
         Peer("memory", emulator),
         Peer("SQLite", lambda stack: emulator(stack, data=True)),
     ]
     try:
         with new_database():
-            found.append(
+            peers.append(
                 Peer("PostgreSQL", lambda stack: emulator(stack, data=True, database=True))
             )
     except Exception as error:
         print(f"not measured: PostgreSQL ({type(error).__name__})")
-    return found
+    return peers
 
 
 def others() -> list[Peer]:
+    """Return the other servers that are installed."""
     contract = str(ROOT / "openapi.yaml")
-    found = []
+    peers = []
     prism = os.environ.get("PRISM") or shutil.which("prism")
     mockoon = os.environ.get("MOCKOON") or shutil.which("mockoon-cli")
     if prism:
         command = [prism, "mock", contract, "--verboseLevel", "error"]
-        found.append(Peer("Prism", lambda _, command=command: command))
+        peers.append(Peer("Prism", lambda _, command=command: command))
     if mockoon:
         command = [mockoon, "start", "--data", contract, "--disable-log-to-file"]
-        found.append(Peer("Mockoon", lambda _, command=command: command))
+        peers.append(Peer("Mockoon", lambda _, command=command: command))
     for name, command in (("Prism", prism), ("Mockoon", mockoon)):
         if not command:
             print(f"not measured: {name} (not installed)")
-    return found
+    return peers
 
 
 def free_port() -> int:
@@ -106,7 +107,7 @@ def free_port() -> int:
 
 
 def ask(url: str, body: object = None, method: str | None = None) -> Any:
-    """The JSON of an answer."""
+    """Send a request, and return the JSON of its answer."""
     data = json.dumps(body).encode() if body is not None else None
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
     request = urllib.request.Request(url, data, headers, method=method)
@@ -122,13 +123,13 @@ class Running:
     def memory_mb(self) -> float:
         """Resident memory of the server's processes.
 
-        As their mappings add up: the sum that ps shows grows by itself (some megabytes within
-        100,000 requests, while nothing that is mapped does).
+        This is the sum of their mappings. The sum that ps shows grows by some megabytes within
+        100,000 requests, while no mapping does.
         """
         command = ["ps", "-o", "pid=", "-g", str(self.pid)]
         pids = subprocess.run(command, capture_output=True, text=True).stdout.split()
-        told = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
-        return sum(int(text.partition("\nRss:")[2].split()[0]) for text in told) / 1024
+        rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+        return sum(int(text.partition("\nRss:")[2].split()[0]) for text in rollups) / 1024
 
 
 @contextmanager
@@ -159,14 +160,14 @@ def serving(peer: Peer) -> Iterator[Running]:
 
 
 def machine() -> str:
-    """What it was measured on, and with."""
+    """Return the machine and the versions of a measurement as text."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     packages = ("flask", "marshmallow", "waitress", "sqlalchemy", "psycopg")
     versions = [f"{name} {metadata.version(name)}" for name in packages]
     for command in (["psql", "--version"], ["node", "--version"]):
         if shutil.which(command[0]):
-            told = subprocess.run(command, capture_output=True, text=True).stdout
-            versions.append(told.strip().replace("v", "Node ", 1) if "v" in told else told.strip())
+            text = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+            versions.append(text.replace("v", "Node ", 1) if "v" in text else text)
     name = cpu[1] if cpu else platform.processor()
     return f"{name}, {os.cpu_count()} cores, Python {platform.python_version()}, " + ", ".join(
         versions

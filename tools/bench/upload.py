@@ -1,4 +1,4 @@
-"""Four photographs of 3 MB by multipart: how fast they are taken, and what memory they cost."""
+"""Measure multipart uploads of four photographs of 3 MB: their speed, and their memory."""
 
 import http.client
 import io
@@ -24,7 +24,7 @@ def photograph() -> bytes:
 
 
 def body(photos: list[bytes]) -> tuple[bytes, str]:
-    """A form with the photographs, and its content type."""
+    """Return a form with the photographs, and its content type."""
     line = "bench-boundary"
     parts = [
         f'--{line}\r\n{DISPOSITION}{name}]"\r\n\r\n{value}\r\n'.encode()
@@ -38,7 +38,7 @@ def body(photos: list[bytes]) -> tuple[bytes, str]:
 
 
 def post(running: Running, data: bytes, kind: str) -> float:
-    """Seconds until a tune has been made."""
+    """Create a tune, and return the seconds until the answer."""
     connection = http.client.HTTPConnection(urlsplit(running.url).netloc, timeout=60)
     headers = {"Authorization": f"Bearer {KEY}", "Content-Type": kind}
     begin = time.perf_counter()
@@ -61,7 +61,7 @@ def main() -> None:
     print("| --- | --- | --- |")
     for peer in stores():
         with serving(peer) as running:
-            post(running, data, kind)  # what is loaded with the first one stays loaded
+            post(running, data, kind)  # loads what later ones need as well
             before = running.memory_mb()
             seconds = [post(running, data, kind) for _ in range(UPLOADS)]
             grown = (running.memory_mb() - before) * 1.048576 / (size * UPLOADS)

@@ -134,7 +134,7 @@ def deleted_twice(patch, app):
     def act(handler, services, caller, arguments):
         place = caller.account, arguments["id"]
         if place in gone:
-            return prompts.MESSAGE
+            return prompts.DELETED
         answer = handler(services, caller, **arguments)
         gone.add(place)
         return answer

@@ -1,1 +1,1 @@
-"""Two clients to read and to run: one that copes with bad days, and one that does not."""
+"""Two example clients: one that copes with faults, and one that does not."""

@@ -1,9 +1,8 @@
-"""A careless client, as many are: it works on a good day, and on no other.
+"""A careless client, as many are: it works only while nothing goes wrong.
 
     astria-emulator check-client -- python -m astria_emulator.examples.careless
 
-It needs `pip install requests`. What is wrong is said where it is; careful.py does the same job
-well.
+It needs `pip install requests`. Comments say what is wrong; careful.py does the same job well.
 """
 
 import json
@@ -23,12 +22,12 @@ PICTURES = [f"https://example.com/jane-{number}.jpg" for number in range(1, 5)]
 URL, KEY = os.environ["ASTRIA_BASE_URL"], os.environ["ASTRIA_API_KEY"]
 SESSION = requests.Session()
 SESSION.headers["Authorization"] = f"Bearer {KEY}"
-ENDED = threading.Semaphore(0)  # one for each prompt that has called back
+ENDED = threading.Semaphore(0)  # released for each prompt that has called back
 TUNE: dict[str, Any] = {}
 
 
 def make_tune(callback: str) -> Any:
-    """Whatever has gone wrong, at once again: also what was refused, and what was done."""
+    """Retry at once after any error, also what was refused and what was done."""
     body = {"title": "Jane Doe", "name": "woman", "branch": "fast", "image_urls": PICTURES}
     for _ in range(TRIES):
         try:
@@ -41,7 +40,7 @@ def make_tune(callback: str) -> Any:
 
 
 def make_prompt(text: str, callback: str) -> None:
-    """Sent again when the connection breaks, done or not; and the answer is not looked at."""
+    """Send again when the connection breaks, done or not, and ignore the answer."""
     body = {"prompt": {"text": text, "num_images": 1, "callback": callback}}
     path = f"{URL}/tunes/{TUNE['id']}/prompts"
     try:
@@ -51,7 +50,7 @@ def make_prompt(text: str, callback: str) -> None:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Does the work before it answers, and as often as it is called. Whoever calls is believed."""
+    """Does the work before it answers, once for each call, and trusts every caller."""
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -81,14 +80,14 @@ def main() -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     TUNE.update(make_tune(f"http://127.0.0.1:{server.server_port}"))
     shown: Any = TUNE
-    while not shown.get("trained_at"):  # for ever, if need be, and much too often
+    while not shown.get("trained_at"):  # without a limit, and much too often
         time.sleep(0.02)
         try:
             answer = SESSION.get(f"{URL}/tunes/{TUNE['id']}")
         except requests.RequestException:
             continue
-        shown = answer.json()  # whatever it is
-    for _ in TEXTS:  # that a callback did not come is nothing to speak of
+        shown = answer.json()  # also an error
+    for _ in TEXTS:  # a missing callback goes unnoticed
         ENDED.acquire(timeout=CALLBACK_SECONDS)
     print("done")
 
