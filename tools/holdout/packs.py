@@ -1,5 +1,7 @@
 """Bugs in packs and their runs."""
 
+from dataclasses import replace
+
 from astria_emulator.objects import packs
 from astria_emulator.objects.packs import DONE, PackRun
 from tools.holdout.planting import (
@@ -51,9 +53,7 @@ def multi_as_any(begin):
     def begun(run):
         if not run.attributes.get("tune_ids"):
             plain = {**run.pack.data, "use_multi": False}
-            run = PackRun(
-                run.services, run.caller, run.pack.changed(plain, run.pack.refs), run.attributes
-            )
+            run = replace(run, pack=run.pack.changed(plain, run.pack.refs))
         return begin(run)
 
     return begun
