@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from astria_emulator.app import Emulator
+from tests import PATIENCE_SECONDS
 
 SCRIPT = Path(os.environ.get("ASTRIA_CLI", ""))
 START = "2026-01-01T00:00:00Z"
@@ -51,7 +52,7 @@ class Cli:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
         )
 
     def __call__(self, *arguments: Any) -> Any:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import PATIENCE_SECONDS
 from tests.databases import postgres_database
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -13,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def crash(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tools.crash", "--kills", "3", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=180)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgres"])

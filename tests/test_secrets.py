@@ -19,11 +19,11 @@ from PIL import Image
 
 from astria_emulator.api.handlers import tunes
 from astria_emulator.config import PREFIX
+from tests import PATIENCE_SECONDS
 
 WORD = "hush"
 KEY = f"sd_{WORD}_key"
 TOKEN = f"{WORD}-control"
-SECONDS = 30
 # A module for --backend: its errors hold what it was given.
 BACKEND = f"""
 import io
@@ -224,7 +224,7 @@ def test_standard_error_of_a_server_holds_no_secret(places: Path, receiver: Any)
             [sys.executable, "-m", "astria_emulator", *flags],
             env=environment, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
-    watchdog = threading.Timer(SECONDS, server.kill)
+    watchdog = threading.Timer(PATIENCE_SECONDS, server.kill)
     watchdog.start()
     try:
         assert server.stdout
@@ -234,7 +234,7 @@ def test_standard_error_of_a_server_holds_no_secret(places: Path, receiver: Any)
         session.headers["Authorization"] = f"Bearer {KEY}"
 
         def ask(method: str, path: str, **rest: Any) -> int:
-            return session.request(method, url + path, timeout=SECONDS, **rest).status_code
+            return session.request(method, url + path, timeout=PATIENCE_SECONDS, **rest).status_code
 
         live(ask, receiver.url.removeprefix("http://"))
         image = (f"{WORD}.jpg", b"a", "image/jpeg")
@@ -244,7 +244,7 @@ def test_standard_error_of_a_server_holds_no_secret(places: Path, receiver: Any)
         assert ask("POST", "/images/inspect", **wrong) == 500
     finally:
         server.terminate()
-        server.wait(SECONDS)
+        server.wait(PATIENCE_SECONDS)
         watchdog.cancel()
         server.stdout.close()  # type: ignore[union-attr]
     told = (places / "log").read_text()

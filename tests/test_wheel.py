@@ -17,9 +17,10 @@ import pytest
 import requests
 from PIL import Image
 
+from tests import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parent.parent
 KEY = {"Authorization": "Bearer sd_test"}
-DEADLINE_SECONDS = 600
 PACKAGES = ("contracts", "emulator", "real_backend")
 # What pip says when it cannot get the build backend.
 OUT_OF_REACH = ("No matching distribution found for hatchling", "Could not find a version")
@@ -37,7 +38,7 @@ def pip(
         env={**os.environ, **reach},
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -77,7 +78,7 @@ class Environment:
             env=self.variables,
             capture_output=True,
             text=True,
-            timeout=DEADLINE_SECONDS,
+            timeout=PATIENCE_SECONDS,
         )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
@@ -118,7 +119,7 @@ def server(environment: Environment, tmp_path: Path) -> Iterator[str]:
             stderr=log,
             text=True,
         )
-    watchdog = threading.Timer(DEADLINE_SECONDS, process.kill)
+    watchdog = threading.Timer(PATIENCE_SECONDS, process.kill)
     watchdog.start()
     assert process.stdout
     found = re.search(r"ASTRIA_BASE_URL=(\S+)", process.stdout.readline())
@@ -165,7 +166,9 @@ def test_wheel_holds_the_licences_and_nothing_else_beside_the_packages(wheel):
 
 
 def test_installed_wheel_serves_a_picture_and_a_clip(server):
-    assert requests.get(f"{server}/_emulator/health", timeout=10).json() == {"status": "ok"}
+    assert requests.get(f"{server}/_emulator/health", timeout=PATIENCE_SECONDS).json() == {
+        "status": "ok"
+    }
     for attributes in (
         {"text": "a lighthouse"},
         {"video_model": "seedance2_fast_720p", "video_prompt": "waves"},
@@ -174,11 +177,13 @@ def test_installed_wheel_serves_a_picture_and_a_clip(server):
             f"{server}/tunes/690204/prompts",
             json={"prompt": {**attributes, "num_images": 1, "w": 256, "h": 256}},
             headers=KEY,
-            timeout=10,
+            timeout=PATIENCE_SECONDS,
         ).json()
-        requests.post(f"{server}/_emulator/finish", timeout=10).raise_for_status()
-        prompt = requests.get(f"{server}/prompts/{made['id']}", headers=KEY, timeout=10).json()
-        content = requests.get(prompt["images"][0], timeout=10).content
+        requests.post(f"{server}/_emulator/finish", timeout=PATIENCE_SECONDS).raise_for_status()
+        prompt = requests.get(
+            f"{server}/prompts/{made['id']}", headers=KEY, timeout=PATIENCE_SECONDS
+        ).json()
+        content = requests.get(prompt["images"][0], timeout=PATIENCE_SECONDS).content
         if "text" in attributes:
             with Image.open(io.BytesIO(content)) as picture:
                 assert (picture.format, picture.size) == ("JPEG", (256, 256))
@@ -187,9 +192,9 @@ def test_installed_wheel_serves_a_picture_and_a_clip(server):
 
 
 def test_installed_wheel_serves_its_contract_and_its_documentation(server):
-    contract = requests.get(f"{server}/_emulator/openapi.yaml", timeout=10)
+    contract = requests.get(f"{server}/_emulator/openapi.yaml", timeout=PATIENCE_SECONDS)
     assert contract.content == (ROOT / "openapi.yaml").read_bytes()
-    assert "swagger" in requests.get(f"{server}/_emulator/", timeout=10).text.lower()
+    assert "swagger" in requests.get(f"{server}/_emulator/", timeout=PATIENCE_SECONDS).text.lower()
 
 
 USERS_TESTS = """
@@ -346,7 +351,7 @@ def check_types(environment: Environment, code: str) -> subprocess.CompletedProc
         env=environment.variables,
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
 
 

@@ -19,6 +19,7 @@ from astria_emulator.app import Emulator
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.sql import database
 from astria_emulator.storage.store import Store
+from tests import PATIENCE_SECONDS
 from tests.databases import STORES
 
 START = "2026-01-01T00:00:00Z"
@@ -79,7 +80,7 @@ def make_app(
 
 def as_new(app: Emulator) -> Emulator:
     services = app.services
-    services.callbacks.wait(10)
+    services.callbacks.wait(PATIENCE_SECONDS)
     services.reset()
     services.idempotency = services.config.idempotency
     services.clock._now = services.config.clock_start

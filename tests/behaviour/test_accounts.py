@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests import PATIENCE_SECONDS
+
 DENIED = "HTTP Token: Access denied.\n"
 MISSING = {"status": 404, "error": "Not Found"}
 
@@ -62,7 +64,9 @@ def test_scheme_of_the_header_may_be_written_in_any_case(api, scheme):
 def test_lower_case_header_is_read(make_app, serve):
     place = urlsplit(serve(make_app()))
     request = b"GET /users HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer sd_eden\r\n"
-    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+    with socket.create_connection(
+        (place.hostname, place.port), timeout=PATIENCE_SECONDS
+    ) as connection:
         connection.sendall(request + b"connection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 200 ")

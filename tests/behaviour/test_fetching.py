@@ -11,10 +11,10 @@ import pytest
 
 from astria_emulator.mock.drawing import clip
 from astria_emulator.objects import fetching
+from tests import PATIENCE_SECONDS
 from tests.listeners import listening
 
 ALWAYS = {"assume": ("fetching=always",)}
-SOON = 5.0  # seconds that a test waits for another thread at most
 PICTURES = ("input_image", "mask_image", "video_first_frame", "video_last_frame")
 VIDEO = {"text": "a", "video_prompt": "b", "video_model": "seedance_480p"}
 REFERRING = {**VIDEO, "video_model": "seedance2_fast_720p"}
@@ -127,7 +127,7 @@ def test_uploads_come_before_what_is_fetched(fetching_api, site, photo):
 
 
 def test_four_pictures_are_fetched_at_a_time(fetching_api, site, photo):
-    together = threading.Barrier(4, timeout=SOON)
+    together = threading.Barrier(4, timeout=PATIENCE_SECONDS)
     site.before = together.wait
     urls = [site.put(f"{at}.jpg", photo()) for at in range(4)]
     assert len(fetching_api.tune(image_urls=urls)["orig_images"]) == 4

@@ -14,9 +14,9 @@ import pytest
 from astria_emulator.control.state_checks import ROWS, fields_of, times
 from astria_emulator.spec.openapi import JSON
 from astria_emulator.spec.schemas import Compiler
+from tests import PATIENCE_SECONDS
 from tests.listeners import listening
 
-SECONDS = 10
 NESTED = [{"text": "a {{eye_color}}", "num_images": 2}, {"text": "b", "w": 128, "h": 64}]
 SMALL = {"w": 64, "h": 64, "num_images": 1}
 
@@ -270,7 +270,7 @@ def slow_receiver() -> Iterator[Slow]:
             self.rfile.read(int(self.headers["Content-Length"]))
             found.calls.append(self.path)
             found.arrived.set()
-            found.go.wait(SECONDS)
+            found.go.wait(PATIENCE_SECONDS)
             self.send_response(200)
             self.send_header("Content-Length", "0")
             self.end_headers()
@@ -291,7 +291,7 @@ def under_way(api: Any, receiver: Slow) -> None:
     prompts = [{"text": "a", "callback": f"{receiver.url}/prompt", **SMALL}]
     api.tune(callback=f"{receiver.url}/tune", prompts_attributes=prompts)
     api.client.post("/_emulator/clock", json={"seconds": 60})
-    assert receiver.arrived.wait(SECONDS)
+    assert receiver.arrived.wait(PATIENCE_SECONDS)
     assert states(api) == ["recorded", "recorded"]
 
 

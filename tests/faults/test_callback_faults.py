@@ -5,6 +5,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from tests import PATIENCE_SECONDS
 from tests.faults.test_work import fault
 from tests.listeners import listening
 
@@ -56,10 +57,10 @@ def test_delayed_callback_comes_when_its_time_has_passed(api, receiver):
     tune = api.tune(callback=f"{receiver.url}/tune")
     api.client.post("/_emulator/clock", json={"seconds": 60})
     assert api.get(f"/tunes/{tune['id']}")["trained_at"]
-    assert api.client.application.services.callbacks.wait(5)
+    assert api.client.application.services.callbacks.wait(PATIENCE_SECONDS)
     assert paths(receiver) == []
     api.client.post("/_emulator/clock", json={"seconds": 600})
-    assert api.client.application.services.callbacks.wait(5)
+    assert api.client.application.services.callbacks.wait(PATIENCE_SECONDS)
     assert paths(receiver) == ["/tune"]
 
 
@@ -82,10 +83,10 @@ def test_reordered_callback_comes_late_when_there_is_no_next_one(api, receiver):
     fault(api, "callback-reordered", seconds=30)
     api.tune(callback=f"{receiver.url}/tune")
     api.client.post("/_emulator/clock", json={"seconds": 20})
-    assert api.client.application.services.callbacks.wait(5)
+    assert api.client.application.services.callbacks.wait(PATIENCE_SECONDS)
     assert paths(receiver) == []
     api.client.post("/_emulator/clock", json={"seconds": 30})
-    assert api.client.application.services.callbacks.wait(5)
+    assert api.client.application.services.callbacks.wait(PATIENCE_SECONDS)
     assert paths(receiver) == ["/tune"]
 
 
@@ -113,7 +114,7 @@ def test_timed_out_callback_comes_and_counts_as_failed(api):
     with listening(Handler) as url:
         api.tune(callback=f"{url}/tune")
         api.finish()
-        assert arrived.wait(5)
+        assert arrived.wait(PATIENCE_SECONDS)
     [delivery] = api.client.get("/_emulator/callbacks").json
     assert (delivery["state"], delivery["status"]) == ("failed", None)
     assert "timed out" in delivery["error"]

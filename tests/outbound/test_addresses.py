@@ -10,6 +10,7 @@ import pytest
 
 from astria_emulator.outbound import addresses
 from astria_emulator.outbound.addresses import Blocked
+from tests import PATIENCE_SECONDS
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 
@@ -157,7 +158,7 @@ def test_looking_up_a_name_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None
     ended = threading.Event()
 
     def getaddrinfo(*args: Any, **kwargs: Any) -> Any:
-        ended.wait(5)
+        ended.wait(PATIENCE_SECONDS)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)

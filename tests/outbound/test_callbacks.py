@@ -18,10 +18,10 @@ from astria_emulator.outbound import callbacks as callbacks_module
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.outbox import ThreadOutbox
 from astria_emulator.storage.store import CALLBACKS, Query, Row, Store
+from tests import PATIENCE_SECONDS
 from tests.listeners import listening
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-SOON = 5.0  # seconds that a test waits for another thread at most
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_callback_is_delivered_with_its_body(
     callbacks: Callbacks, store: Store, tune: Row, receiver: Any
 ) -> None:
     callbacks.send(tune, receiver.url + "/hook?id={X}", {"tune": {"title": "Zoë"}})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert receiver.received == [("/hook?id={X}", {"tune": {"title": "Zoë"}})]
     [delivery] = deliveries(store)
     assert delivery["seconds"] >= 0
@@ -101,7 +101,7 @@ def test_attempt_is_recorded_before_it_is_sent(
     seen: list[Any] = []
     url = gates(lambda path: seen.extend(row["state"] for row in deliveries(store)))
     callbacks.send(tune, url, {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert seen == ["recorded"]
 
 
@@ -111,7 +111,7 @@ def test_callback_is_not_sent_again_whatever_is_answered(
 ) -> None:
     receiver.status = status
     callbacks.send(tune, receiver.url, {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert len(receiver.received) == 1
     assert [(row["state"], row["status"]) for row in deliveries(store)] == [("delivered", status)]
 
@@ -120,7 +120,7 @@ def test_callback_is_not_sent_again_when_nobody_listens(
     callbacks: Callbacks, store: Store, tune: Row
 ) -> None:
     callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     [delivery] = deliveries(store)
     assert (delivery["state"], delivery["status"]) == ("failed", None)
     assert delivery["error"].startswith("ConnectionRefusedError")
@@ -130,7 +130,7 @@ def test_callback_is_blocked_when_its_host_is_not_allowed(
     callbacks: Callbacks, store: Store, tune: Row
 ) -> None:
     callbacks.send(tune, "http://169.254.169.254/", {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert deliveries(store)[0]["error"].startswith("blocked: ")
 
 
@@ -139,7 +139,7 @@ def test_callback_is_dropped_when_its_object_is_gone(
 ) -> None:
     store.delete(tune)
     callbacks.send(tune, receiver.url, {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert receiver.received == []
     [delivery] = deliveries(store)
     assert (delivery["state"], delivery["error"]) == ("dropped", "the object was deleted")
@@ -154,15 +154,15 @@ def test_callback_that_waits_is_dropped_when_its_object_goes_in_the_meantime(
     def act(path: str) -> None:
         paths.append(path)
         arrived.set()
-        assert go.wait(SOON)
+        assert go.wait(PATIENCE_SECONDS)
 
     url = gates(act)
     callbacks.send(tune, url + "/tune", {})
     callbacks.send(prompt, url + "/prompt", {}, after=[("tune", tune.id)])
-    assert arrived.wait(SOON)
+    assert arrived.wait(PATIENCE_SECONDS)
     store.delete(prompt)
     go.set()
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert paths == ["/tune"]
     assert [row["state"] for row in deliveries(store)] == ["dropped", "delivered"]
 
@@ -183,7 +183,7 @@ def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
     assert delivery["state"] == "unknown"
     assert receiver.received == []
     again = callbacks.send_again(delivery)
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert len(receiver.received) == 1
     states = [(row.id, row["state"], row.get("redelivery_of")) for row in deliveries(store)]
     assert states == [(again.id, "delivered", delivery.id), (delivery.id, "unknown", None)]
@@ -212,7 +212,7 @@ def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
     monkeypatch.undo()
     assert not callbacks.wait(0)
     callbacks.resume()
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert len(receiver.received) == 1
 
 
@@ -232,7 +232,7 @@ def test_tunes_call_ends_before_its_prompts_begins(
     url = gates(act)
     callbacks.send(tune, url + "/tune", {})
     callbacks.send(prompt, url + "/prompt", {}, after=[("tune", tune.id)])
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert order == ["prompt came early: False", "/tune", "/prompt"]
 
 
@@ -251,7 +251,7 @@ def test_call_waits_for_all_that_it_comes_after(
     for row in prompts:
         callbacks.send(row, f"{url}/{row.id}", {}, after=[("tune", tune.id)])
     callbacks.send(tune, f"{url}/last", {}, after=[("prompt", row.id) for row in prompts])
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert sorted(order[:3]) == [f"/{row.id}" for row in prompts]
     assert order[3:] == ["/last"]
 
@@ -263,7 +263,7 @@ def test_call_is_made_at_once_when_what_it_comes_after_has_ended_or_failed(
     callbacks.send(
         prompt, receiver.url, {}, after=[("tune", tune.id), ("tune", 1), ("prompt", prompt.id)]
     )
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert len(receiver.received) == 1
 
 
@@ -271,10 +271,10 @@ def test_calls_for_different_objects_do_not_wait_for_each_other(
     callbacks: Callbacks, store: Store, gates: Any
 ) -> None:
     meet = threading.Barrier(4)
-    url = gates(lambda path: meet.wait(SOON))
+    url = gates(lambda path: meet.wait(PATIENCE_SECONDS))
     for _ in range(4):
         callbacks.send(store.insert("tune", 1, {}), url, {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert not meet.broken
     assert [row["status"] for row in deliveries(store)] == [200] * 4
 
@@ -286,14 +286,14 @@ def test_wait_tells_whether_every_call_has_ended(
 
     def act(path: str) -> None:
         arrived.set()
-        assert go.wait(SOON)
+        assert go.wait(PATIENCE_SECONDS)
 
     assert callbacks.wait(0)
     callbacks.send(tune, gates(act), {})
-    assert arrived.wait(SOON)
+    assert arrived.wait(PATIENCE_SECONDS)
     assert not callbacks.wait(0)
     go.set()
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
 
 
 def test_wait_waits_for_both_calls_of_one_object(
@@ -304,16 +304,16 @@ def test_wait_waits_for_both_calls_of_one_object(
     def act(path: str) -> None:
         if path == "/slow":
             arrived.set()
-            assert go.wait(SOON)
+            assert go.wait(PATIENCE_SECONDS)
 
     url = gates(act)
     callbacks.send(tune, url + "/slow", {})
-    assert arrived.wait(SOON)
+    assert arrived.wait(PATIENCE_SECONDS)
     callbacks.send(tune, url + "/quick", {})
     ended = callbacks.wait(0.2)
     go.set()
     assert not ended
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
 
 
 # -- the log -------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_log_keeps_the_last_deliveries(
     store.delete(tune)  # nothing is sent
     for number in range(12):
         callbacks.send(tune, f"http://127.0.0.1:9/{number}", {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert [row["url"].rpartition("/")[2] for row in deliveries(store)] == [
         "11",
         "10",
@@ -347,7 +347,7 @@ def test_query_string_is_not_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     callbacks.send(tune, receiver.url + after, {"body": "secret"})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     callbacks.close()
     assert "secret" not in caplog.text
     place = receiver.url.removeprefix("http://") + "/hook"
@@ -359,7 +359,7 @@ def test_user_name_in_a_url_is_not_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     callbacks.send(tune, receiver.url.replace("//", "//user:secret@"), {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     callbacks.close()
     assert "secret" not in caplog.text
     assert "200" in caplog.text
@@ -370,9 +370,9 @@ def test_failed_call_is_a_warning_and_an_answered_one_is_not(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     callbacks.send(tune, receiver.url, {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     callbacks.send(tune, f"http://127.0.0.1:{closed_port()}/", {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     callbacks.close()
     assert [record.levelname for record in caplog.records] == ["INFO", "WARNING"]
 
@@ -381,7 +381,7 @@ def test_call_to_an_address_that_cannot_be_read_is_logged(
     callbacks: Callbacks, store: Store, tune: Row, caplog: pytest.LogCaptureFixture
 ) -> None:
     callbacks.send(tune, "http://[::1", {})
-    assert callbacks.wait(SOON)
+    assert callbacks.wait(PATIENCE_SECONDS)
     callbacks.close()
     assert deliveries(store)[0]["state"] == "failed"
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -397,7 +397,7 @@ def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any
         early.append(closed.wait(0.05))
 
     made.send(tune, gates(act), {})
-    assert arrived.wait(SOON)
+    assert arrived.wait(PATIENCE_SECONDS)
     made.close()
     closed.set()
     assert early == [False]

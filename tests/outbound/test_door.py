@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from astria_emulator.outbound.door import Failed, FetchedFile, fetch, host_and_path, post
+from tests import PATIENCE_SECONDS
 
 Names = Callable[[dict[str, list[str]]], list[str]]
 Listen = Callable[[Callable[[socket.socket], None]], str]
@@ -36,7 +37,7 @@ def listen() -> Iterator[Listen]:
                 try:
                     connection, _ = server.accept()
                     with connection:
-                        connection.settimeout(5)
+                        connection.settimeout(PATIENCE_SECONDS)
                         answer(connection)
                 except OSError:
                     continue
@@ -51,7 +52,7 @@ def listen() -> Iterator[Listen]:
         server.shutdown(socket.SHUT_RDWR)
         server.close()
     for thread in threads:
-        thread.join(5)
+        thread.join(PATIENCE_SECONDS)
 
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -71,7 +72,11 @@ def answering(*pieces: bytes) -> Callable[[socket.socket], None]:
 
 
 def get(
-    url: str, *, timeout: float = 5, allowed: tuple[str, ...] = (), max_bytes: int = 1000
+    url: str,
+    *,
+    timeout: float = PATIENCE_SECONDS,
+    allowed: tuple[str, ...] = (),
+    max_bytes: int = 1000,
 ) -> Any:
     return fetch(url, allowed_hosts=allowed, timeout=timeout, max_bytes=max_bytes)
 
@@ -85,7 +90,7 @@ def error_of(door: str, url: str, **more: Any) -> str:
     return str(failed.value)
 
 
-def send(url: str, *, timeout: float = 5, allowed: tuple[str, ...] = ()) -> Any:
+def send(url: str, *, timeout: float = PATIENCE_SECONDS, allowed: tuple[str, ...] = ()) -> Any:
     return post(url, b'{"a":1}', allowed_hosts=allowed, timeout=timeout)
 
 
@@ -161,7 +166,9 @@ def test_name_that_is_looked_up_for_ever_ends_in_time(
     door: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: [ended.wait(5)])
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *args, **kwargs: [ended.wait(PATIENCE_SECONDS)]
+    )
     assert error_of(door, "http://app.test/", timeout=0.05) == "timed out"
     ended.set()
 
@@ -278,7 +285,7 @@ def test_body_of_the_answer_is_not_waited_for(listen: Listen) -> None:
     def answer(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-        gone.wait(5)
+        gone.wait(PATIENCE_SECONDS)
 
     sent = send(listen(answer))
     gone.set()
@@ -533,7 +540,7 @@ def test_first_of_two_addresses_has_all_the_time(
 
 def test_body_that_is_not_read_by_the_other_side_ends_in_time(listen: Listen) -> None:
     ended = threading.Event()
-    url = listen(lambda connection: ended.wait(5) and None)
+    url = listen(lambda connection: ended.wait(PATIENCE_SECONDS) and None)
     sent = post(url, b"a" * 50_000_000, allowed_hosts=(), timeout=0.2)
     ended.set()
     assert (sent.status, sent.error) == (None, "timed out")
@@ -556,7 +563,7 @@ def test_certificate_that_nobody_vouches_for_is_an_error(
         "openssl req -x509 -nodes -days 1 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a"
     )
     command = [*make.split(), "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_SECONDS)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 

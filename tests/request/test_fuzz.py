@@ -24,6 +24,7 @@ from astria_emulator.request.forms import nest
 from astria_emulator.request.uploads import Upload
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.storage.store import Query
+from tests import PATIENCE_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 OPERATIONS = [o for o in Spec.read(default_path()).operations if o.method in ("POST", "PATCH")]
@@ -205,6 +206,8 @@ def test_fuzzer_finds_nothing_in_a_short_run(tmp_path: Path) -> None:
         pytest.skip("atheris is not installed: it runs on Linux only")
     command = [sys.executable, "-m", "tools.fuzz_forms", "-seed=1", "-runs=20000", "-max_len=400"]
     kept = f"-artifact_prefix={tmp_path}/"
-    found = subprocess.run([*command, kept], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    found = subprocess.run(
+        [*command, kept], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert found.returncode == 0, found.stderr[-3000:]
     assert "Done 20000 runs" in found.stderr

@@ -24,6 +24,7 @@ from astria_emulator.server.certificates import (
     path_of,
     server_context,
 )
+from tests import PATIENCE_SECONDS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -112,7 +113,7 @@ def test_those_who_start_at_once_share_one_authority(make: Callable[..., Config]
     found: list[int] = []
 
     def start() -> None:
-        ready.wait(5)
+        ready.wait(PATIENCE_SECONDS)
         found.append(authority(make(), now=NOW).certificate.serial_number)
 
     threads = [threading.Thread(target=start) for _ in range(4)]

@@ -19,8 +19,8 @@ from urllib3 import encode_multipart_formdata
 from astria_emulator.server import channel as channel_module
 from astria_emulator.server import http_server as server_module
 from astria_emulator.server.http_server import Server
+from tests import PATIENCE_SECONDS
 
-SECONDS = 20
 KEY = b"Authorization: Bearer sd_test\r\n"
 HOST = b"Host: 127.0.0.1\r\n"
 JSON = b"Content-Type: application/json\r\n"
@@ -45,7 +45,7 @@ class Running:
         self._thread.start()
 
     def connect(self, *sent: bytes) -> socket.socket:
-        client = socket.create_connection(("127.0.0.1", self.server.port), timeout=SECONDS)
+        client = socket.create_connection(("127.0.0.1", self.server.port), timeout=PATIENCE_SECONDS)
         self._opened.enter_context(client)
         for data in sent:
             client.sendall(data)
@@ -73,7 +73,7 @@ class Running:
 
         inner.maintenance, inner.next_channel_cleanup = look, 0
         inner.pull_trigger()
-        assert done.wait(SECONDS)
+        assert done.wait(PATIENCE_SECONDS)
 
     def stop(self) -> None:
         self.server.stop()

@@ -31,9 +31,9 @@ from astria_emulator.server.background import serving
 from astria_emulator.server.http_server import Server
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.work import answer_holds
+from tests import PATIENCE_SECONDS
 from tests.listeners import listening
 
-DEADLINE_SECONDS = 30
 HELD_BACK_SECONDS = 0.1
 KEY = {"Authorization": "Bearer sd_test"}
 START = "2026-01-01T00:00:00Z"
@@ -87,7 +87,7 @@ def run(*arguments: Any, **settings: str) -> subprocess.CompletedProcess[str]:
         env=environment(settings),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -108,7 +108,7 @@ def run_where(names: dict[str, list[str]], code: str) -> subprocess.CompletedPro
         env=environment({}),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -122,10 +122,10 @@ class Process:
 
     def get(self, path: str, key: str = "sd_test") -> requests.Response:
         headers = {"Authorization": f"Bearer {key}"}
-        return requests.get(self.url + path, headers=headers, timeout=DEADLINE_SECONDS)
+        return requests.get(self.url + path, headers=headers, timeout=PATIENCE_SECONDS)
 
     def post(self, path: str, body: Any = None) -> Any:
-        answer = requests.post(self.url + path, json=body, headers=KEY, timeout=DEADLINE_SECONDS)
+        answer = requests.post(self.url + path, json=body, headers=KEY, timeout=PATIENCE_SECONDS)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -137,7 +137,7 @@ class Process:
     def end(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""
         self.popen.send_signal(number)
-        return self.popen.wait(DEADLINE_SECONDS)
+        return self.popen.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -156,7 +156,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
                 text=True,
             )
         started.append(popen)
-        watchdogs.append(threading.Timer(DEADLINE_SECONDS, popen.kill))
+        watchdogs.append(threading.Timer(PATIENCE_SECONDS, popen.kill))
         watchdogs[-1].start()
         assert popen.stdout
         said = popen.stdout.readline()
@@ -188,11 +188,13 @@ def test_serve_says_where_it_is_in_one_line(start):
 def test_serve_writes_the_ready_file_once_it_answers(start, tmp_path):
     ready = tmp_path / "ready"
     process = start("--ready-file", ready)
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not ready.exists():
         assert time.monotonic() < deadline
     assert ready.read_text() == process.url + "\n"
-    assert requests.get(f"{process.url}/_emulator/health", timeout=5).json() == {"status": "ok"}
+    assert requests.get(f"{process.url}/_emulator/health", timeout=PATIENCE_SECONDS).json() == {
+        "status": "ok"
+    }
     assert not ready.with_name("ready.part").exists()
 
 
@@ -252,7 +254,9 @@ def test_serve_hands_out_the_public_url(start, tmp_path):
     assert process.url == "https://astria.test"
     here = f"http://127.0.0.1:{port}"
     tune = {"title": "Jane", "name": "woman", "image_urls": ["https://example.com/1.jpg"]}
-    made = requests.post(f"{here}/tunes", json={"tune": tune}, headers=KEY, timeout=5).json()
+    made = requests.post(
+        f"{here}/tunes", json={"tune": tune}, headers=KEY, timeout=PATIENCE_SECONDS
+    ).json()
     assert made["url"] == f"https://astria.test/tunes/{made['id']}.json"
     assert made["orig_images"][0].startswith("https://astria.test/")
 
@@ -371,10 +375,10 @@ def send_head(connection: socket.socket, method: str, path: str, *lines: str) ->
 
 def wait_until_closed(address: tuple[str, int]) -> None:
     """Return when a server no longer takes connections."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
-            socket.create_connection(address, timeout=1).close()
+            socket.create_connection(address, timeout=PATIENCE_SECONDS).close()
         except ConnectionError:
             return
     raise AssertionError("the server still takes connections")
@@ -396,7 +400,9 @@ def test_stopped_server_leaves_no_connection_open(make_app):
     server = Server(make_app(), "127.0.0.1", 0, max_body=1000)
     thread = threading.Thread(target=server.run)
     thread.start()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=2) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", server.port), timeout=PATIENCE_SECONDS
+    ) as connection:
         send_head(connection, "GET", "/_emulator/health")
         assert read_answer(connection)[0] == 200
         server.stop()
@@ -409,7 +415,7 @@ def test_request_that_is_being_sent_is_answered_when_the_server_is_told_to_stop(
     tune = {"title": "Jane", "name": "woman", "image_urls": ["https://example.com/1.jpg"]}
     body = json.dumps({"tune": tune}).encode()
     lines = ("Content-Type: application/json", f"Content-Length: {len(body)}")
-    with socket.create_connection(process.address, timeout=DEADLINE_SECONDS) as connection:
+    with socket.create_connection(process.address, timeout=PATIENCE_SECONDS) as connection:
         send_head(connection, "POST", "/tunes", *lines, "Expect: 100-continue")
         assert b"100 Continue" in connection.recv(1000)  # the server has read the head
         connection.sendall(body[:20])
@@ -419,7 +425,7 @@ def test_request_that_is_being_sent_is_answered_when_the_server_is_told_to_stop(
         connection.sendall(body[20:])
         status, answer = read_answer(connection)
     assert (status, json.loads(answer)["title"]) == (201, "Jane")
-    assert process.popen.wait(DEADLINE_SECONDS) == 0
+    assert process.popen.wait(PATIENCE_SECONDS) == 0
 
 
 def test_picture_that_is_being_drawn_is_sent_when_the_server_is_told_to_stop(start):
@@ -428,7 +434,7 @@ def test_picture_that_is_being_drawn_is_sent_when_the_server_is_told_to_stop(sta
     made = process.post("/tunes/1504944/prompts", {"prompt": large})
     process.post("/_emulator/finish")
     [address] = process.get(f"/prompts/{made['id']}").json()["images"]
-    with socket.create_connection(process.address, timeout=DEADLINE_SECONDS) as connection:
+    with socket.create_connection(process.address, timeout=PATIENCE_SECONDS) as connection:
         send_head(connection, "GET", address.removeprefix(process.url))
         # Asked for later on another connection, so the picture is under way once this is answered.
         assert process.get("/_emulator/health").ok
@@ -439,7 +445,7 @@ def test_picture_that_is_being_drawn_is_sent_when_the_server_is_told_to_stop(sta
     with Image.open(io.BytesIO(answer)) as picture:
         picture.load()
         assert (picture.format, picture.size) == ("JPEG", (4096, 4096))
-    assert process.popen.wait(DEADLINE_SECONDS) == 0
+    assert process.popen.wait(PATIENCE_SECONDS) == 0
 
 
 # -- callbacks after answers -----------------------------------------------------------------------
@@ -489,7 +495,7 @@ class Client:
         """Create an object; returns whether the answer was there when the callback came."""
         headers = {**KEY, "Content-Type": "application/json"}
         self._connection.request("POST", path, json.dumps(body), headers)
-        assert self._called.acquire(timeout=DEADLINE_SECONDS), "the callback has not come"
+        assert self._called.acquire(timeout=PATIENCE_SECONDS), "the callback has not come"
         answer = self._connection.getresponse()
         assert answer.status == 201, answer.read()
         answer.read()
@@ -497,7 +503,7 @@ class Client:
 
     @contextmanager
     def connected(self, port: int) -> Iterator["Client"]:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE_SECONDS)
+        self._connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
         with listening(self.handler) as self.callback_url:
             yield self
         self._connection.close()
@@ -506,7 +512,7 @@ class Client:
 @pytest.fixture
 def client(make_app, monkeypatch) -> Iterator[Client]:
     # On a busy machine an answer may take longer than the work on its object is held back for.
-    monkeypatch.setattr(answer_holds, "HOLD_SECONDS", DEADLINE_SECONDS)
+    monkeypatch.setattr(answer_holds, "HOLD_SECONDS", PATIENCE_SECONDS)
     client, app = Client(), make_app(clock="", train_seconds=0, prompt_seconds=0)
     with serving(app, application=client.delayed(app)) as port, client.connected(port):
         yield client
@@ -544,10 +550,10 @@ def test_client_that_takes_no_answer_to_many_requests_stops_nobody():
     with socket.create_connection(("127.0.0.1", server.port)) as greedy:
         greedy.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n" * 60)
         for _ in range(3):
-            answer = requests.get(f"http://127.0.0.1:{server.port}/", timeout=5)
+            answer = requests.get(f"http://127.0.0.1:{server.port}/", timeout=PATIENCE_SECONDS)
             assert len(answer.content) == 400_000
     server.stop()
-    thread.join(15)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -569,7 +575,7 @@ def test_thread_that_reads_requests_answers_those_that_are_quick(is_quick):
     server = Server(app, "127.0.0.1", 0, max_body=1000, is_quick=ask)
     reading = threading.Thread(target=server.run, daemon=True)
     reading.start()
-    assert requests.post(f"http://127.0.0.1:{server.port}/a", json=[1], timeout=DEADLINE_SECONDS).ok
+    assert requests.post(f"http://127.0.0.1:{server.port}/a", json=[1], timeout=PATIENCE_SECONDS).ok
     server.stop()
     reading.join()
     assert asked == [("/a", "application/json", 3)]

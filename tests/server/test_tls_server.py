@@ -23,6 +23,7 @@ from astria_emulator.app import Emulator
 from astria_emulator.server.certificates import path_of, server_context
 from astria_emulator.server.http_server import Server
 from astria_emulator.server.tls_server import TlsServer, _forward
+from tests import PATIENCE_SECONDS
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
@@ -43,7 +44,7 @@ def https(make_app: Callable[..., Emulator], config: Config) -> Iterator[tuple[s
     thread.start()
     yield f"https://localhost:{server.port}", server
     server.stop()
-    thread.join(20)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -69,11 +70,11 @@ def test_tune_is_made_and_its_photographs_come_back_over_https(
     photos = [picture(900) for _ in range(2)]  # 2.4 MB each
     files = [("tune[images][]", (f"{n}.png", photo)) for n, photo in enumerate(photos)]
     form = {f"tune[{name}]": TUNE[name] for name in ("title", "name", "branch")}
-    made = client.post(f"{url}/tunes", data=form, files=files, timeout=20)
+    made = client.post(f"{url}/tunes", data=form, files=files, timeout=PATIENCE_SECONDS)
     assert made.status_code == 201
     assert made.json()["url"].startswith(f"{url}/tunes/")
     for address, photo in zip(made.json()["orig_images"], photos, strict=True):
-        assert client.get(address, timeout=20).content == photo
+        assert client.get(address, timeout=PATIENCE_SECONDS).content == photo
 
 
 def test_connection_is_kept_for_more_requests(
@@ -98,8 +99,8 @@ def test_astrias_names_are_the_servers_with_tls_only(
     https: tuple[str, Server], client: requests.Session, make_api: Callable[..., Any]
 ) -> None:
     url, _ = https
-    served = client.get(f"{url}/tunes", headers={"Host": "api.astria.ai"}, timeout=5)
-    other = client.get(f"{url}/tunes", headers={"Host": "evil.test"}, timeout=5)
+    served = client.get(f"{url}/tunes", headers={"Host": "api.astria.ai"}, timeout=PATIENCE_SECONDS)
+    other = client.get(f"{url}/tunes", headers={"Host": "evil.test"}, timeout=PATIENCE_SECONDS)
     assert (served.status_code, other.status_code) == (200, 403)
     plain = make_api().call("GET", "/tunes", headers={"Host": "api.astria.ai"})
     assert plain.status_code == 403
@@ -110,7 +111,9 @@ def test_addresses_that_are_handed_out_have_the_name_that_was_asked(
 ) -> None:
     url, _ = https
     host = {"Host": "api.astria.ai"}
-    made = client.post(f"{url}/tunes", json={"tune": TUNE}, headers=host, timeout=5).json()
+    made = client.post(
+        f"{url}/tunes", json={"tune": TUNE}, headers=host, timeout=PATIENCE_SECONDS
+    ).json()
     assert made["url"] == f"https://api.astria.ai/tunes/{made['id']}.json"
 
 
@@ -119,10 +122,12 @@ def test_client_that_does_not_trust_the_authority_is_refused_and_others_are_serv
 ) -> None:
     url, _ = https
     with pytest.raises(requests.exceptions.SSLError):
-        client.get(f"{url}/tunes", verify=True, timeout=5)
+        client.get(f"{url}/tunes", verify=True, timeout=PATIENCE_SECONDS)
     with pytest.raises(requests.exceptions.ConnectionError):
-        requests.get(f"{url.replace('https:', 'http:')}/tunes", headers=KEY, timeout=5)
-    assert client.get(f"{url}/tunes", timeout=5).status_code == 200
+        requests.get(
+            f"{url.replace('https:', 'http:')}/tunes", headers=KEY, timeout=PATIENCE_SECONDS
+        )
+    assert client.get(f"{url}/tunes", timeout=PATIENCE_SECONDS).status_code == 200
 
 
 def test_stop_passes_the_answer_on_that_is_being_made(
@@ -134,20 +139,22 @@ def test_stop_passes_the_answer_on_that_is_being_made(
 
     def slow(environ: Any, start_response: Any) -> Any:
         asked.set()
-        assert go.wait(10)
+        assert go.wait(PATIENCE_SECONDS)
         return app(environ, start_response)
 
     server._server.application = slow
     server._is_quick = lambda *asked: False
     answers: list[int] = []
     thread = threading.Thread(
-        target=lambda: answers.append(client.get(f"{url}/tunes", timeout=10).status_code)
+        target=lambda: answers.append(
+            client.get(f"{url}/tunes", timeout=PATIENCE_SECONDS).status_code
+        )
     )
     thread.start()
-    assert asked.wait(10)
+    assert asked.wait(PATIENCE_SECONDS)
     server.stop()
     go.set()
-    thread.join(10)
+    thread.join(PATIENCE_SECONDS)
     assert answers == [200]
 
 
@@ -156,7 +163,9 @@ def test_connections_beyond_the_limit_wait(config: Config, client: requests.Sess
     context = ssl.create_default_context(cafile=str(client.verify))
     with socket.create_server(("127.0.0.1", 0)) as behind:
         front = TlsServer("127.0.0.1", 0, own, behind=behind.getsockname()[1], connections=1)
-        plain = [socket.create_connection(("127.0.0.1", front.port), 10) for _ in range(2)]
+        plain = [
+            socket.create_connection(("127.0.0.1", front.port), PATIENCE_SECONDS) for _ in range(2)
+        ]
         first = context.wrap_socket(plain[0], server_hostname="localhost")
         plain[1].settimeout(0.05)
         with pytest.raises(TimeoutError):
@@ -254,7 +263,7 @@ def test_program_that_has_the_address_built_in_runs_unchanged(
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
     status, _, urls = done.stdout.partition("[")
     assert status.split()[-1:] == ["201"], done.stdout + done.stderr

@@ -3,6 +3,7 @@
 import threading
 
 from astria_emulator.storage.gc_tuning import FEW, free_slowly
+from tests import PATIENCE_SECONDS
 
 
 def test_large_tables_are_emptied_on_a_thread_and_small_ones_left_to_their_owner() -> None:
@@ -11,7 +12,7 @@ def test_large_tables_are_emptied_on_a_thread_and_small_ones_left_to_their_owner
     free_slowly([large, small])
     for thread in threading.enumerate():
         if thread.name == "garbage":
-            thread.join(10)
+            thread.join(PATIENCE_SECONDS)
     assert (large, small) == ({}, {1: 2})
 
 

@@ -12,6 +12,7 @@ from astria_emulator.errors import Unavailable
 from astria_emulator.storage.sql import store as sql_store
 from astria_emulator.storage.sql.tables import JOBS
 from astria_emulator.storage.store import WORK, Job, Query, Row, Store
+from tests import PATIENCE_SECONDS
 from tests.databases import postgres_database, postgres_store
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,7 +83,7 @@ def test_transaction_of_one_waits_for_that_of_the_other(one: Store, other: Store
     ready = threading.Barrier(2)
 
     def make_once(store: Store) -> None:
-        ready.wait(5)
+        ready.wait(PATIENCE_SECONDS)
         with store.transaction():
             if not store.find("tune", Query(1, ref="title:a", limit=1)):
                 store.insert("tune", 1, {}, refs=("title:a",))

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
 )
 
 from astria_emulator.storage.store import CALLBACKS, EXPIRY, FIRST_ID, WORK, Job, Query, Row, Store
+from tests import PATIENCE_SECONDS
 from tests.databases import STORES
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -417,7 +418,7 @@ def test_on_rollback_of_one_thread_does_not_join_another_ones_transaction(
 
     with pytest.raises(KeyError):
         failing(store, act)
-    other.join(5)
+    other.join(PATIENCE_SECONDS)
     assert called == []
 
 
@@ -433,7 +434,7 @@ def test_transactions_of_two_threads_do_not_mix(store: Store) -> None:
         thread.start()
         thread.join(0.05)
         order.append("first")
-    thread.join(5)
+    thread.join(PATIENCE_SECONDS)
     assert order == ["first", "other"]
 
 

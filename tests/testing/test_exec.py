@@ -18,8 +18,8 @@ from click.testing import CliRunner
 
 from astria_emulator.__main__ import main
 from astria_emulator.testing.exec import FORWARDED
+from tests import PATIENCE_SECONDS
 
-DEADLINE_SECONDS = 30
 PREFIX = "ASTRIA_EMULATOR_"
 TOLD = "import os; print(os.environ['ASTRIA_BASE_URL'], os.environ['ASTRIA_API_KEY'], flush=True)\n"
 LISTED = (
@@ -46,7 +46,7 @@ def run(*arguments, **settings):
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=DEADLINE_SECONDS,
+        timeout=PATIENCE_SECONDS,
     )
 
 
@@ -62,7 +62,7 @@ def test_command_finds_a_server_of_its_own_that_ends_with_it():
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert (key, listed, ended.returncode, ended.stderr) == ("sd_local", "[]", 0, "")
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{url}/_emulator/health", timeout=5)
+        requests.get(f"{url}/_emulator/health", timeout=PATIENCE_SECONDS)
 
 
 def test_first_key_is_the_command_s():
@@ -174,13 +174,13 @@ def test_signal_is_passed_on(name):
         preexec_fn=heed,
     )
     assert process.stdout
-    watchdog = threading.Timer(DEADLINE_SECONDS, os.killpg, [process.pid, signal.SIGKILL])
+    watchdog = threading.Timer(PATIENCE_SECONDS, os.killpg, [process.pid, signal.SIGKILL])
     watchdog.start()
     try:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(getattr(signal, name))
         assert process.stdout.read() == f"{name}\n"
-        assert process.wait(DEADLINE_SECONDS) == 9
+        assert process.wait(PATIENCE_SECONDS) == 9
     finally:
         watchdog.cancel()
         process.kill()
@@ -232,7 +232,7 @@ def test_ctrl_c_reaches_the_command_once(terminal):
         os.write(typed, b"\x03")
         read_until(typed, b"heard")
         process.send_signal(signal.SIGCONT)
-        assert process.wait(DEADLINE_SECONDS) == 1
+        assert process.wait(PATIENCE_SECONDS) == 1
     finally:
         process.kill()
         process.wait()
@@ -241,7 +241,7 @@ def test_ctrl_c_reaches_the_command_once(terminal):
 def read_until(end, word):
     said = b""
     while word not in said:
-        assert select.select([end], [], [], DEADLINE_SECONDS)[0], said
+        assert select.select([end], [], [], PATIENCE_SECONDS)[0], said
         said += os.read(end, 1000)
 
 

@@ -9,8 +9,7 @@ from astria_emulator.clock import SystemClock
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
 from astria_emulator.work.backend_slots import Slots
-
-SOON = 5.0  # seconds that a test waits for another thread at most
+from tests import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -58,12 +57,14 @@ class Done:
         with self._changed:
             self.kinds.append(job.kind)
             self._changed.notify_all()
-        assert self.gate.wait(SOON)
+        assert self.gate.wait(PATIENCE_SECONDS)
         self._store.end_job(job)
 
     def wait_for(self, count: int) -> list[str]:
         with self._changed:
-            assert self._changed.wait_for(lambda: len(self.kinds) >= count, SOON), self.kinds
+            assert self._changed.wait_for(lambda: len(self.kinds) >= count, PATIENCE_SECONDS), (
+                self.kinds
+            )
             return [*self.kinds]
 
 

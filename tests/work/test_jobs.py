@@ -10,6 +10,7 @@ from astria_emulator.backend import Artefact, Trained
 from astria_emulator.errors import Unavailable
 from astria_emulator.storage.store import Query
 from astria_emulator.work.jobs import run
+from tests import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -82,7 +83,7 @@ def test_prompts_call_waits_for_its_tunes_call_when_that_is_late(make_api, recei
     callbacks._outbox.submit = submit
     for call in late:
         submit(call)
-    assert callbacks.wait(5)
+    assert callbacks.wait(PATIENCE_SECONDS)
     assert [path for path, _ in receiver.received] == ["/tune", "/prompt"]
 
 

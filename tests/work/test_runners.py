@@ -13,10 +13,10 @@ from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
 from astria_emulator.work.manual_runner import ManualRunner
 from astria_emulator.work.thread_runner import ThreadRunner
+from tests import PATIENCE_SECONDS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 WORK = {"start_tune", "train_tune", "start_prompt", "generate_prompt", "end_run"}
-SOON = 5.0  # seconds that a test waits for another thread at most
 
 
 class Work:
@@ -41,7 +41,9 @@ class Work:
 
     def wait_for(self, *kinds: str) -> None:
         with self._lock:
-            assert self._lock.wait_for(lambda: set(kinds) <= set(self.kinds), SOON), self.kinds
+            assert self._lock.wait_for(lambda: set(kinds) <= set(self.kinds), PATIENCE_SECONDS), (
+                self.kinds
+            )
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def elsewhere(act: Callable[[], Any]) -> None:
     """Do it in a thread that answers no request."""
     thread = threading.Thread(target=act)
     thread.start()
-    thread.join(SOON)
+    thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()
 
 
@@ -198,7 +200,7 @@ def test_thread_runner_runs_several_jobs_at_a_time(
     threads: ThreadRunner, add: Any, work: Work
 ) -> None:
     meet = threading.Barrier(3)
-    work.acts = dict.fromkeys("abc", lambda job: meet.wait(SOON))
+    work.acts = dict.fromkeys("abc", lambda job: meet.wait(PATIENCE_SECONDS))
     threads.start()
     for kind in "abc":
         add(kind)
@@ -274,7 +276,7 @@ def test_thread_runner_holds_a_job_that_is_made_while_the_loop_looks(
 
     monkeypatch.setattr(store, "claim_job", claim_job)
     runner.start()
-    assert looked.wait(SOON)
+    assert looked.wait(PATIENCE_SECONDS)
     state = [job.state for job in store.jobs()]
     runner.stop()
     assert state == ["waiting"]
@@ -313,19 +315,19 @@ def test_thread_runner_finishes_only_when_jobs_that_run_have_ended(
 
     def train(job: Job) -> None:
         started.set()
-        assert go.wait(SOON)
+        assert go.wait(PATIENCE_SECONDS)
         add("start_prompt", 3600)
 
     work.acts["train_tune"] = train
     threads.start()
     add("train_tune")
-    assert started.wait(SOON)
+    assert started.wait(PATIENCE_SECONDS)
     finishing = threading.Thread(target=threads.finish)
     finishing.start()
     finishing.join(0.05)
     assert finishing.is_alive()
     go.set()
-    finishing.join(SOON)
+    finishing.join(PATIENCE_SECONDS)
     assert work.kinds == ["train_tune", "start_prompt"]
 
 
@@ -344,7 +346,7 @@ def test_thread_runner_lets_running_jobs_end_when_it_stops(
     store.add_job("train_tune", row, SystemClock().now())
     waiting = store.add_job("later", row, SystemClock().now() + timedelta(hours=1))
     runner.start()
-    assert started.wait(SOON)
+    assert started.wait(PATIENCE_SECONDS)
     runner.stop()
     stopped.set()
     assert (early, work.kinds, store.jobs()) == ([False], ["train_tune"], [waiting])

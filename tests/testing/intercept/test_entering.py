@@ -12,6 +12,7 @@ import requests
 
 from astria_emulator import Astria, mock_astria
 from astria_emulator.testing.intercept import patches
+from tests import PATIENCE_SECONDS
 from tests.testing.intercept.clients import HEADERS, TUNE, URL
 
 
@@ -37,7 +38,7 @@ def test_coroutines_that_run_at_the_same_time_have_a_state_each():
 
 
 def test_one_mock_can_be_entered_by_many_threads():
-    mock, together = mock_astria(), threading.Barrier(4, timeout=20)
+    mock, together = mock_astria(), threading.Barrier(4, timeout=PATIENCE_SECONDS)
     made: dict[int, int] = {}
 
     def work(times: int) -> None:
@@ -82,7 +83,7 @@ def test_thread_that_goes_on_reaches_the_next_mock():
     go, made = threading.Event(), []
 
     def work() -> None:
-        go.wait(20)
+        go.wait(PATIENCE_SECONDS)
         made.append(create())
 
     thread = threading.Thread(target=work)

@@ -13,6 +13,7 @@ import requests
 import respx
 
 from astria_emulator import Astria, mock_astria
+from tests import PATIENCE_SECONDS
 from tests.testing.intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook"
@@ -112,7 +113,7 @@ def test_loop_of_the_thread_is_left_as_it_was(astria: Astria):
 
 def test_receiver_in_a_running_loop_asks_the_emulator_of_its_thread():
     """Each of two threads has a mock, and its callbacks are sent while its loop runs."""
-    together = threading.Barrier(2, timeout=20)
+    together = threading.Barrier(2, timeout=PATIENCE_SECONDS)
     seen: dict[str, list[str]] = {}
 
     def work(title: str) -> None:

@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from tests import PATIENCE_SECONDS
+
 CODE = """
 import sys, warnings
 warnings.simplefilter("error")
@@ -44,7 +46,9 @@ AIOHTTP = """
 )
 def test_library_that_is_imported_within_a_mock_is_intercepted(library, ask):
     code = CODE.replace("ASK", ask).replace("LIBRARY", library)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 0, done.stderr
 
 

@@ -16,6 +16,7 @@ from respx.mocks import Mocker
 
 from astria_emulator import Astria, SetupError, mock_astria
 from astria_emulator.services import Services
+from tests import PATIENCE_SECONDS
 from tests.testing.intercept.clients import HEADERS, TUNE, URL
 
 
@@ -100,7 +101,7 @@ def test_nested_mocks_of_two_services():
 
 
 def test_each_thread_has_the_mock_that_it_entered():
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=PATIENCE_SECONDS)
 
     def work(times: int) -> int:
         with mock_astria() as astria:

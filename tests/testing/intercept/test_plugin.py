@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests import PATIENCE_SECONDS
+
 TESTS = """
 import os
 
@@ -57,7 +59,7 @@ def run(folder: Path, *flags: str) -> str:
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "--strict-markers", *flags, str(folder)],
-        cwd=folder, capture_output=True, text=True, timeout=120,
+        cwd=folder, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -83,6 +85,8 @@ def test_first_test_of_the_readme_passes(tmp_path):
     code = text.partition("Put this into `test_headshots.py`")[2].partition("```python\n")[2]
     (tmp_path / "test_headshots.py").write_text(code.partition("```")[0])
     command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    )
     assert done.returncode == 0, done.stdout
     assert "1 passed" in done.stdout

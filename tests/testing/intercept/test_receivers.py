@@ -13,6 +13,7 @@ import requests
 from flask import Flask, request
 
 from astria_emulator import Astria, mock_astria
+from tests import PATIENCE_SECONDS
 from tests.testing.intercept.clients import HEADERS, TUNE, URL
 
 HOOK = "https://app.example/hook?user=1&user=2&t=%7Bx%7D"
@@ -160,7 +161,7 @@ def asks_here(tune_id: int) -> None:
 
 def asks_on_another_thread(tune_id: int) -> None:
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(prompt, tune_id, HOOK).result(timeout=10)
+        pool.submit(prompt, tune_id, HOOK).result(timeout=PATIENCE_SECONDS)
 
 
 def app_that(asks: Callable[[int], None]) -> Flask:
