@@ -10,16 +10,24 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, settings
 from werkzeug.test import TestResponse
 
 from astria_emulator import Config, create_app
+from astria_emulator.api import views
 from astria_emulator.app import Emulator
+from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.server.background import serving
 from astria_emulator.storage.store import Store
+from tests import PATIENCE_SECONDS
 from tests.databases import STORES
 from tests.listeners import listening
 
 START = "2026-01-01T00:00:00Z"
+
+# How long an example takes is the machine's doing.
+settings.register_profile("calm", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("calm")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -152,6 +160,23 @@ def store(request: pytest.FixtureRequest, kept_store: Callable[[str], Store]) ->
     store = kept_store(request.param)
     store.reset()
     return store
+
+
+@pytest.fixture
+def early_waits(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each answer that waits for its callbacks, whether they ended; none loses patience soon."""
+    ended: list[bool] = []
+    wait = Callbacks.wait
+
+    def noted(callbacks: Callbacks, seconds: float, **of: Any) -> bool:
+        found = wait(callbacks, seconds, **of)
+        if of:
+            ended.append(found)
+        return found
+
+    monkeypatch.setattr(views, "EARLY_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(Callbacks, "wait", noted)
+    return ended
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from astria_emulator.outbound import callbacks as callbacks_module
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.outbox import ThreadOutbox
 from astria_emulator.storage.store import CALLBACKS, Query, Row, Store
-from tests import PATIENCE_SECONDS
+from tests import PATIENCE_SECONDS, wait_until
 from tests.listeners import listening
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -218,22 +218,26 @@ def test_callback_that_was_recorded_when_the_process_ended_is_sent_later(
 
 # -- order ---------------------------------------------------------------------------------------
 def test_tunes_call_ends_before_its_prompts_begins(
-    callbacks: Callbacks, tune: Row, prompt: Row, gates: Any
+    callbacks: Callbacks, tune: Row, prompt: Row, gates: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    arrived, order = threading.Event(), []
+    both, order = threading.Event(), []
+    submit = callbacks._outbox.submit
+
+    def noted(call: Callable[[], None]) -> None:
+        order.append("submit")
+        submit(call)
 
     def act(path: str) -> None:
-        if path == "/tune":
-            order.append(f"prompt came early: {arrived.wait(0.1)}")
-        else:
-            arrived.set()
+        assert both.wait(PATIENCE_SECONDS)
         order.append(path)
 
+    monkeypatch.setattr(callbacks._outbox, "submit", noted)
     url = gates(act)
     callbacks.send(tune, url + "/tune", {})
     callbacks.send(prompt, url + "/prompt", {}, after=[("tune", tune.id)])
+    both.set()
     assert callbacks.wait(PATIENCE_SECONDS)
-    assert order == ["prompt came early: False", "/tune", "/prompt"]
+    assert order == ["submit", "/tune", "submit", "/prompt"]
 
 
 def test_call_waits_for_all_that_it_comes_after(
@@ -297,7 +301,7 @@ def test_wait_tells_whether_every_call_has_ended(
 
 
 def test_wait_waits_for_both_calls_of_one_object(
-    callbacks: Callbacks, tune: Row, gates: Any
+    callbacks: Callbacks, store: Store, tune: Row, gates: Any
 ) -> None:
     arrived, go = threading.Event(), threading.Event()
 
@@ -309,8 +313,9 @@ def test_wait_waits_for_both_calls_of_one_object(
     url = gates(act)
     callbacks.send(tune, url + "/slow", {})
     assert arrived.wait(PATIENCE_SECONDS)
-    callbacks.send(tune, url + "/quick", {})
-    ended = callbacks.wait(0.2)
+    quick = callbacks.send(tune, url + "/quick", {})
+    wait_until(lambda: store.get("delivery", quick.id)["state"] == "delivered")
+    ended = callbacks.wait(0)
     go.set()
     assert not ended
     assert callbacks.wait(PATIENCE_SECONDS)
@@ -387,21 +392,28 @@ def test_call_to_an_address_that_cannot_be_read_is_logged(
     assert [record.levelname for record in caplog.records] == ["WARNING"]
 
 
-def test_close_waits_for_calls_that_are_open(store: Store, tune: Row, gates: Any) -> None:
+def test_close_waits_for_calls_that_are_open(
+    store: Store, tune: Row, gates: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that goes on when it is asked to wait has ended when it is closed."""
     made = Callbacks(store, VirtualClock(START), ThreadOutbox(()), Faults(0))
-    arrived, closed = threading.Event(), threading.Event()
-    early: list[bool] = []
+    arrived, closing = threading.Event(), threading.Event()
 
     def act(path: str) -> None:
         arrived.set()
-        early.append(closed.wait(0.05))
+        assert closing.wait(PATIENCE_SECONDS)
+
+    def then(wait: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **kwargs: (closing.set(), wait(*args, **kwargs))[1]
 
     made.send(tune, gates(act), {})
     assert arrived.wait(PATIENCE_SECONDS)
+    monkeypatch.setattr(made, "wait", then(made.wait))
+    monkeypatch.setattr(made._outbox._pool, "shutdown", then(made._outbox._pool.shutdown))
     made.close()
-    closed.set()
-    assert early == [False]
-    assert deliveries(store)[0]["state"] == "delivered"
+    state = deliveries(store)[0]["state"]
+    closing.set()
+    assert state == "delivered"
 
 
 # -- what has the ids of before --------------------------------------------------------------------

@@ -31,7 +31,9 @@ OPERATIONS = [o for o in Spec.read(default_path()).operations if o.method in ("P
 LARGE = 1_000_000
 TABLES = ("tune", "prompt", "pack", "workspace", "order", "run")
 FIXED = settings(
-    derandomize=True, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 

@@ -19,7 +19,7 @@ from urllib3 import encode_multipart_formdata
 from astria_emulator.server import channel as channel_module
 from astria_emulator.server import http_server as server_module
 from astria_emulator.server.http_server import Server
-from tests import PATIENCE_SECONDS
+from tests import PATIENCE_SECONDS, wait_until
 
 KEY = b"Authorization: Bearer sd_test\r\n"
 HOST = b"Host: 127.0.0.1\r\n"
@@ -287,8 +287,7 @@ def test_server_that_is_full_closes_idle_connections_soon(running: Any, monkeypa
     assert len(channels(server)) >= 15  # there is room
     for _ in range(8):
         server.connect()
-    while not server.server._server.in_connection_overflow:
-        pass
+    wait_until(lambda: server.server._server.in_connection_overflow)
     server.at_idle(10)
     assert server.serves()
 
@@ -328,7 +327,7 @@ GARBAGE = st.lists(PIECES | st.binary(max_size=8), max_size=25).map(b"".join)
 
 @settings(
     derandomize=True, deadline=None, max_examples=300,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(GARBAGE, st.sampled_from([b"", GET, POST, CHUNKED + END]))
 def test_garbage_is_refused_or_closed(

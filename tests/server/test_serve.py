@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -31,7 +30,7 @@ from astria_emulator.server.background import serving
 from astria_emulator.server.http_server import Server
 from astria_emulator.spec.openapi import Spec, default_path
 from astria_emulator.work import answer_holds
-from tests import PATIENCE_SECONDS
+from tests import PATIENCE_SECONDS, wait_until
 from tests.listeners import listening
 
 HELD_BACK_SECONDS = 0.1
@@ -188,9 +187,6 @@ def test_serve_says_where_it_is_in_one_line(start):
 def test_serve_writes_the_ready_file_once_it_answers(start, tmp_path):
     ready = tmp_path / "ready"
     process = start("--ready-file", ready)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not ready.exists():
-        assert time.monotonic() < deadline
     assert ready.read_text() == process.url + "\n"
     assert requests.get(f"{process.url}/_emulator/health", timeout=PATIENCE_SECONDS).json() == {
         "status": "ok"
@@ -375,13 +371,15 @@ def send_head(connection: socket.socket, method: str, path: str, *lines: str) ->
 
 def wait_until_closed(address: tuple[str, int]) -> None:
     """Return when a server no longer takes connections."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
+
+    def is_closed() -> bool:
         try:
             socket.create_connection(address, timeout=PATIENCE_SECONDS).close()
         except ConnectionError:
-            return
-    raise AssertionError("the server still takes connections")
+            return True
+        return False
+
+    wait_until(is_closed)
 
 
 def read_answer(connection: socket.socket) -> tuple[int, bytes]:

@@ -225,8 +225,10 @@ INSIDE = """
 set -e
 ip link set lo up
 mount --bind "$1/hosts" /etc/hosts
-"$2" -m astria_emulator serve --tls --port 443 --tls-dir "$1/tls" --ready-file "$1/ready" &
-for try in $(seq 100); do [ -e "$1/ready" ] && break; sleep 0.1; done
+mkfifo "$1/said"
+"$2" -m astria_emulator serve --tls --port 443 --tls-dir "$1/tls" >"$1/said" &
+exec 3<"$1/said"
+read -r ready <&3
 shift 2
 "$@"
 kill %1

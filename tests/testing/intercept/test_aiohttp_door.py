@@ -1,7 +1,6 @@
 """What is particular to aiohttp, which comes through a socket."""
 
 import asyncio
-import time
 from typing import Any
 
 import aiohttp
@@ -38,7 +37,7 @@ def ask(session: Any, request: Any) -> Any:
 def test_what_is_late_is_late_by_the_emulators_clock(astria: Astria, limits, error):
     astria.fault("latency", seconds=3600)
     limit = {"timeout": aiohttp.ClientTimeout(**limits)}
-    begin, before = time.monotonic(), astria.now
+    before = astria.now
     for session, request in (limit, {}), ({}, limit):
         if error:
             with pytest.raises(error):
@@ -46,7 +45,6 @@ def test_what_is_late_is_late_by_the_emulators_clock(astria: Astria, limits, err
         else:
             assert ask(session, request) == []
     assert (astria.now - before).total_seconds() >= 7200
-    assert time.monotonic() - begin < 30
     assert [entry.status for entry in astria.requests] == [200, 200]
 
 
