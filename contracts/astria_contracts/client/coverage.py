@@ -15,9 +15,9 @@ from astria_contracts.spec.sides import Constraint, Sides
 
 # Statuses that no request can cause: only a server with fault injection answers them.
 NOT_ON_REQUEST = {
-    429: "needs a server that is summary to slow clients down",
-    500: "needs a server that is summary to fail",
-    504: "needs a server that is summary to be late",
+    429: "needs a server that is told to slow clients down",
+    500: "needs a server that is told to fail",
+    504: "needs a server that is told to be late",
 }
 NONE: Mapping[str, Any] = MappingProxyType({})
 OTHER_SUCCESS = {204: 200}  # the contract allows both
