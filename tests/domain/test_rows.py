@@ -8,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 
 import pytest
 
+from astria_emulator.control.state_checks import ROWS, fields_of
 from astria_emulator.domain import rows
 from astria_emulator.storage.store import Row
 from tests.conftest import Api, Receiver
@@ -131,3 +132,8 @@ def test_times_are_aware(all_rows: Mapping[type, Sequence[Row]]) -> None:
     times = [value for value in values if isinstance(value, datetime)]
     assert times
     assert all(time.utcoffset() is not None for time in times)
+
+
+@pytest.mark.parametrize("table", TYPES)
+def test_imported_row_is_checked_by_fields_that_rows_have(table: str) -> None:
+    assert fields_of(ROWS[table]).keys() <= get_type_hints(TYPES[table][0]).keys()
