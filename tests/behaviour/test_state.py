@@ -372,7 +372,7 @@ def test_import_that_fails_on_its_way_changes_nothing(api, monkeypatch, photo) -
     def full(*args: Any) -> None:
         raise OSError("no space left")
 
-    monkeypatch.setattr(type(services.gallery), "plant", full)
+    monkeypatch.setattr(type(services.gallery), "insert_into", full)
     assert imported(api, before).status_code == 500
     assert exported(api) == before
     with api.call("GET", tune["orig_images"][0]) as picture:
