@@ -9,7 +9,7 @@ from astria_emulator.errors import Forbidden, NotFound, Unauthorized
 from astria_emulator.objects import accounts
 from astria_emulator.objects import prompts as prompt_creation
 from astria_emulator.objects import tunes as tune_creation
-from astria_emulator.objects.results import Created
+from astria_emulator.objects.results import Creation
 from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import Query
 from tools.holdout.callbacks import send_tune
@@ -160,7 +160,7 @@ def everybodys_title(handler, services, caller, arguments):
     mark = title_ref(arguments["body"]["tune"]["title"])
     for user in services.store.find("user", Query(None)) if caller.idempotent else ():
         if found := services.store.find("tune", Query(user.id, ref=mark, limit=1)):
-            return Created(found[0], repeated=True)
+            return Creation(found[0], repeated=True)
     return handler(services, caller, **arguments)
 
 
@@ -195,7 +195,7 @@ def deleted_again(patch, app):
     def act(handler, services, caller, arguments):
         row = gone.get((caller.account, arguments["body"]["tune"]["title"]))
         is_repeat = row is not None and caller.idempotent
-        return Created(row, repeated=True) if is_repeat else handler(services, caller, **arguments)
+        return Creation(row, repeated=True) if is_repeat else handler(services, caller, **arguments)
 
     all_of(replace_function(tunes, "remove_tune", make), handle_by("create_tune", act))(patch, app)
 

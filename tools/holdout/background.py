@@ -9,7 +9,7 @@ from astria_emulator.api import views
 from astria_emulator.domain.lifecycle import step
 from astria_emulator.mock.backend import MockBackend
 from astria_emulator.objects import tunes
-from astria_emulator.objects.results import Created
+from astria_emulator.objects.results import Creation
 from astria_emulator.storage.refs import title_ref
 from astria_emulator.storage.store import FIRST_ID, Query
 from astria_emulator.work import training
@@ -147,7 +147,7 @@ def looked_up_before(handler, services, caller, arguments):
     found = services.store.find("tune", Query(caller.account, ref=mark, limit=1))
     time.sleep(RACE_SECONDS)
     if found and caller.idempotent:
-        return Created(found[0], repeated=True)
+        return Creation(found[0], repeated=True)
     return handler(services, replace(caller, idempotent=False), **arguments)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from astria_emulator.api.answers import Answer, Dumper
 from astria_emulator.errors import SetupError
-from astria_emulator.objects.results import Created, Empty
+from astria_emulator.objects.results import Creation, Empty
 from astria_emulator.request.reading import Loaded, Reader
 from astria_emulator.services import Caller, Services
 from astria_emulator.spec.openapi import JSON, Operation
@@ -32,7 +32,7 @@ class BoundOperation:
         status = self.status
         if isinstance(result, Empty):
             return Answer(result.status or status)
-        if isinstance(result, Created):
+        if isinstance(result, Creation):
             status = int(services.assumed("repeat-status")) if result.repeated else status
             result = result.row
         headers = {}

@@ -21,7 +21,7 @@ from astria_emulator.control import archive
 from astria_emulator.errors import ApiError, Invalid, Message, SetupError
 from astria_emulator.faults.rules import Faults
 from astria_emulator.objects.accounts import account_of, is_key
-from astria_emulator.objects.results import Created
+from astria_emulator.objects.results import Creation
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.door import PostResult
 from astria_emulator.request.calls import Call
@@ -179,7 +179,7 @@ class Seeder:
     def _tune(self, caller: Caller, place: str, tune: Json) -> int | None:
         attributes = {name: value for name, value in tune.items() if name != "prompts"}
         created = self._create("create_tune", caller, place, attributes)
-        return created.row.id if isinstance(created, Created) else None
+        return created.row.id if isinstance(created, Creation) else None
 
     def _create(
         self,

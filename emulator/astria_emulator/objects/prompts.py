@@ -14,7 +14,7 @@ from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.objects.access import check_references
 from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import keep_media, split_media
-from astria_emulator.objects.results import Created
+from astria_emulator.objects.results import Creation
 from astria_emulator.services import FAST, Caller, Services
 from astria_emulator.storage.refs import template_ref
 from astria_emulator.storage.store import Query, Row
@@ -47,7 +47,7 @@ def make_prompt(
     *,
     is_copy: bool = False,
     **extra: Any,
-) -> Created:
+) -> Creation:
     """Create a prompt under the tune `home`; `extra` are attributes that the server adds.
 
     A prompt under a LoRA or FaceID tune moves to its base, and its text names the tune. A copy is a
@@ -77,7 +77,7 @@ def make_prompt(
         same = Query(caller.account, ref=ref, limit=1)
         may_repeat = caller.idempotent and not is_copy
         if may_repeat and (rows := services.store.find("prompt", same)):
-            return Created(rows[0], repeated=True)
+            return Creation(rows[0], repeated=True)
         waits = any(tune["state"] in ("queued", "training") for tune in uses)
         now = services.clock.now()
         subject = next((tune for tune in (*named, home) if tune.owner is not None), None)
@@ -110,7 +110,7 @@ def make_prompt(
         if not waits:
             services.schedule("start_prompt", row, now)
     log.info("prompt %d: branch %s is served by the %s backend", row.id, branch, row["backend"])
-    return Created(row)
+    return Creation(row)
 
 
 def _rehome(services: Services, home: Row, attributes: Attributes) -> tuple[str, Row]:

@@ -6,7 +6,7 @@ from astria_emulator.storage.store import Row
 
 
 @dataclass(frozen=True)
-class Created:
+class Creation:
     """The row of a creation; `repeated`: idempotency found an earlier row instead."""
 
     row: Row

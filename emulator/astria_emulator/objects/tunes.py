@@ -14,7 +14,7 @@ from astria_emulator.objects.lineage import root_base
 from astria_emulator.objects.media import artefact, is_caption
 from astria_emulator.objects.prompts import check_prompt, make_prompt
 from astria_emulator.objects.removal import schedule_expiry
-from astria_emulator.objects.results import Created
+from astria_emulator.objects.results import Creation
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import base_ref, title_ref
 from astria_emulator.storage.store import Query, Row
@@ -26,7 +26,7 @@ NOT_STORED = ("images", "image_urls", "prompts_attributes")
 NULLS: TuneNulls = {"callback": None, "base_tune_id": None, "steps": None, "expires_at": None}
 
 
-def make_tune(services: Services, caller: Caller, body: Attributes) -> Created:
+def make_tune(services: Services, caller: Caller, body: Attributes) -> Creation:
     """Create a tune, and the prompts nested in it.
 
     Raises Invalid with all that is wrong; nothing is stored then.
@@ -41,7 +41,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Created:
     with services.store.transaction():
         same = Query(caller.account, ref=ref, limit=1)
         if caller.idempotent and (rows := services.store.find("tune", same)):
-            return Created(rows[0], repeated=True)
+            return Creation(rows[0], repeated=True)
         named = _named_base(services, caller, attributes)
         branch = _branch(attributes, named)
         model_type = _model_type(branch, attributes)
@@ -95,7 +95,7 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Created:
         for prompt in nested:
             make_prompt(services, caller, row, prompt)
     log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
-    return Created(row)
+    return Creation(row)
 
 
 def needs_files(services: Services, caller: Caller, attributes: Attributes) -> bool:

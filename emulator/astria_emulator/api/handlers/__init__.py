@@ -2,7 +2,7 @@
 
 There is no HTTP in them. A handler is called as `handler(services, caller, **arguments)`, where
 `arguments` holds the path's parameters by name, and `query` (all parameters of the query string)
-and `body` where the operation has them. It returns a row, a list of rows, plain data, a `Created`,
+and `body` where the operation has them. It returns a row, a list of rows, plain data, a `Creation`,
 an `Empty`, or nothing.
 """
 

@@ -16,7 +16,7 @@ from astria_emulator.objects.prompts import (
     refuse_adapter,
 )
 from astria_emulator.objects.removal import remove_prompt
-from astria_emulator.objects.results import Created, Empty
+from astria_emulator.objects.results import Creation, Empty
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.store import Query, Row
 
@@ -30,13 +30,13 @@ FLAGS: Mapping[str, Callable[[Row], bool]] = {
 Json = Mapping[str, Any]
 
 
-def create_tune_prompt(services: Services, caller: Caller, *, tune_id: int, body: Json) -> Created:
+def create_tune_prompt(services: Services, caller: Caller, *, tune_id: int, body: Json) -> Creation:
     tune = visible(services, caller, "tune", tune_id)
     refuse_adapter(services, tune)
     return make_prompt(services, caller, tune, load_files(services, caller, body["prompt"]))
 
 
-def create_prompt(services: Services, caller: Caller, *, body: Json) -> Created:
+def create_prompt(services: Services, caller: Caller, *, body: Json) -> Creation:
     try:
         tune = visible(services, caller, "tune", body["prompt"]["tune_id"])
     except NotFound:
@@ -88,7 +88,7 @@ def delete_prompt(services: Services, caller: Caller, *, id: int) -> Any:
 
 def duplicate_prompt(
     services: Services, caller: Caller, *, id: int, query: Json, body: Json
-) -> Created:
+) -> Creation:
     """Copy a prompt with changes; the copy names its original."""
     original = own(services, caller, "prompt", id)
     changes = load_files(services, caller, body.get("prompt") or {})

@@ -7,7 +7,7 @@ from astria_emulator.objects.access import own, visible
 from astria_emulator.objects.fetching import load_files
 from astria_emulator.objects.prompts import brief
 from astria_emulator.objects.removal import remove_tune
-from astria_emulator.objects.results import Created, Empty
+from astria_emulator.objects.results import Creation, Empty
 from astria_emulator.objects.tunes import make_tune, needs_files
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.refs import title_ref
@@ -15,7 +15,7 @@ from astria_emulator.storage.store import Query, Row
 from astria_emulator.work.training import release_waiting
 
 
-def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Created:
+def create_tune(services: Services, caller: Caller, *, body: Mapping[str, Any]) -> Creation:
     attributes = body["tune"]
     needed = needs_files(services, caller, attributes)
     return make_tune(services, caller, load_files(services, caller, attributes, needed=needed))
