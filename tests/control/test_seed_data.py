@@ -212,8 +212,8 @@ def test_archive_that_is_broken_stops_the_start(archive: str) -> None:
     path = Path(archive)
     data = path.read_bytes()
     path.write_bytes(data.replace(b"state.json", b"state.jsom"))
-    told = "state.jsom is neither state.json nor blobs/ and the key of a file"
-    assert refused(archive) == (told,)
+    message = "state.jsom is neither state.json nor blobs/ and the key of a file"
+    assert refused(archive) == (message,)
 
 
 # -- a folder --------------------------------------------------------------------------------------

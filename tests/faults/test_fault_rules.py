@@ -1,4 +1,4 @@
-"""When a rule strikes, and how rules are written and refused."""
+"""When a rule injects its fault, and how rules are read, written and refused."""
 
 from collections import Counter
 from fnmatch import filter as matching

@@ -1,4 +1,4 @@
-"""Every scenario: all of its rules strike a client that goes the whole way and tries again."""
+"""Every scenario: each of its rules affects a client that does the whole flow and retries."""
 
 from dataclasses import dataclass, field
 

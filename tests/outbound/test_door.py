@@ -131,9 +131,9 @@ def test_blocked_request_tells_why_and_is_not_sent(names: Names, receiver: Any) 
 def test_address_that_was_checked_is_the_one_that_is_connected_to(
     names: Names, receiver: Any
 ) -> None:
-    asked = names({"app.test": ["127.0.0.1"]})
+    looked_up = names({"app.test": ["127.0.0.1"]})
     sent = send(receiver.url.replace("127.0.0.1", "app.test") + "/hook")
-    assert (sent.status, sent.error, asked) == (200, None, ["app.test"])
+    assert (sent.status, sent.error, looked_up) == (200, None, ["app.test"])
     assert receiver.headers[0]["Host"].startswith("app.test:")
 
 
@@ -160,8 +160,8 @@ def test_name_that_is_bound_anew_is_not_looked_up_again(
 def test_block_names_the_flag_that_lifts_it(door: str, names: Names) -> None:
     names({"app.test": ["8.8.8.8"]})
     flag = {"post": "--callback-hosts", "fetch": "--fetch-hosts"}[door]
-    told = f"blocked: app.test is public; {flag} app.test lets it through"
-    assert error_of(door, "http://app.test/") == told
+    message = f"blocked: app.test is public; {flag} app.test lets it through"
+    assert error_of(door, "http://app.test/") == message
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -185,10 +185,10 @@ def test_name_that_is_looked_up_for_ever_ends_in_time(
 def test_many_addresses_that_do_not_answer_end_in_time(
     names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[float] = []
+    timeouts: list[float] = []
 
     def create_connection(address: tuple[str, int], timeout: float) -> Any:
-        asked.append(timeout)
+        timeouts.append(timeout)
         raise TimeoutError
 
     names({"app.test": [f"127.0.0.{at}" for at in range(1, 60)]})
@@ -196,23 +196,23 @@ def test_many_addresses_that_do_not_answer_end_in_time(
     monkeypatch.setattr(time, "monotonic", lambda: next(now))
     monkeypatch.setattr(socket, "create_connection", create_connection)
     assert error_of("post", "http://app.test/", timeout=10) == "timed out"
-    assert max(asked) <= 10
-    assert all(seconds < 0.1 for seconds in asked[12:])
+    assert max(timeouts) <= 10
+    assert all(seconds < 0.1 for seconds in timeouts[12:])
 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_proxy_of_the_environment_is_not_asked(
     door: str, listen: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[bytes] = []
-    proxy = listen(lambda connection: asked.append(connection.recv(4096)))
+    requests: list[bytes] = []
+    proxy = listen(lambda connection: requests.append(connection.recv(4096)))
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.setenv(name, proxy)
         monkeypatch.setenv(name.upper(), proxy)
     monkeypatch.delenv("no_proxy", raising=False)
     url = listen(answering(OK + b"Content-Length: 0\r\n\r\n"))
     assert send(url).status == 200 if door == "post" else get(url).data == b""
-    assert asked == []
+    assert requests == []
 
 
 # -- what is sent --------------------------------------------------------------------------------
@@ -283,8 +283,8 @@ def test_redirect_is_not_followed_and_told(
         assert send(f"{url}/hook?secret=1").status == status
     place = url.removeprefix("http://") + "/hook"
     assert caplog.messages == [f"{place!r} answered {status}: no redirect is followed"]
-    told = f"answered {status}: no redirect is followed"
-    assert error_of("fetch", url) == told
+    message = f"answered {status}: no redirect is followed"
+    assert error_of("fetch", url) == message
     assert receiver.received == []
 
 
@@ -322,16 +322,16 @@ def test_body_is_fetched_however_its_end_is_told(
 
 
 def test_fetch_asks_for_the_path_as_given_and_for_nothing_packed(listen: Listen) -> None:
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
-        asked.append(connection.recv(4096))
+        requests.append(connection.recv(4096))
         connection.sendall(OK + b"\r\n")
 
     url = listen(answer)
     get(url.replace("//", "//user:secret@") + "/a//b/../c?x=%2F#part")
     host = url.removeprefix("http://")
-    assert asked[0].decode().split("\r\n") == [
+    assert requests[0].decode().split("\r\n") == [
         "GET /a//b/../c?x=%2F HTTP/1.1", f"Host: {host}", "Accept: */*",
         "Accept-Encoding: identity", "User-Agent: astria-emulator", "", "",
     ]  # fmt: skip
@@ -372,7 +372,7 @@ def test_body_of_just_the_largest_size_is_fetched(headers: bytes, listen: Listen
     ],
 )
 def test_gigabyte_is_not_read(begin: bytes, listen: Listen) -> None:
-    """However its size is told, or hidden; a chunk of -1 bytes is all that comes to http.client."""
+    """Whether its size is stated or not; to http.client a chunk of -1 bytes is all that comes."""
     sent = 0
 
     def answer(connection: socket.socket) -> None:
@@ -382,8 +382,8 @@ def test_gigabyte_is_not_read(begin: bytes, listen: Listen) -> None:
         while sent < GIGABYTE:
             sent += connection.send(b"a" * 65536)
 
-    told = "larger than 0.001 MB; --max-body-mb and --max-file-mb raise that"
-    assert error_of("fetch", listen(answer)) == told
+    message = "larger than 0.001 MB; --max-body-mb and --max-file-mb raise that"
+    assert error_of("fetch", listen(answer)) == message
     assert sent < GIGABYTE / 10
 
 
@@ -465,7 +465,7 @@ def reset(connection: socket.socket) -> None:
 
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-# What the other side does, whether it speaks TLS or seems to, and what is told.
+# The misdeed of the other side -> how it acts, the scheme, and the error that is reported.
 MISDEEDS: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
     "says nothing": (silent, "http", "timed out"),
     "drips its status": (drip(b"HTTP/1.1 ", b"2"), "http", "timed out"),
@@ -509,12 +509,12 @@ MISDEEDS: dict[str, tuple[Callable[[socket.socket], None], str, str]] = {
 def test_request_ends_in_time_with_an_error_when_the_other_side(
     misdeed: str, door: str, listen: Listen
 ) -> None:
-    act, scheme, told = MISDEEDS[misdeed]
-    timeout = 0.2 if told == "timed out" else PATIENCE_SECONDS
+    act, scheme, message = MISDEEDS[misdeed]
+    timeout = 0.2 if message == "timed out" else PATIENCE_SECONDS
     error = error_of(door, listen(act).replace("http:", f"{scheme}:"), timeout=timeout)
     assert error
-    assert error.startswith(told)
-    assert (error == "timed out") is (told == "timed out")
+    assert error.startswith(message)
+    assert (error == "timed out") is (message == "timed out")
 
 
 def test_request_takes_its_time_before_it_is_late(listen: Listen) -> None:
@@ -580,7 +580,7 @@ def test_certificate_that_nobody_vouches_for_is_an_error(
     assert error.startswith("SSLCertVerificationError: ")
 
 
-# url -> what is told, after "blocked: "
+# url -> the error, after "blocked: "
 NOWHERE = {
     "http://": "names no host",
     "https://": "names no host",
@@ -643,13 +643,13 @@ NOWHERE = {
 def test_url_that_leads_nowhere_is_blocked(
     url: str, door: str, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[Any] = []
+    connections: list[Any] = []
     names({})
-    monkeypatch.setattr(socket, "create_connection", lambda *args: asked.append(args))
+    monkeypatch.setattr(socket, "create_connection", lambda *args: connections.append(args))
     error = error_of(door, url, allowed=("*",))
     assert error.startswith("blocked: ")
     assert NOWHERE[url] in error
-    assert asked == []
+    assert connections == []
 
 
 @pytest.mark.parametrize("path", ["/a b", "/\u00e9", "/a\r\nX: y", "/\x7f"])

@@ -57,8 +57,8 @@ def python(script, *more):
 # -- what the command is given ---------------------------------------------------------------------
 def test_command_finds_a_server_of_its_own_that_ends_with_it():
     ended = run("exec", *python(TOLD + LISTED))
-    told, listed = ended.stdout.splitlines()
-    url, key = told.split()
+    variables, listed = ended.stdout.splitlines()
+    url, key = variables.split()
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url)
     assert (key, listed, ended.returncode, ended.stderr) == ("sd_local", "[]", 0, "")
     with pytest.raises(requests.ConnectionError):

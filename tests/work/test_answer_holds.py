@@ -1,4 +1,4 @@
-"""Jobs wait for the answer of the request that made them, or their object."""
+"""Jobs wait for the answer to the request that created them or their object."""
 
 import math
 import threading
@@ -83,7 +83,7 @@ def test_request_that_failed_does_not_let_go_what_has_its_id_now(row: Row, job: 
     holds.expect(row)
     failed = holds.end()
     holds.begin()
-    holds.expect(row)  # ids of a transaction that is taken back are given anew
+    holds.expect(row)  # ids of a transaction that is taken back are used again
     holds.release(failed, grace=0)
     assert job in holds
 

@@ -1,4 +1,4 @@
-"""Threads that wait for real work: as many as there are slots, prompts first, ended when told."""
+"""Threads for real work: as many as there are slots, prompts first, and interrupted to stop."""
 
 import threading
 from collections.abc import Callable, Iterator
