@@ -7,6 +7,7 @@ and put back to its beginning before a test gets it.
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.sql import database
 from astria_emulator.storage.store import Store
 from tests import PATIENCE_SECONDS
+from tests.behaviour.fetching_cases import ALWAYS, Site
 from tests.databases import STORES
+from tests.listeners import listening
 
 START = "2026-01-01T00:00:00Z"
 
@@ -123,3 +126,29 @@ def photo() -> Callable[..., bytes]:
         return out.getvalue()
 
     return make
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    found = Site()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            found.asked.append(self.path)
+            found.before()
+            kind, data = found.files.get(self.path.partition("?")[0], ("", b""))
+            self.send_response(200 if kind else 404)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    with listening(Handler) as found.url:
+        yield found
+
+
+@pytest.fixture
+def fetching_api(make_api: Callable[..., Any]) -> Any:
+    return make_api(**ALWAYS)

@@ -1,10 +1,16 @@
 """Without torch only what needs none is tested here."""
 
 import os
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scripted import CURRENT, ScriptedExecutor, fake_model
+
+from astria_emulator import Config, create_app
+from tests.real_backend.backend_cases import KEY, Api
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything is imported that looks
 
@@ -27,3 +33,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 "ignore:`torch.jit:DeprecationWarning",
             ):
                 item.add_marker(pytest.mark.filterwarnings(text))
+
+
+@pytest.fixture
+def make_api(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[..., Api]]:
+    """Serves with a scripted executor; `options` are the backend's."""
+    made = []
+
+    def make(executor: ScriptedExecutor | None = None, *options: str, **settings: Any) -> Api:
+        model = tmp_path / "model"
+        if not model.exists():
+            fake_model(model)
+        models = tmp_path / "models.toml"
+        models.write_text(
+            f'[[base]]\ntune_id = 690204\nsource = "{model}"\npreset = "toy"\nside = 64\n'
+        )
+        CURRENT.append(executor or ScriptedExecutor())
+        given = {"backend": "scripted:make", "keys": (KEY,), "train_seconds": 0, **settings}
+        backend_options = (f"models={models}", "devices=cpu", *options)
+        app = create_app(Config(backend_options=backend_options, **given))
+        made.append(Api(serve(app), app, CURRENT[-1]))
+        return made[-1]
+
+    yield make
+    for api in made:
+        api.close()
+
+
+@pytest.fixture
+def api(make_api: Callable[..., Api]) -> Api:
+    return make_api()

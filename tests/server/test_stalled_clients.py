@@ -1,0 +1,183 @@
+"""Clients that stall, come in numbers, or send garbage."""
+
+import contextlib
+import socket
+from io import BytesIO
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from urllib3 import encode_multipart_formdata
+
+from astria_emulator.server import channel as channel_module
+from astria_emulator.server import http_server as server_module
+from tests import wait_until
+from tests.server.raw_clients import (
+    CHUNKED,
+    END,
+    GET,
+    HOST,
+    JSON,
+    KEY,
+    MEGABYTE,
+    POST,
+    TUNE,
+    Running,
+    answer_of,
+)
+
+# -- clients that stall ----------------------------------------------------------------------------
+STALLED = {
+    "nothing": b"",
+    "half a head": GET[:30],
+    "half a body": POST + b"Content-Length: 1000\r\n" + END + TUNE[:10],
+    "half a chunk": CHUNKED + END + b"ff\r\nabc",
+    "no last chunk": CHUNKED + END + b"3\r\nabc\r\n",
+    "half a form": POST.replace(b"application/json", b"multipart/form-data; boundary=b")
+    + b"Content-Length: 1000\r\n" + END + b"--b\r\nContent-Disposition: form-data; name=a\r\n\r\nx",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STALLED)
+def test_clients_that_stall_hold_no_thread_and_are_closed(running: Any, name: str) -> None:
+    server = running()
+    clients = [server.connect(STALLED[name]) for _ in range(server_module.THREADS + 4)]
+    assert server.serves()
+    server.at_idle()
+    assert {client.recv(1) for client in clients} == {b""}
+    assert server.serves()
+
+
+@pytest.mark.parametrize("name", STALLED)
+def test_client_that_goes_in_the_middle_leaves_nothing(running: Any, name: str) -> None:
+    server = running()
+    for close in (lambda c: c.shutdown(socket.SHUT_WR), lambda c: c.close()):
+        close(server.connect(STALLED[name]))
+    assert server.serves()  # and so has no tune
+
+
+@pytest.mark.parametrize("limit", ["HEAD_SECONDS", "REQUEST_SECONDS"])
+def test_request_that_drips_is_refused(running: Any, monkeypatch: Any, limit: str) -> None:
+    server = running()
+    head = POST + b"Content-Length: 1000\r\n"
+    client = server.connect(head if limit == "HEAD_SECONDS" else head + END)
+    assert server.serves()  # what was sent before has been read
+    monkeypatch.setattr(channel_module, limit, 0.0)
+    client.sendall(b"X")
+    assert answer_of(client) == (408, {"status": 408, "error": "Request Timeout"})
+
+
+def test_clients_that_do_not_read_hold_no_thread(running: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "THREADS", 2)
+    server = running()
+    out = BytesIO()
+    Image.new("RGB", (8, 8)).save(out, "JPEG")
+    file = ("1.jpg", out.getvalue() + bytes(20 * MEGABYTE))
+    form, kind = encode_multipart_formdata({"prompt[text]": "a", "prompt[input_image]": file})
+    head = POST.replace(b"/tunes", b"/tunes/690204/prompts").replace(JSON, b"")
+    lines = b"Content-Type: %s\r\nContent-Length: %d\r\n" % (kind.encode(), len(form))
+    status, made = server.ask(head + lines + END + form)
+    assert status == 201
+    path = made["input_image"].partition("127.0.0.1")[2].encode()
+    ask = b"GET %s HTTP/1.1\r\n" % path + HOST + b"Range: bytes=0-\r\n" + END
+    clients = [server.connect(ask) for _ in range(4)]
+    assert {client.recv(12) for client in clients} == {b"HTTP/1.1 206"}
+    assert server.serves()
+    server.at_idle()
+    assert server.serves()  # and so has closed them
+    for client in clients:
+        size = 0
+        with contextlib.suppress(ConnectionError):
+            while data := client.recv(MEGABYTE):
+                size += len(data)
+        assert size < 20 * MEGABYTE
+
+
+def channels(server: Running) -> list[Any]:
+    return [*server.server._server.active_channels.values()]
+
+
+# -- many clients ----------------------------------------------------------------------------------
+def test_server_serves_on_after_more_connections_than_it_takes(
+    running: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(server_module, "CONNECTIONS", 20)
+    server = running()
+    clients = [server.connect(GET[:10]) for _ in range(40)]
+    for client in clients[:30]:
+        client.close()
+    assert server.serves()
+
+
+def test_server_that_is_full_closes_idle_connections_soon(running: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "CONNECTIONS", 20)
+    server = running()
+    for _ in range(15):
+        server.connect()
+    assert server.serves()
+    server.at_idle(10)
+    assert len(channels(server)) >= 15  # there is room
+    for _ in range(8):
+        server.connect()
+    wait_until(lambda: server.server._server.in_connection_overflow)
+    server.at_idle(10)
+    assert server.serves()
+
+
+def test_connections_are_no_more_than_there_are_files_for(monkeypatch: Any) -> None:
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (90, 90))
+    assert server_module.connection_limit(3) == 30
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, 0))
+    assert server_module.connection_limit(3) == server_module.CONNECTIONS
+
+
+def test_bodies_that_come_are_bounded_together(running: Any, monkeypatch: Any) -> None:
+    server = running(max_body_mb=2)
+    monkeypatch.setattr(channel_module, "UNCOUNTED", 1000)
+    monkeypatch.setattr(channel_module, "BODIES_AT_ONCE", 1)
+    half = POST + b"Content-Length: 1500000\r\n" + END + b" " * 1_400_000
+    clients = [server.connect(half)]
+    while sum(channel.held for channel in channels(server)) < 1_400_000:
+        assert server.serves()
+    assert server.ask(half) in [(429, {"status": 429, "error": "Too Many Requests"}), (0, None)]
+    body = b"Content-Length: %d\r\n" % len(TUNE) + END + TUNE
+    assert server.ask(POST + body)[0] == 201  # small ones are taken
+    clients[0].sendall(b" " * 100_000)
+    assert answer_of(clients[0])[0] == 400
+
+
+# -- garbage ---------------------------------------------------------------------------------------
+PIECES = st.sampled_from(
+    [b"GET ", b"POST ", b"/tunes", b" HTTP/1.1", b" HTTP/9.9", b"\r\n", b"\n", b"\r", b"\0", b":",
+     HOST, KEY, JSON, b"Content-Length: ", b"7", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n",
+     b"Expect: 100-continue\r\n", b"Connection: close\r\n", b"http://[", b"//", b"?", b"#", b"%00",
+     b"\xff", b"Range: bytes=-", b"Host: [\r\n", b"{}", b"Connection: Upgrade\r\n"]
+)  # fmt: skip
+GARBAGE = st.lists(PIECES | st.binary(max_size=8), max_size=25).map(b"".join)
+
+
+@settings(
+    derandomize=True, deadline=None, max_examples=300,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)  # fmt: skip
+@given(GARBAGE, st.sampled_from([b"", GET, POST, CHUNKED + END]))
+def test_garbage_is_refused_or_closed(
+    garbage_server: Running, garbage: bytes, start: bytes
+) -> None:
+    client = garbage_server.connect(start + garbage + b"\r\n\r\n\r\n")
+    client.shutdown(socket.SHUT_WR)
+    status, told = answer_of(client)
+    client.close()
+    assert status < 500
+    if status >= 400 and status != 422 and isinstance(told, dict):
+        assert told["status"] == status
+    assert garbage_server.serves()
+
+
+@pytest.fixture
+def garbage_server(running: Any) -> Running:
+    started: Running = running()
+    return started
