@@ -10,7 +10,10 @@ import pytest
 from scripted import CURRENT, ScriptedExecutor, fake_model
 
 from astria_emulator import Config, create_app
+from astria_real_backend.server_side.catalog import Catalogue
 from tests.real_backend.backend_cases import KEY, Api
+from tests.real_backend.hub_downloads import Hub
+from tests.real_backend.model_folders import Write
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before anything is imported that looks
 
@@ -19,7 +22,16 @@ if find_spec("torch"):
 
     __all__ = ["branch", "loaded", "quiet", "run", "toy", "trained"]
 else:
-    light = ("backend", "catalog", "folders", "imports")
+    light = [
+        "backend",
+        "backend_ends",
+        "backend_tasks",
+        "catalog",
+        "folders",
+        "hub",
+        "imports",
+        "models_command",
+    ]
     names = {path.name for path in Path(__file__).parent.glob("test_*.py")}
     collect_ignore = sorted(names - {f"test_{name}.py" for name in light})
 
@@ -63,3 +75,30 @@ def make_api(serve: Callable[..., str], tmp_path: Path) -> Iterator[Callable[...
 @pytest.fixture
 def api(make_api: Callable[..., Api]) -> Api:
     return make_api()
+
+
+@pytest.fixture
+def catalogue(tmp_path: Path) -> Catalogue:
+    return Catalogue.read(cache=tmp_path / "hub")
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Write:
+    """Writes a file of models."""
+
+    def write(text: str) -> Path:
+        path = tmp_path / "models.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Hub:
+    """What `snapshot_download` reaches."""
+    huggingface_hub = pytest.importorskip("huggingface_hub", reason="needs astria-emulator[real]")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    hub = Hub(look_up=huggingface_hub.snapshot_download)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.download)
+    return hub
