@@ -12,7 +12,6 @@ import pytest
 
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Store
-from tests import PATIENCE_SECONDS
 
 # A server that these tests may make databases on; another one is named by the variable.
 SERVER = os.environ.get("ASTRIA_TEST_POSTGRES", "postgresql://127.0.0.1:5432/postgres")
@@ -26,7 +25,7 @@ def server_problem() -> str | None:
     except ImportError:
         return "psycopg is not installed"
     try:
-        psycopg.connect(SERVER, connect_timeout=int(PATIENCE_SECONDS)).close()
+        psycopg.connect(SERVER, connect_timeout=60).close()
     except psycopg.OperationalError as error:
         return f"no PostgreSQL answers at {SERVER.rpartition('@')[2]}: {str(error).strip()[:200]}"
     return None

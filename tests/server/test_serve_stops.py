@@ -99,7 +99,7 @@ def test_request_that_is_being_sent_is_answered_when_the_server_is_told_to_stop(
 
 def test_picture_that_is_being_drawn_is_sent_when_the_server_is_told_to_stop(start):
     process = start("--prompt-seconds", 0)
-    large = {"text": "a lighthouse", "num_images": 1, "w": 4096, "h": 4096}
+    large = {"text": "a lighthouse", "num_images": 1, "w": 2048, "h": 2048}
     made = process.post("/tunes/1504944/prompts", {"prompt": large})
     process.post("/_emulator/finish")
     [address] = process.get(f"/prompts/{made['id']}").json()["images"]
@@ -113,7 +113,7 @@ def test_picture_that_is_being_drawn_is_sent_when_the_server_is_told_to_stop(sta
     assert status == 200
     with Image.open(io.BytesIO(answer)) as picture:
         picture.load()
-        assert (picture.format, picture.size) == ("JPEG", (4096, 4096))
+        assert (picture.format, picture.size) == ("JPEG", (2048, 2048))
     assert process.popen.wait(PATIENCE_SECONDS) == 0
 
 
