@@ -20,7 +20,6 @@ from astria_emulator.app import Emulator
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.sql import database
 from astria_emulator.storage.store import Store
-from tests import PATIENCE_SECONDS
 from tests.behaviour.fetching_cases import ALWAYS, Site
 from tests.databases import STORES
 from tests.listeners import listening
@@ -83,7 +82,8 @@ def make_app(
 
 def as_new(app: Emulator) -> Emulator:
     services = app.services
-    services.callbacks.wait(PATIENCE_SECONDS)
+    # Calls under way may end. One that waits for what will not come is forgotten with the rest.
+    services.callbacks.wait(10)
     services.reset()
     services.idempotency = services.config.idempotency
     services.clock._now = services.config.clock_start
