@@ -3,22 +3,15 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from graphlib import TopologicalSorter
-from pathlib import Path
 
 import pytest
 
 import astria_emulator
+from tests.import_graph import ImportGraph, room
 
-ROOT = Path(astria_emulator.__file__).parent
-# A module's name in the package; a folder's own is that of its __init__.py.
-SOURCES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(
-        path.read_text()
-    )
-    for path in sorted(ROOT.rglob("*.py"))
-}
+GRAPH = ImportGraph(astria_emulator)
+ROOT, SOURCES = GRAPH.root, GRAPH.sources
 # The rooms, left to right: a module imports from its own room and from those left of it.
 ORDER = (
     "errors", "clock", "backend", "storage", "spec", "domain", "request", "config", "mock",
@@ -83,54 +76,22 @@ HEAVY = (
 )
 
 
-def is_for_types_only(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-
-
-def imports(tree: ast.AST, *, inside_functions: bool) -> Iterator[str]:
-    """Full names that are imported when the module is, or also when its functions are called."""
-    for node in ast.iter_child_nodes(tree):
-        if is_for_types_only(node):
-            continue
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "imports are absolute"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        elif inside_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield from imports(node, inside_functions=inside_functions)
-
-
-def packages(module: str, *, inside_functions: bool) -> set[str]:
-    names = imports(SOURCES[module], inside_functions=inside_functions)
-    return {name.partition(".")[0] for name in names}
-
-
-def own_modules(module: str, *, inside_functions: bool = False) -> set[str]:
-    """The modules of ours that a module imports, itself left out."""
-    found = set()
-    for name in imports(SOURCES[module], inside_functions=inside_functions):
-        if name.startswith("astria_emulator."):
-            steps = name.split(".")[1:]
-            ends = (".".join(steps[:end]) for end in range(len(steps), 0, -1))
-            found.add(next((end for end in ends if end in SOURCES), "__init__"))
-    return found - {module}
-
-
-def room(module: str) -> str:
-    return module.partition(".")[0]
+def importers(package: str, *, inside_functions: bool) -> set[str]:
+    return {
+        module
+        for module in SOURCES
+        if package in GRAPH.packages(module, inside_functions=inside_functions)
+    }
 
 
 @pytest.mark.parametrize("package", DOORS)
 def test_package_is_imported_at_its_doors_only(package: str) -> None:
-    importers = {module for module in SOURCES if package in packages(module, inside_functions=True)}
-    assert importers == DOORS[package]
+    assert importers(package, inside_functions=True) == DOORS[package]
 
 
 @pytest.mark.parametrize("package", sorted(LAZY))
 def test_package_is_imported_within_functions_only(package: str) -> None:
-    at_once = {module for module in SOURCES if package in packages(module, inside_functions=False)}
-    assert at_once == set()
+    assert importers(package, inside_functions=False) == set()
 
 
 def test_nothing_else_is_imported() -> None:
@@ -138,13 +99,14 @@ def test_nothing_else_is_imported() -> None:
     found = {
         module: strangers
         for module in SOURCES
-        if (strangers := packages(module, inside_functions=True) - known)
+        if (strangers := GRAPH.packages(module, inside_functions=True) - known)
     }
     assert found == {}
 
 
 def test_imports_do_not_go_round_in_a_circle() -> None:
-    TopologicalSorter({module: own_modules(module) for module in SOURCES}).prepare()
+    needed = {module: GRAPH.own_modules(module, inside_functions=False) for module in SOURCES}
+    TopologicalSorter(needed).prepare()
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -159,7 +121,7 @@ def test_room_imports_from_those_left_of_it_only(name: str) -> None:
         f"{module} -> {needed}"
         for module in SOURCES
         if room(module) == name
-        for needed in own_modules(module, inside_functions=True)
+        for needed in GRAPH.own_modules(module, inside_functions=True)
         if room(needed) not in left
     }
     assert arrows == set()
@@ -181,13 +143,13 @@ def test_no_module_is_long() -> None:
 
 @pytest.mark.parametrize("example", ["examples.careful", "examples.careless"])
 def test_example_needs_nothing_of_ours(example: str) -> None:
-    assert packages(example, inside_functions=True) <= {"requests", *sys.stdlib_module_names}
+    assert GRAPH.packages(example, inside_functions=True) <= {"requests", *sys.stdlib_module_names}
 
 
 def test_handlers_know_no_http() -> None:
     for module in SOURCES:
         if module.startswith("api.handlers."):
-            found = packages(module, inside_functions=True)
+            found = GRAPH.packages(module, inside_functions=True)
             assert found & {"flask", "werkzeug", "http", "waitress"} == set()
 
 
