@@ -22,11 +22,18 @@ if TYPE_CHECKING:
     from astria_emulator.errors import BackendError as BackendError
     from astria_emulator.errors import Cancelled as Cancelled
     from astria_emulator.errors import Closing as Closing
+    from astria_emulator.errors import DiskUnavailable as DiskUnavailable
     from astria_emulator.errors import SetupError as SetupError
     from astria_emulator.errors import WorkLost as WorkLost
+    from astria_emulator.errors import disk_problem as disk_problem
     from astria_emulator.mock.backend import MockBackend as MockBackend
     from astria_emulator.request.image_headers import size_of as size_of
     from astria_emulator.server.command_line import set_up_logging as set_up_logging
+    from astria_emulator.storage.own_folders import TempFolder as TempFolder
+    from astria_emulator.storage.own_folders import claim as claim
+    from astria_emulator.storage.own_folders import erase as erase
+    from astria_emulator.storage.own_folders import erase_abandoned as erase_abandoned
+    from astria_emulator.storage.own_folders import move as move
     from astria_emulator.testing.intercept import Astria as Astria
     from astria_emulator.testing.intercept import mock_astria as mock_astria
 
@@ -44,8 +51,15 @@ _HOMES = {
     "BackendError": "errors",
     "Cancelled": "errors",
     "Closing": "errors",
+    "DiskUnavailable": "errors",
     "SetupError": "errors",
+    "disk_problem": "errors",
     "WorkLost": "errors",
+    "TempFolder": "storage.own_folders",
+    "claim": "storage.own_folders",
+    "erase": "storage.own_folders",
+    "erase_abandoned": "storage.own_folders",
+    "move": "storage.own_folders",
     # For backends that keep the API's rules, and for commands that serve.
     "MockBackend": "mock.backend",
     "flags": "domain.prompt_text",

@@ -58,7 +58,9 @@ def serve(**flags: Any) -> None:
     from astria_emulator.app import create_app
     from astria_emulator.server.http_server import Server, stop_on_signals
     from astria_emulator.storage.gc_tuning import spare_the_old
+    from astria_emulator.storage.own_folders import erase_abandoned, temporary_parent
 
+    erase_abandoned(temporary_parent())
     app = create_app(config)
     spare_the_old()
     try:

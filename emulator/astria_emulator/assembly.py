@@ -1,7 +1,5 @@
 """Build a server from its settings: store, files, backend, runner and callbacks."""
 
-import threading
-import time
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
@@ -9,7 +7,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from pkgutil import resolve_name
 
-from astria_emulator.backend import Backend
+from astria_emulator.backend import Backend, Sweeps
 from astria_emulator.clock import Clock, SystemClock, VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.domain.gallery import load_gallery
@@ -32,7 +30,7 @@ from astria_emulator.work.manual_runner import ManualRunner
 from astria_emulator.work.thread_runner import ThreadRunner
 
 BACKENDS = "astria_emulator.backends"  # the group of entry points
-SHARED_SWEEP_SECONDS = 3600.0
+SWEEP_SECONDS = 600.0  # between two searches for what servers that were killed have left
 
 
 def load_backend(config: Config, mock: MockBackend) -> Backend:
@@ -80,14 +78,19 @@ def open_store(config: Config) -> Store:
 
 
 def open_files(config: Config, store: Store) -> Files:
-    """Open the files, and erase files without a row on a thread."""
+    """Open the files of the settings.
+
+    Raises SetupError.
+    """
     if not config.data:
         return MemoryFiles(store, config.seed)
-    files = FolderFiles(store, config.seed, Path(config.data) / "files")
-    # Another process may have written a file whose row is not committed yet.
-    age = SHARED_SWEEP_SECONDS if store.is_shared else 0.0
-    threading.Thread(target=files.sweep, args=[time.time() - age], daemon=True).start()
-    return files
+    return FolderFiles(store, config.seed, Path(config.data) / "files")
+
+
+def is_training(store: Store, tune_id: int, uid: int) -> bool:
+    """Whether a tune is there and not trained yet. `uid` tells it from one of the same id."""
+    row = store.get("tune", tune_id)
+    return row is not None and row.uid == uid and row["state"] in ("queued", "training")
 
 
 def owner_of(store: Store, key: str) -> int | None:
@@ -126,18 +129,25 @@ def build(
     callbacks.notice = runner.notice
     # A store in memory has no leases, and no callbacks of an earlier process.
     heartbeat = (store.renew_claims, callbacks.resume) if config.data else ()
+    files = open_files(config, store)
+    sweeps: list[Callable[[], object]] = []
+    if isinstance(files, FolderFiles):
+        sweeps.append(files.sweep)
+    if isinstance(backend, Sweeps):
+        sweeps.append(partial(backend.sweep, partial(is_training, store)))
     services = Services(
         config=config,
         contract=contract,
         clock=clock,
         store=store,
-        files=open_files(config, store),
+        files=files,
         runner=runner,
         callbacks=callbacks,
         mock=mock,
         backend=backend,
         gallery=load_gallery(),
         heartbeat=Heartbeat(*heartbeat),
+        sweeper=Heartbeat(*sweeps, seconds=SWEEP_SECONDS, at_once=True),
         faults=faults,
         journal=Journal(),
     )

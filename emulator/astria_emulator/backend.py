@@ -6,7 +6,7 @@ The server does not know how pictures are made.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 # Takes progress such as {"phase": "training", "step": 10}; returns False when the work should stop.
 Report = Callable[[Mapping[str, Any]], bool]
@@ -15,9 +15,11 @@ Recipe = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Artefact:
-    """A file: its bytes, a file on disk that the server takes over, or a recipe.
+    """A file: its bytes, a file on disk, or a recipe.
 
-    The mock makes the bytes of a recipe when they are fetched.
+    The server keeps a link or a copy of a file on disk, and erases the file itself only if it lies
+    in a folder of its own, as a `TempFolder` is. The mock makes the bytes of a recipe when they are
+    fetched.
     """
 
     content_type: str
@@ -108,7 +110,8 @@ class Backend(Protocol):
     """Trains tunes and generates pictures. Its class is called with the server's Config.
 
     `train` and `generate` raise BackendError, with a sentence for the end user, when work fails
-    for good; WorkLost when it may be tried again; Cancelled once `report` has returned False.
+    for good; WorkLost when it may be tried again; DiskUnavailable to wait for room on the disk;
+    Cancelled once `report` has returned False.
     `slots`: the number of jobs at a time, where `pretends` is False. `tries`: how often a job is
     begun before it fails.
     """
@@ -138,7 +141,7 @@ class Backend(Protocol):
         ...
 
     def forget(self, tune_id: int | None) -> None:
-        """Erase all data about a deleted tune; None: about every tune."""
+        """Erase all data about a tune that was deleted or trained; None: about every tune."""
         ...
 
     def train_seconds(self, attributes: Mapping[str, Any]) -> float:
@@ -164,4 +167,16 @@ class Backend(Protocol):
 
     def inspect(self, image: bytes | str, name: str) -> Mapping[str, Any]:
         """Describe a picture, given as bytes or address, of a subject of class `name`."""
+        ...
+
+
+@runtime_checkable
+class Sweeps(Protocol):
+    """What a backend that keeps files of its own has as well."""
+
+    def sweep(self, is_training: Callable[[int, int], bool]) -> None:
+        """Erase what a process that was killed has left; called at the start and from time to time.
+
+        is_training: whether a tune, by its id and uid, is still to be trained.
+        """
         ...

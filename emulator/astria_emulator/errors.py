@@ -1,5 +1,6 @@
 """All our exceptions, in three families: set-up, the caller's, and the backend's."""
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -7,6 +8,11 @@ from traceback import format_tb
 from typing import Any
 
 NAME = re.compile("[a-z0-9_]{1,40}")  # of the contract's fields
+DISK_PROBLEMS: Mapping[int | None, str] = {
+    errno.ENOSPC: "The disk is full.",
+    errno.EDQUOT: "The disk's quota is used up.",
+    errno.EROFS: "The disk is read-only.",
+}
 
 
 class SetupError(Exception):
@@ -90,7 +96,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database does not answer."""
+    """The database does not answer, or the disk takes nothing."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -144,6 +150,15 @@ def trace_of(error: BaseException) -> str:
 
 class WorkLost(Exception):
     """The worker died or ran out of memory. The work may be tried again."""
+
+
+class DiskUnavailable(WorkLost):
+    """The disk is full or read-only. The work waits for it; this does not count as a try."""
+
+
+def disk_problem(number: int | None) -> str | None:
+    """Return a sentence for an errno that ends when somebody makes room; None for any other."""
+    return DISK_PROBLEMS.get(number)
 
 
 class Closing(WorkLost):

@@ -1,5 +1,6 @@
 """The two records that every handler takes: the server's parts, and the caller."""
 
+import threading
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -60,8 +61,10 @@ class Services:
     backend: Backend
     gallery: Gallery
     heartbeat: Heartbeat
+    sweeper: Heartbeat  # erases what servers that were killed have left
     faults: Faults
     journal: Journal
+    stopping: threading.Event = field(default_factory=threading.Event)
     snapshots: Snapshots = field(default_factory=Snapshots)
     insert_seed_data: Callable[[], object] = lambda: (
         None
@@ -126,8 +129,8 @@ class Services:
         self.journal.reset()
 
     def _clear(self) -> None:
-        self.store.reset()
         self.files.reset()
+        self.store.reset()
         self.store.on_commit(lambda: self.backend.forget(None))
 
     def reseed(self, seed: int) -> None:
@@ -170,13 +173,16 @@ class Services:
         self.runner.start()
         self.callbacks.resume()
         self.heartbeat.start()
+        self.sweeper.start()
 
     def close(self) -> None:
         """Stop claiming jobs, let running ones end, and interrupt those of a backend."""
+        self.stopping.set()
         self.runner.stop()
         self.backend.close()
         self.callbacks.close()
         self.heartbeat.stop()
+        self.sweeper.stop()
         self.store.close()
 
 

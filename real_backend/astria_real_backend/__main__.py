@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from astria_emulator import BackendError, run_command, serve, set_up_logging
+from astria_emulator import BackendError, claim, run_command, serve, set_up_logging
 from astria_real_backend.commands import models
 from astria_real_backend.config import METHODS, TrainConfig, preset
 from astria_real_backend.server_side import translation
@@ -62,7 +62,7 @@ def serve_real(flags: tuple[str, ...]) -> None:
 @click.option("--threads", default=1, show_default=True)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("tune"),
-    show_default=True, help="Folder for what is made.",
+    show_default=True, help="Folder for what is made: new, empty, or of an earlier training.",
 )  # fmt: skip
 def train(
     images: Path, name: str, branch: str, model_type: str | None, token: str, steps: int | None,
@@ -91,7 +91,7 @@ def train(
     from astria_real_backend.shell import Bars, train_folder
     from astria_real_backend.training.tuning import Unusable
 
-    out.mkdir(parents=True, exist_ok=True)
+    claim(out, "--out")
     try:
         with closing(Bars()) as bars:
             report = train_folder(config, images, out, prompt=prompt, pictures=PICTURES, bars=bars)
@@ -113,8 +113,11 @@ def draw(out: Path, seed: int) -> None:
     out.mkdir(parents=True, exist_ok=True)
     scenes = drawing.subject("cat", Random(seed), fur=drawing.PURPLE)  # noqa: S311 - no secret
     for at, scene in enumerate(scenes, 1):
-        drawing.draw(scene, DRAWN_SIDE).save(out / f"{at}.jpg", quality=95)
-        click.echo(out / f"{at}.jpg")
+        file = out / f"{at}.jpg"
+        if file.exists():
+            raise click.ClickException(f"{file} is there already: name another folder")
+        drawing.draw(scene, DRAWN_SIDE).save(file, quality=95)
+        click.echo(file)
 
 
 def print_report(report: Mapping[str, Any], out: Path) -> None:
@@ -127,7 +130,7 @@ def print_report(report: Mapping[str, Any], out: Path) -> None:
     before = report["loss_before"]  # None for a training that went on from a checkpoint
     loss = f"{before:.4f} -> {report['loss_after']:.4f}" if before else report["loss_after"]
     click.echo(f"{report['steps']} steps, {seconds:.0f} s, loss {loss}")
-    for file in sorted(out.iterdir()):
+    for file in sorted(out.glob("[!.]*")):
         click.echo(f"  {file}")
 
 

@@ -1,7 +1,6 @@
 """RealBackend: the emulator's Backend protocol, answered by an executor of training processes."""
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,11 +14,13 @@ from astria_emulator import (
     Cancelled,
     Closing,
     Config,
+    DiskUnavailable,
     GenerateJob,
     MockBackend,
     Trained,
     TrainJob,
     WorkLost,
+    disk_problem,
 )
 from astria_real_backend.config import METHODS, as_plain
 from astria_real_backend.server_side import translation
@@ -62,19 +63,18 @@ class RealBackend:
         self.settings = read_settings(config.backend_options)
         models = Path(self.settings.models) if self.settings.models else None
         self.catalogue = Catalogue.read(models, toy=self.settings.toy)
-        self._folders = Folders.of(self.settings.folder, config.data)
+        self._folders = Folders(self.settings.folder, config.data)
         self._executor = executor or LocalExecutor(
             self.settings.device_names, threads=self.settings.threads
         )
         self.slots, self.tries = self._executor.slots, self.settings.tries
-        self._speeds = Speeds(self._folders.folder / "speeds.json")
+        self._speeds = Speeds(self._folders.speeds)
         self._closing = threading.Event()
         self._megapixels = config.max_megapixels
         self._mock = MockBackend(train_seconds=0, prompt_seconds=0)
 
     # -- what the server asks ----------------------------------------------------------------------
     def start(self) -> None:
-        self._folders.sweep()
         self._executor.warm()  # first: the process that works starts while bases are looked for
         for base in self.catalogue.bases.values():
             if base.family in BRANCHES and (absence := self.catalogue.absence(base)):
@@ -103,6 +103,9 @@ class RealBackend:
 
     def forget(self, tune_id: int | None) -> None:
         self._folders.forget(tune_id)
+
+    def sweep(self, is_training: Callable[[int, int], bool]) -> None:
+        self._folders.sweep(is_training)
 
     def train_seconds(self, attributes: Mapping[str, Any]) -> float:
         method = METHODS.get(attributes.get("model_type"), "checkpoint")
@@ -133,7 +136,6 @@ class RealBackend:
                 limit = self.settings.limit_minutes * 60
                 done = self._run(worker, task, with_log(f"tune {job.tune_id}", report), limit)
             files = [self._folders.take(file) for file in done.files]
-        shutil.rmtree(folder, ignore_errors=True)
         self._speeds.note_training(config.method, done.report)
         kind = "application/octet-stream"
         return Trained([Artefact(kind, file) for file in files], done.report)
@@ -160,13 +162,15 @@ class RealBackend:
 
     @contextmanager
     def _worker(self) -> Iterator[Worker]:
-        """A worker for this job alone. An error of the disk loses the work: another try may do."""
+        """A worker for this job alone. An error of the disk loses the work: it is tried again."""
         if self._closing.is_set():
             raise Closing("the server stops")
         worker = self._executor.claim()
         try:
             yield worker
         except OSError as error:
+            if problem := disk_problem(error.errno):
+                raise DiskUnavailable(problem) from error
             raise WorkLost(f"A file: {error.strerror or type(error).__name__}.") from error
         finally:
             self._executor.release(worker)
@@ -195,6 +199,8 @@ class RealBackend:
                         raise BackendError(reason)
                     case Stopped():
                         raise self._error_for("it was stopped", is_cancelled)
+                    case Lost(reason, disk=True) if not is_cancelled:
+                        raise DiskUnavailable(reason)
                     case Lost(reason):
                         raise self._error_for(reason, is_cancelled)
                 now = time.monotonic()

@@ -10,7 +10,9 @@ from typing import Any
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
+from astria_emulator import claim, erase
 from astria_real_backend.config import Adapter, BaseFiles, SampleConfig, TrainConfig
+from astria_real_backend.training import checkpoint
 from astria_real_backend.training.branches.libraries import silence_libraries
 from astria_real_backend.training.photos import Source
 from astria_real_backend.training.sample import sample
@@ -63,8 +65,10 @@ def train_folder(
     requests = [sample_config(config, text, pictures // len(texts)) for text in texts]
     before = [draw(cache, request, bars) for request in requests]
     # Class pictures are kept for the next time.
-    classes = Path(tempfile.gettempdir()) / "astria-real-classes"
+    classes = Path(tempfile.gettempdir()) / "astria-class-pictures"
+    claim(classes, "the folder of class pictures")
     outcome = tune(cache, config, sources, folder=out, classes_folder=classes, report=bars.report)
+    erase(out / checkpoint.NAME)
     after = [draw(cache, with_tune(request, config, outcome.files), bars) for request in requests]
     (out / "report.json").write_text(json.dumps(outcome.report, indent=1, sort_keys=True) + "\n")
     plot_loss(outcome.report["losses"], out / "loss.png")

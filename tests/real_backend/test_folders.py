@@ -1,24 +1,28 @@
 """Folders of the server's side: what goes, when, and what stays."""
 
-import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from astria_emulator import SetupError
-from astria_real_backend.server_side.folders import STALE_SECONDS, Folders
+from astria_emulator.storage.own_folders import MARKER
+from astria_real_backend.server_side.folders import Folders
 from astria_real_backend.server_side.settings import Settings, read_settings
 from astria_real_backend.server_side.speeds import Speeds
 
 
 def files(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """The names of all files, without markers of folders."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.name != MARKER)
+    return {path.relative_to(folder).as_posix() for path in found}
 
 
 @pytest.fixture
-def folders(tmp_path: Path) -> Folders:
-    return Folders.of("", str(tmp_path))
+def folders(tmp_path: Path) -> Iterator[Folders]:
+    opened = Folders("", str(tmp_path))
+    yield opened
+    opened.close()
 
 
 def test_room_of_a_tune_is_its_own_even_after_a_reset(folders: Folders) -> None:
@@ -32,7 +36,7 @@ def test_room_of_a_tune_is_its_own_even_after_a_reset(folders: Folders) -> None:
     assert [*first.parent.iterdir()] == []
 
 
-def test_what_passes_goes_with_the_work_however_that_ends(folders: Folders) -> None:
+def test_temporary_files_are_erased_with_the_work_however_that_ends(folders: Folders) -> None:
     def fail() -> None:
         with folders.temporary("pictures") as folder:
             (folder / "1").write_bytes(b"a photograph")
@@ -51,42 +55,73 @@ def test_file_that_is_taken_outlives_its_room(folders: Folders) -> None:
     assert taken.read_bytes() == b"weights"
 
 
-def test_sweep_erases_what_a_crash_has_left_and_no_more(folders: Folders) -> None:
-    with folders.temporary("drawn") as new:
-        (new / "0.jpg").write_bytes(b"new")
-        old = folders.folder / "pictures" / "old"
-        old.mkdir(parents=True)
-        (old / "1").write_bytes(b"old")
-        before = old.stat().st_mtime - STALE_SECONDS - 1
-        os.utime(old, (before, before))
-        (folders.of_tune(1, 1) / "checkpoint.safetensors").write_bytes(b"kept")
-        folders.sweep()
-        assert {Path(name).name for name in files(folders.folder)} == {
-            "0.jpg", "checkpoint.safetensors",
-        }  # fmt: skip
+def test_sweep_erases_what_a_killed_server_has_left_and_no_more(tmp_path: Path) -> None:
+    killed, other, folders = (Folders("", str(tmp_path)) for _ in range(3))
+    for one in (killed, other):
+        with one._run.path.joinpath("1.jpg").open("w") as file:
+            file.write("a photograph")
+    for tune_id in (1, 2):
+        (folders.of_tune(tune_id, 7) / "checkpoint.safetensors").write_bytes(b"weights")
+    marker = killed._run.path / MARKER
+    text = marker.read_text()
+    marker.unlink()  # as of a process that has ended, it is not locked
+    marker.write_text(text)
+    folders.sweep(lambda tune_id, uid: (tune_id, uid) == (1, 7))
+    run = other._run.path.name
+    assert files(folders.folder) == {f"{run}/1.jpg", "tunes/1-7/checkpoint.safetensors"}
 
 
-def test_folder_of_this_time_goes_and_one_that_lasts_stays(tmp_path: Path) -> None:
-    temporary, lasting = Folders.of("", ""), Folders.of("", str(tmp_path / "data"))
-    named = Folders.of(str(tmp_path / "named"), "")
-    for one in (temporary, lasting, named):
+def test_folder_of_a_run_goes_and_what_is_kept_stays(tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
+    temporary, lasting = Folders("", ""), Folders("", data)
+    named, both = Folders(str(tmp_path / "named"), ""), Folders(str(tmp_path / "both"), data)
+    for one in (temporary, lasting, named, both):
         one.of_tune(1, 1)
         one.classes.mkdir()
         one.close()
     assert not temporary.folder.exists()
-    assert (lasting.folder / "tunes" / "1-1").is_dir()
-    assert [path.name for path in named.folder.iterdir()] == ["classes"]
+    assert {path.name for path in lasting.folder.iterdir()} == {MARKER, "classes", "tunes"}
+    assert {path.name for path in named.folder.iterdir()} == {MARKER, "classes"}
+    assert [path.name for path in both.folder.glob("tunes-*/*")] == ["1-1"]
 
 
-def test_temporary_folder_of_a_process_that_was_killed_is_erased(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_tunes_of_two_servers_that_share_a_folder_are_apart(tmp_path: Path) -> None:
+    one, other = (Folders(str(tmp_path / "big"), str(tmp_path / name)) for name in "ab")
+    for folders in (one, other):
+        folders.of_tune(1, 1)
+    one.forget(None)
+    one.sweep(lambda tune_id, uid: False)
+    assert len([*other.folder.glob("tunes-*/1-1")]) == 1
+
+
+@pytest.mark.parametrize("kind", ["pictures", "drawn", "made", "tunes", "classes"])
+@pytest.mark.parametrize(("folder", "data"), [("proj", ""), ("", "."), ("proj", "d")])
+def test_folder_of_a_user_is_refused_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, folder: str, data: str
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    dead, alive = tmp_path / "astria-real-99999999-a", tmp_path / f"astria-real-{os.getpid()}-b"
-    dead.mkdir()
-    alive.mkdir()
-    made = Folders.of("", "")
-    assert {path.name for path in tmp_path.iterdir()} == {alive.name, made.folder.name}
+    monkeypatch.chdir(tmp_path)
+    root = tmp_path / (folder or "real")
+    (root / kind).mkdir(parents=True)
+    (root / kind / "holiday.jpg").write_text("x")
+    with pytest.raises(SetupError, match="is not ours"):
+        Folders(folder, data)
+    assert files(root) == {f"{kind}/holiday.jpg"}
+
+
+def test_folder_of_version_0_1_0_becomes_ours(tmp_path: Path) -> None:
+    for name in (
+        f"pictures/{'0' * 32}/all/0", f"drawn/{'1' * 32}/0.jpg", f"made/{'2' * 32}-adapter.x",
+        "tunes/5000001-7/checkpoint.safetensors", f"classes/woman-{'0' * 16}/0.safetensors",
+        "speeds.json",
+    ):  # fmt: skip
+        (tmp_path / "real" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "real" / name).write_text("{}")
+    folders = Folders("", str(tmp_path))
+    folders.close()
+    assert files(folders.folder) == {
+        "speeds.json", "tunes/5000001-7/checkpoint.safetensors",
+        f"classes/woman-{'0' * 16}/0.safetensors",
+    }  # fmt: skip
 
 
 # -- settings and speeds ---------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from astria_emulator import claim
 from astria_real_backend.training import checkpoint
 from astria_real_backend.training.train import Stopped
 from astria_real_backend.training.tuning import Outcome
@@ -118,6 +119,7 @@ def test_checkpoint_that_cannot_be_written_leaves_the_former_one(
     optimizer = torch.optim.AdamW([value])
     parameters = {"a": value}
     about = {"digest": "d", "step": 1, "losses": [1.0], "updates": {"a": 0.0}}
+    claim(tmp_path, "")
     checkpoint.save(tmp_path, parameters, optimizer, about)
 
     def full(*args: Any, **more: Any) -> None:
@@ -127,7 +129,7 @@ def test_checkpoint_that_cannot_be_written_leaves_the_former_one(
     monkeypatch.setattr(checkpoint, "save_file", full)
     with pytest.raises(OSError, match="could not be written"):
         checkpoint.save(tmp_path, parameters, optimizer, {**about, "step": 2})
-    assert [path.name for path in tmp_path.iterdir()] == [checkpoint.NAME]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == [checkpoint.NAME]
     kept = checkpoint.load(tmp_path, "d", parameters, optimizer)
     assert kept is not None
     assert kept["step"] == 1

@@ -133,13 +133,20 @@ def purple(urls: list[str]) -> float:
     return float(np.mean(shares))
 
 
+def places_of(photo: bytes, folder: Path) -> list[Path]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if path.read_bytes() == photo]
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 def test_server_that_goes_while_it_trains_goes_on_where_it_was(
-    serve_real: Callable[..., Server], receiver: Any, number: signal.Signals
+    serve_real: Callable[..., Server], receiver: Any, tmp_path: Path, number: signal.Signals
 ) -> None:
     server = serve_real("checkpoint-steps=2")
     tune = server.tune(model_type="lora", steps="40", callback=receiver.url)
     eventually(lambda: server.step() >= 4)
+    photo = pictures_of("purple")[0].data
+    assert len(places_of(photo, tmp_path)) == 2  # kept, and given to the process that trains
     server.stop(number)
     again = serve_real("checkpoint-steps=2")
     again.finish()
@@ -148,3 +155,5 @@ def test_server_that_goes_while_it_trains_goes_on_where_it_was(
     assert inside["training"]["resumed_at"] >= 2
     assert len(inside["training"]["losses"]) == 40
     assert len(receiver.received) == 1
+    again.ask("DELETE", f"/tunes/{tune['id']}")
+    assert places_of(photo, tmp_path) == []

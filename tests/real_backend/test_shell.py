@@ -33,7 +33,7 @@ def test_training_writes_weights_report_plot_and_contact_sheet(
     out = tmp_path / "out"
     done = train(photos, out, "--model-type", "lora", "--steps", "3")
     assert done.exit_code == 0, done.output
-    names = {path.name for path in out.iterdir()}
+    names = {path.name for path in out.glob("[!.]*")}
     assert names == {"adapter.safetensors", "report.json", "loss.png", "contact.png"}
     report = json.loads((out / "report.json").read_text())
     assert (report["steps"], report["recipe"]["subject"]) == (3, "cat")
@@ -42,6 +42,21 @@ def test_training_writes_weights_report_plot_and_contact_sheet(
     assert "notes.pdf: left out: it is no picture" in done.output
     assert "0.txt: used" in done.output
     assert "3 steps, " in done.output
+
+
+def test_folder_of_others_is_refused_and_left_as_it_is(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").write_text("x")
+    done = train(photos, tmp_path / "out")
+    assert "is not ours" in str(done.exception)
+    assert (tmp_path / "out" / "report.json").read_text() == "x"
+
+
+def test_drawn_pictures_take_nobodys_place(tmp_path: Path) -> None:
+    (tmp_path / "2.jpg").write_text("x")
+    done = CliRunner().invoke(main, ["draw", "--out", str(tmp_path)])
+    assert (done.exit_code, (tmp_path / "2.jpg").read_text()) == (1, "x")
+    assert "2.jpg is there already" in done.output
 
 
 def test_folder_without_pictures_is_told(tmp_path: Path) -> None:

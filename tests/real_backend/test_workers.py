@@ -7,7 +7,6 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,13 @@ from patience import eventually
 from safetensors.torch import load_file
 from training import config_of, pictures_of
 
+from astria_emulator import claim
 from astria_real_backend.config import NAMES, BaseFiles, SampleConfig, as_plain
 from astria_real_backend.training import checkpoint
-from astria_real_backend.training.train import Stopped
-from astria_real_backend.workers import work as work_module
 from astria_real_backend.workers.child import Channel
 from astria_real_backend.workers.executor import Done, Event, Failed, Lost, Progress, Task
 from astria_real_backend.workers.executor import Stopped as WasStopped
 from astria_real_backend.workers.local import Child, LocalExecutor
-from astria_real_backend.workers.work import Work
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +52,7 @@ def task(toy: BaseFiles, tmp_path: Path) -> Callable[..., Task]:
         places = [tmp_path / name / place for place in ("room", "pictures", "classes")]
         for place in places:
             place.mkdir(parents=True)
+        claim(tmp_path, "", is_ours=lambda path: True)
         laid_out = pictures or {one.name: one.data for one in pictures_of("purple")}
         for at, data in enumerate(laid_out.values()):
             (places[1] / str(at)).write_bytes(data)
@@ -254,42 +252,3 @@ def test_server_side_loads_no_torch() -> None:
     assert "astria_real_backend" in loaded
     heavy = {"torch", "diffusers", "transformers", "peft", "numpy", "skimage", "huggingface_hub"}
     assert loaded & heavy == set()
-
-
-# -- what a task can run into ----------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("error", "expected"),
-    [
-        (MemoryError(), {"trouble": "The device has too little memory for it."}),
-        (OSError(28, "No space left on device"), {"trouble": "The disk is full."}),
-        (Stopped(), {"stopped": True}),
-        (ZeroDivisionError("a secret"), {"trouble": "It broke off: ZeroDivisionError."}),
-    ],
-)
-def test_trouble_is_told_and_can_be_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-    task: Callable[..., Task],
-    error: Exception,
-    expected: dict[str, Any],
-) -> None:
-    def fails(*args: Any, **more: Any) -> None:
-        raise error
-
-    monkeypatch.setattr(work_module, "tune", fails)
-    asked = task()
-    told = Work().do(asked, lambda progress: True)
-    assert told == expected
-
-
-def test_spoilt_base_is_read_again(toy: BaseFiles) -> None:
-    from astria_real_backend.training.tuning import BranchCache
-
-    loaded = BranchCache()
-    branch = loaded.load(toy, "cpu", 2)
-    loaded.release(branch, has_changed=False)
-    assert loaded.load(toy, "cpu", 2) is branch
-    with __import__("torch").no_grad():
-        next(branch.unet.parameters()).add_(1.0)
-    loaded.release(branch, has_changed=False)  # nobody said so, and it shows
-    assert loaded.load(toy, "cpu", 2) is not branch
-    assert loaded.load(replace(toy, side=96), "cpu", 2).base.side == 96

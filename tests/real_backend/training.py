@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     from astria_real_backend.training.branches.branch import Branch
     from astria_real_backend.training.branches.libraries import silence_libraries
 
+from astria_emulator import claim
 from astria_real_backend.config import BaseFiles, TrainConfig, preset
 from astria_real_backend.server_side.bases import TOY, TOY_FOLDER
 from astria_real_backend.server_side.translation import files_of_base
@@ -85,10 +86,12 @@ def trained(
 ) -> Callable[[str, str], Outcome]:
     """A tune of a method on a subject, in half the preset's steps or so; each is trained once."""
     classes = tmp_path_factory.mktemp("classes")
+    claim(classes, "")
 
     @cache
     def train(method: str, subject: str) -> Outcome:
         folder = tmp_path_factory.mktemp(f"{method}-{subject}")
+        claim(folder, "")
         return tune(
             loaded, config_of(toy, method, steps=STEPS[method]), pictures_of(subject),
             folder=folder, classes_folder=classes, report=lambda progress: True,
@@ -100,6 +103,7 @@ def trained(
 @pytest.fixture
 def run(toy: BaseFiles, loaded: BranchCache, tmp_path: Path) -> Callable[..., Outcome]:
     """Trains as asked, in a folder of the test's own."""
+    claim(tmp_path, "", is_ours=lambda path: True)
 
     def run(method: str, of: str = "purple", **changes: Any) -> Outcome:
         folder = changes.pop("folder", tmp_path)

@@ -138,3 +138,23 @@ def test_assumptions_are_printed():
     shown = CliRunner().invoke(main, ["assumptions"]).output
     for row in ASSUMPTIONS:
         assert f"{row.name} = {' | '.join(row.choices)}\n    {row.says}\n" in shown
+
+
+# -- folders of the user's own ---------------------------------------------------------------------
+def test_folder_of_a_user_within_data_is_refused_and_left_as_it_is(tmp_path):
+    photo = tmp_path / "files" / "holiday.jpg"
+    photo.parent.mkdir()
+    photo.write_text("x")
+    done = run("serve", "--port", 0, "--data", tmp_path)
+    assert done.returncode == 2
+    assert "files holds what is not ours ('holiday.jpg')" in done.stderr
+    assert photo.read_text() == "x"
+
+
+def test_ready_file_takes_nobodys_place(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("dear diary")
+    done = run("serve", "--port", 0, "--ready-file", notes)
+    assert done.returncode == 1
+    assert "notes.txt is no ready file" in done.stderr
+    assert notes.read_text() == "dear diary"

@@ -11,6 +11,7 @@ from astria_emulator.storage.file_keys import KEY, base36
 from astria_emulator.storage.files import File
 from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
+from astria_emulator.storage.own_folders import claim
 
 PLACES = st.text(st.characters(codec="utf-8"), max_size=90)
 CONTENTS = st.binary(max_size=20) | st.dictionaries(
@@ -79,9 +80,26 @@ def test_base36_text_begins_with_the_lowest_digit() -> None:
     assert base36((36 + 35).to_bytes(24)) == "z1" + "0" * 26
 
 
-def test_file_on_disk_is_taken_over_and_erased_with_its_key(tmp_path: Path) -> None:
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A folder of a backend's."""
+    claim(tmp_path / "own", "")
+    return tmp_path / "own"
+
+
+def test_file_of_others_on_disk_is_copied_and_stays(tmp_path: Path) -> None:
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
     files = MemoryFiles(MemoryStore(), 0)
-    paths = [tmp_path / name for name in "abc"]
+    keys = [files.put("p/1", "", weights), files.put("p/2", "", weights)]
+    files.delete(keys[:1])
+    files.reset()
+    assert weights.read_bytes() == b"weights"
+
+
+def test_file_on_disk_is_taken_over_and_erased_with_its_key(own: Path) -> None:
+    files = MemoryFiles(MemoryStore(), 0)
+    paths = [own / name for name in "abc"]
     for path in paths:
         path.write_bytes(b"weights")
     keys = [files.put(f"p/{path.name}", "", path) for path in paths]
@@ -93,8 +111,8 @@ def test_file_on_disk_is_taken_over_and_erased_with_its_key(tmp_path: Path) -> N
     assert not paths[2].exists()
 
 
-def test_files_that_are_held_can_be_read_whatever_becomes_of_them(tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
+def test_files_that_are_held_can_be_read_whatever_becomes_of_them(own: Path) -> None:
+    weights = own / "weights"
     weights.write_bytes(b"weights")
     files = MemoryFiles(MemoryStore(), 0)
     keys = [files.put("p/1", "a/b", weights), files.put("p/2", "", b"x"), files.put("p/3", "", {})]
@@ -105,8 +123,8 @@ def test_files_that_are_held_can_be_read_whatever_becomes_of_them(tmp_path: Path
     assert [file.key for file in held.files] == keys
 
 
-def test_room_of_held_files_goes_with_them(tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
+def test_room_of_held_files_goes_with_them(own: Path) -> None:
+    weights = own / "weights"
     weights.write_bytes(b"weights")
     files = MemoryFiles(MemoryStore(), 0)
     files.put("p/1", "", weights)
@@ -119,8 +137,8 @@ def test_room_of_held_files_goes_with_them(tmp_path: Path) -> None:
     assert weights.exists()
 
 
-def test_restored_file_is_a_copy_under_its_key(tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
+def test_restored_file_is_a_copy_under_its_key(own: Path) -> None:
+    weights = own / "weights"
     weights.write_bytes(b"weights")
     source, files = (MemoryFiles(MemoryStore(), 0) for _ in range(2))
     key = source.put("p/1", "a/b", weights)
@@ -137,8 +155,8 @@ def test_restored_file_is_a_copy_under_its_key(tmp_path: Path) -> None:
     assert not file.path.exists()
 
 
-def test_reset_that_fails_leaves_every_file(tmp_path: Path) -> None:
-    weights = tmp_path / "weights"
+def test_reset_that_fails_leaves_every_file(own: Path) -> None:
+    weights = own / "weights"
     weights.write_bytes(b"weights")
     store = MemoryStore()
     files = MemoryFiles(store, 0)

@@ -24,7 +24,14 @@ from astria_emulator.api.web import (
     origin_of,
     read_call,
 )
-from astria_emulator.errors import ApiError, Invalid, Unauthorized, trace_of
+from astria_emulator.errors import (
+    ApiError,
+    Invalid,
+    Unauthorized,
+    Unavailable,
+    disk_problem,
+    trace_of,
+)
 from astria_emulator.faults.answering import RESET, inject_into_answer
 from astria_emulator.faults.kinds import FILE
 from astria_emulator.objects.accounts import authenticate, caller_of, key_of
@@ -142,6 +149,10 @@ def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable
 
 
 def unexpected_error(error: Exception) -> Response:
+    """Return the answer to an error that nothing else takes; a full disk is a matter of time."""
+    if isinstance(error, OSError) and (problem := disk_problem(error.errno)):
+        log.warning("%s", problem)
+        return error_response(Unavailable())
     log.error("unexpected error\n%s", trace_of(error))
     return error_response(ApiError())
 

@@ -15,11 +15,11 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from astria_emulator.control.state_checks import check
 from astria_emulator.control.state_document import read, size_of, written
-from astria_emulator.errors import BadRequest, Invalid
+from astria_emulator.errors import BadRequest, Invalid, disk_problem
 from astria_emulator.request.calls import parse_json
 from astria_emulator.spec.coercion import refuse_null_characters
 from astria_emulator.storage.file_keys import KEY_LENGTH
-from astria_emulator.storage.files import TempFolder
+from astria_emulator.storage.own_folders import TempFolder
 from astria_emulator.storage.state import State
 
 DOCUMENT, BLOBS = "state.json", "blobs/"
@@ -107,6 +107,8 @@ def load(source: IO[bytes], max_body: int) -> State:
                 with archive.open(entry) as inner, (folder.path / key).open("wb") as out:
                     shutil.copyfileobj(inner, out, CHUNK)
     except (BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OSError) as error:
+        if isinstance(error, OSError) and disk_problem(error.errno):
+            raise
         raise BadRequest(f"this is no zip archive that can be read: {error}") from None
     return read(document, folder)
 

@@ -178,7 +178,7 @@ def remove_fault(services: Services, caller: Caller, *, id: int) -> Json:
 
 
 def clear_faults(services: Services, caller: Caller) -> Json:
-    services.faults.replace(())
+    services.faults.set(())
     return {"status": "ok"}
 
 
@@ -192,7 +192,7 @@ def list_scenarios(services: Services, caller: Caller) -> list[Json]:
 def play_scenario(services: Services, caller: Caller, *, name: str) -> list[Json]:
     if name not in scenarios():
         raise NotFound(unknown_scenario(name))
-    services.faults.replace(scenarios()[name].rules)
+    services.faults.set(scenarios()[name].rules)
     return list_faults(services, caller)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from astria_emulator.clock import read_time
 from astria_emulator.control.state_checks import FORMAT
-from astria_emulator.storage.files import File, HeldFiles, TempFolder
+from astria_emulator.storage.files import File, HeldFiles
+from astria_emulator.storage.own_folders import TempFolder
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row, split_times
 

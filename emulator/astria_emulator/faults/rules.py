@@ -89,9 +89,9 @@ class Faults:
 
     def reset(self) -> None:
         """Activate the rules of the start only, with counts of zero."""
-        self.replace(self._initial)
+        self.set(self._initial)
 
-    def replace(self, rules: Iterable[Rule]) -> None:
+    def set(self, rules: Iterable[Rule]) -> None:
         """Activate these rules and no others; ids begin at 1 again, and so do random numbers."""
         with self._lock:
             self._active = {id: ActiveRule(id, rule) for id, rule in enumerate(rules, 1)}

@@ -7,12 +7,10 @@ Needs the extra `tls`.
 
 import os
 import ssl
-import tempfile
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from shutil import rmtree
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -34,6 +32,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from astria_emulator.config import ASTRIA_HOSTS, Config
 from astria_emulator.errors import SetupError
+from astria_emulator.storage.own_folders import TempFolder, publish_folder
 
 LOCAL = ("localhost", "*.localhost", "127.0.0.1", "::1")
 USUAL = ("astria.ai", "localhost", "127.0.0.0/8", "::1/128")  # that every authority may certify
@@ -80,10 +79,13 @@ def server_context(config: Config, *, now: datetime | None = None) -> ssl.SSLCon
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     chain = _server_chain(authority(config, now=now), names_of(config), now)
-    with tempfile.TemporaryDirectory() as folder:  # ssl reads files only
-        path = Path(folder) / "server.pem"
+    folder = TempFolder("astria-tls-")  # ssl reads files only
+    try:
+        path = folder.path / "server.pem"
         _write(path, chain, 0o600)
         context.load_cert_chain(path)
+    finally:
+        folder.erase()
     return context
 
 
@@ -126,13 +128,14 @@ def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
         .sign(key, SHA256())
     )
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".tls-"))
+    temporary = TempFolder(".tls-", parent=folder.parent)
+    draft = temporary.path / "authority"
     try:
+        draft.mkdir(mode=0o700)
         _write(draft / KEY, _private_pem(key), 0o600)
         _write(draft / CERTIFICATE, signed.public_bytes(Encoding.PEM), 0o644)
-        draft.rename(folder)
+        publish_folder(draft, folder)
     except OSError:
-        rmtree(draft, ignore_errors=True)
         if not (folder / CERTIFICATE).exists():
             raise
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -13,7 +14,9 @@ import click
 
 from astria_emulator.config import PREFIX, Config
 from astria_emulator.errors import SetupError, trace_of
+from astria_emulator.storage.own_folders import publish_file
 
+READY = re.compile(r"(https?://\S+\s*)?")  # what a ready file may hold before it is written
 LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
 
 
@@ -119,12 +122,12 @@ def ip_is_any(host: str) -> bool:
 def write_ready_file(path: Path, url: str) -> None:
     """Write it atomically, so that a reader never sees half of it.
 
-    Raises click.ClickException.
+    Raises click.ClickException, also where there is another file, which would be lost.
     """
-    draft = path.with_name(path.name + ".part")
     try:
-        draft.write_text(url + "\n")
-        draft.replace(path)
+        if path.exists() and not READY.fullmatch(path.read_text(errors="replace")):
+            raise click.ClickException(f"{path} is no ready file: it is left as it is")
+        publish_file(path, url + "\n")
     except OSError as error:
         reason = f"{path}: {error.strerror}"
         raise click.ClickException(f"cannot write the ready file {reason}") from None

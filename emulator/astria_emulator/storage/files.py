@@ -8,14 +8,15 @@ content.
 import logging
 import os
 import shutil
-import tempfile
-import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from astria_emulator.errors import Unavailable
 from astria_emulator.storage.file_keys import Content
+from astria_emulator.storage.own_folders import TempFolder
 
 log = logging.getLogger(__name__)
 
@@ -34,19 +35,16 @@ class File:
     def content(self) -> bytes | Mapping[str, Any]:
         """The bytes or the recipe.
 
-        Raises FileNotFoundError when they have been erased.
+        Raises FileNotFoundError when they have been erased, and Unavailable.
         """
         if self.path is not None:
-            return self.path.read_bytes()
+            try:
+                return self.path.read_bytes()
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise disk_error(error) from error
         return self.data if self.data is not None else self.recipe or {}
-
-
-class TempFolder:
-    """A folder that is deleted with this object, at the latest when the process ends."""
-
-    def __init__(self, prefix: str, *, parent: Path | None = None):
-        self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -60,9 +58,11 @@ class HeldFiles:
 class Files(Protocol):
     """Stores the files. Changes within a transaction of the store are undone with it.
 
+    A disk that is full, read-only or broken raises Unavailable.
+
     `hold` returns all files. They stay readable as long as the result lives, even when they are
-    deleted here. `restore` stores a copy of such a file under its old key. New keys depend on
-    `seed`.
+    deleted here. `restore` stores a copy of such a file under its old key. `reset` comes before
+    that of the store, which deletes the rows of files. New keys depend on `seed`.
     """
 
     seed: int
@@ -78,18 +78,22 @@ class Files(Protocol):
 def hold_files(
     files: Iterable[File], prefix: str = "astria-held-", parent: Path | None = None
 ) -> HeldFiles:
-    """Keep files readable; those on disk get a hard link, in a new folder within `parent`."""
+    """Keep files readable; those on disk get a hard link, in a new folder within `parent`.
+
+    Raises Unavailable.
+    """
     folder: TempFolder | None = None
     readable = []
     for file in files:
         if file.path is not None:
-            folder = folder or TempFolder(prefix, parent=parent)
-            path = folder.path / file.key
-            try:
-                link(file.path, path)
-            except FileNotFoundError:
-                log.warning("file %s: its bytes are gone", file.key)
-                continue
+            with raising_unavailable():
+                folder = folder or TempFolder(prefix, parent=parent)
+                path = folder.path / file.key
+                try:
+                    link(file.path, path)
+                except FileNotFoundError:
+                    log.warning("file %s: its bytes are gone", file.key)
+                    continue
             file = replace(file, path=path)
         readable.append(file)
     return HeldFiles(readable, folder)
@@ -106,3 +110,18 @@ def link(source: Path, path: Path) -> None:
         raise
     except OSError:
         shutil.copyfile(source, path)
+
+
+@contextmanager
+def raising_unavailable() -> Iterator[None]:
+    """Raise Unavailable for an error of the disk."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error) from error
+
+
+def disk_error(error: OSError) -> Unavailable:
+    """Return the error for clients, and log the reason."""
+    log.warning("the disk: %s", error.strerror or type(error).__name__)
+    return Unavailable()

@@ -1,52 +1,96 @@
 """Files on disk: bytes in a folder, and a row of the store for each.
 
-Bytes are written before their row, and erased after it. So a process that is killed in between
-leaves at most bytes without a row, which `sweep` erases.
+Each time a file is stored, its bytes get a new name, which its row has; they never change. Bytes
+are on the disk before their row is committed, and erased after its deletion is. So a process that
+is killed in between leaves at most bytes that no row names, which `sweep` erases.
 """
 
-import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+import os
+import threading
+from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from uuid import uuid4
+from secrets import token_hex
+from typing import Any
 
+from astria_emulator.storage import own_folders
 from astria_emulator.storage.file_keys import KEY, Content, key_of
-from astria_emulator.storage.files import File, HeldFiles, hold_files, link
+from astria_emulator.storage.files import File, HeldFiles, hold_files, link, raising_unavailable
+from astria_emulator.storage.own_folders import PRIVATE_FOLDER, erase, is_ours, private_file
 from astria_emulator.storage.store import Query, Row, Store
 
-SPREAD = 2  # characters of a key that name its folder
+SPREAD = 2  # characters of a name that say its folder
 TABLE = "file"
 
 
 class FolderFiles:
-    """All files in a folder. Processes that share the store share the folder too."""
+    """All files in a folder of ours. Processes that share the store share the folder too.
+
+    Raises SetupError when the folder holds what is not ours.
+    """
 
     def __init__(self, store: Store, seed: int, folder: Path):
+        own_folders.claim(folder, "--data", is_ours=_is_of_earlier_version)
         self._store, self.seed, self._folder = store, seed, folder
+        self._local = threading.local()  # what this thread's transaction has written
 
     def put(self, place: str, content_type: str, content: Content) -> str:
         """Store a file and return its key. A recipe is stored in the row."""
         key = key_of(self.seed, place, content)
         with self._store.transaction():
             self._keep(key, content_type, content)
-            if isinstance(content, Path):
-                self._store.on_commit(partial(content.unlink, missing_ok=True))
+            if isinstance(content, Path) and is_ours(content):
+                self._store.on_commit(partial(erase, content))
         return key
 
     def _keep(self, key: str, content_type: str, content: Content) -> None:
-        recipe = None if isinstance(content, bytes | Path) else content
-        fields = {"key": key, "content_type": content_type, "recipe": recipe}
+        fields: dict[str, Any] = {"key": key, "content_type": content_type, "recipe": None}
         with self._store.transaction():
-            if not isinstance(content, Mapping):
-                path = self._path(key)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                self._store.on_rollback(lambda: self._erase_unnamed(path))
-                if isinstance(content, Path):
-                    link(content, path)  # not moved: the transaction may be rolled back
-                else:
-                    path.write_bytes(content)
+            if isinstance(content, Mapping):
+                fields["recipe"] = content
+            else:
+                fields["stored_as"] = name = f"{key}-{token_hex(8)}"
+                self._write(self._path(name), content)
             self._store.insert(TABLE, None, fields, refs=(key,))
+
+    def _write(self, path: Path, content: bytes | Path) -> None:
+        if isinstance(content, Path):
+            content.stat()  # FileNotFoundError is no error of the disk
+        with raising_unavailable():
+            self._store.on_rollback(partial(erase, path))
+            path.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+            if isinstance(content, Path):
+                link(content, path)  # not moved: the transaction may be rolled back
+            else:
+                with open(path, "xb", opener=private_file) as file:
+                    file.write(content)
+            self._sync_before_commit(path)
+
+    def _sync_before_commit(self, path: Path) -> None:
+        """See to it that a loss of power after the commit does not lose the bytes."""
+        unsynced: list[Path] | None = getattr(self._local, "unsynced", None)
+        if unsynced is None:
+            unsynced = self._local.unsynced = []
+            self._store.on_rollback(self._forget_unsynced)
+            self._store.before_commit(self._sync)
+        unsynced.append(path)
+
+    def _sync(self) -> None:
+        """Write what this thread's transaction has stored to the disk: each folder once.
+
+        Raises Unavailable.
+        """
+        files, self._local.unsynced = self._local.unsynced, None
+        with raising_unavailable():
+            for path in (*files, *{path.parent for path in files}, self._folder):
+                number = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(number)
+                finally:
+                    os.close(number)
+
+    def _forget_unsynced(self) -> None:
+        self._local.unsynced = None
 
     def get(self, key: str) -> File | None:
         row = self._find(key)
@@ -54,19 +98,21 @@ class FolderFiles:
 
     def _file(self, row: Row) -> File:
         key, recipe = row["key"], row["recipe"]
-        path = self._path(key) if recipe is None else None
+        path = self._path(_stored_as(row)) if recipe is None else None
         return File(key, row["content_type"], recipe=recipe, path=path)
 
     def delete(self, keys: Iterable[str]) -> None:
         with self._store.transaction():
             for row in filter(None, map(self._find, keys)):
                 self._store.delete(row)
-                erase = partial(self._path(row["key"]).unlink, missing_ok=True)
-                self._store.on_commit(erase)
+                self._erase_after_commit(row)
+
+    def _erase_after_commit(self, row: Row) -> None:
+        if row["recipe"] is None:
+            self._store.on_commit(partial(erase, self._path(_stored_as(row))))
 
     def hold(self) -> HeldFiles:
         files = map(self._file, self._store.find(TABLE, Query(None)))
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
         return hold_files(files, f"{self._folder.name}-held-", self._folder.parent)
 
     def restore(self, file: File) -> None:
@@ -74,57 +120,52 @@ class FolderFiles:
         self._keep(file.key, file.content_type, content)
 
     def reset(self) -> None:
-        """Move everything aside within the transaction, and erase it after the commit."""
-        aside = self._folder.with_name(f"{self._folder.name}-erased-{uuid4().hex}")
-        if not self._folder.exists():
-            return
-        self._folder.rename(aside)
-        # By then there may be new files, of a restore or of other processes.
-        self._store.on_rollback(lambda: self._bring_back(aside))
-        self._store.on_commit(lambda: shutil.rmtree(aside, ignore_errors=True))
+        """Erase the bytes of all files once the transaction has been committed."""
+        for row in self._store.find(TABLE, Query(None)):
+            self._erase_after_commit(row)
 
-    def sweep(self, before: float) -> int:
-        """Erase bytes that no row names and that are older than a time.
+    def sweep(self) -> int:
+        """Erase bytes that no row names, and what processes that were killed have held.
 
-        before: seconds since 1970. Returns the number of files.
+        Returns the number of files that no row named.
         """
-        for aside in self._folder.parent.glob(f"{self._folder.name}-erased-*"):
-            self._bring_back(aside)
-        if not self._store.is_shared:  # those of another process may be in use
-            for held in self._folder.parent.glob(f"{self._folder.name}-held-*"):
-                with suppress(FileNotFoundError):  # deleted since it was listed
-                    if held.stat().st_mtime < before:
-                        shutil.rmtree(held, ignore_errors=True)
-        return sum(self._erase_unnamed(path) for path in self._older(before))
+        own_folders.erase_abandoned(self._folder.parent, [f"{self._folder.name}-held-"])
+        return sum(self._erase_unnamed(path) for path in self._folder.glob("*/*"))
 
     def _erase_unnamed(self, path: Path) -> bool:
-        """Erase bytes that no row names. Another request may have stored the same file again."""
+        """Erase bytes that no row names.
+
+        Within a transaction: one that has written its bytes and not yet its row has ended by then.
+        """
+        key = path.name.partition("-")[0]
+        if not KEY.fullmatch(key) or self._is_named(key, path.name):
+            return False
         with self._store.transaction():
-            if self._find(path.name) is not None:
+            if self._is_named(key, path.name):
                 return False
-            path.unlink(missing_ok=True)
+            erase(path)
             return True
 
-    def _bring_back(self, aside: Path) -> None:
-        """Move the files back that rows still name, after a reset that failed or was killed."""
-        for path in aside.glob("*/*"):
-            if KEY.fullmatch(path.name) and self._find(path.name) is not None:
-                home = self._path(path.name)
-                home.parent.mkdir(parents=True, exist_ok=True)
-                path.rename(home)
-        shutil.rmtree(aside, ignore_errors=True)
-
-    def _older(self, before: float) -> Iterator[Path]:
-        for path in self._folder.glob("*/*"):
-            try:
-                if KEY.fullmatch(path.name) and path.stat().st_mtime < before:
-                    yield path
-            except FileNotFoundError:  # erased since it was listed
-                continue
+    def _is_named(self, key: str, name: str) -> bool:
+        rows = self._store.find(TABLE, Query(None, ref=key))
+        return any(_stored_as(row) == name for row in rows)
 
     def _find(self, key: str) -> Row | None:
         rows = self._store.find(TABLE, Query(None, ref=key, limit=1))
         return rows[0] if rows else None
 
-    def _path(self, key: str) -> Path:
-        return self._folder / key[:SPREAD] / key
+    def _path(self, name: str) -> Path:
+        return self._folder / name[:SPREAD] / name
+
+
+def _stored_as(row: Row) -> str:
+    """The name of a file's bytes. In rows of version 0.1.0 it is the key."""
+    name: str = row.get("stored_as") or row["key"]
+    return name
+
+
+def _is_of_earlier_version(path: Path) -> bool:
+    """Whether a path in a folder without a marker is a folder of files that are named by keys."""
+    return path.is_dir() and all(
+        inner.name.startswith(path.name) and KEY.fullmatch(inner.name) for inner in path.iterdir()
+    )

@@ -10,10 +10,16 @@ SECONDS = 2.5  # a fourth of a lease
 
 
 class Heartbeat:
-    """Calls some functions every 2.5 seconds until it is stopped; has no thread without any."""
+    """Calls some functions again and again until it is stopped; has no thread without any.
 
-    def __init__(self, *actions: Callable[[], object]):
+    seconds: from one time to the next. `at_once`: the first time is at the start.
+    """
+
+    def __init__(
+        self, *actions: Callable[[], object], seconds: float = SECONDS, at_once: bool = False
+    ):
         self._actions = actions
+        self._seconds, self._at_once = seconds, at_once
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
 
@@ -27,7 +33,8 @@ class Heartbeat:
             self._thread.join()
 
     def _loop(self) -> None:
-        while not self._stopping.wait(SECONDS):
+        while not self._stopping.wait(0.0 if self._at_once else self._seconds):
+            self._at_once = False
             for action in self._actions:
                 try:
                     action()

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from astria_emulator.storage.memory_tables import Tables
-from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, run_after_commit
+from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, run_all
 
 
 class MemoryStore:
@@ -23,6 +23,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._tables = Tables()
         self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction
+        self._before: list[Callable[[], object]] = []
         self._later: list[Callable[[], object]] = []
         # Not restarted by a reset: old work must not be mistaken for new work.
         self._job_ids, self._uids = itertools.count(1), itertools.count(1)
@@ -33,18 +34,23 @@ class MemoryStore:
             if self._undo is not None:  # nested: the outer one commits
                 yield
                 return
-            self._undo, self._later = [], []
+            self._undo, self._before, self._later = [], [], []
             try:
                 yield
+                for action in self._before:
+                    action()
                 later = self._later
             except BaseException:
                 undo, self._undo = self._undo, None
-                for action in reversed(undo):
-                    action()
+                run_all(reversed(undo))
                 raise
             finally:
                 self._undo = None
-        run_after_commit(later)
+        run_all(later)
+
+    def before_commit(self, action: Callable[[], object]) -> None:
+        with self._lock:
+            self._before.append(action)
 
     def on_rollback(self, action: Callable[[], object]) -> None:
         with self._lock:
@@ -199,12 +205,12 @@ class MemoryStore:
             self.on_rollback(lambda: self._tables.add_job(current))
             return True
 
-    def release_job(self, job: Job) -> None:
-        """Give up the claim of a job. One that has not ended waits again."""
+    def release_job(self, job: Job, *, due: datetime | None = None) -> None:
+        """Give up the claim of a job. One that has not ended waits again, until `due` if given."""
         with self._lock:
             if current := self._claimed(job):
                 self._tables.remove_job(current)
-                self._tables.add_job(replace(current, state="waiting"))
+                self._tables.add_job(replace(current, state="waiting", due=due or current.due))
 
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool:
         """Store a running job's progress; return whether the job should go on."""

@@ -126,8 +126,8 @@ def split_times(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, date
     return {name: value for name, value in data.items() if name not in times}, times
 
 
-def run_after_commit(actions: Iterable[Callable[[], object]]) -> None:
-    """Run what waited for a commit. An error is logged: the commit cannot be undone."""
+def run_all(actions: Iterable[Callable[[], object]]) -> None:
+    """Run what waited for the end of a transaction. An error is logged, and stops no other."""
     for action in actions:
         try:
             action()
@@ -142,7 +142,8 @@ class Store(Protocol):
     """Stores all rows and jobs. Every method is atomic, and may raise Unavailable.
 
     `transaction` makes several calls atomic together. An exception that leaves it undoes them and
-    runs the actions of `on_rollback`; otherwise those of `on_commit` run after it. A transaction
+    runs the actions of `on_rollback`; otherwise those of `on_commit` run after it. Actions of
+    `before_commit` run at its end, and one that raises undoes it. A transaction
     that writes sees no changes of others until its end: they wait for it.
 
     `is_shared`: other processes may change it too, without notice to this one.
@@ -151,6 +152,7 @@ class Store(Protocol):
     is_shared: bool
 
     def transaction(self) -> AbstractContextManager[None]: ...
+    def before_commit(self, action: Callable[[], object]) -> None: ...
     def on_rollback(self, action: Callable[[], object]) -> None: ...
     def on_commit(self, action: Callable[[], object]) -> None: ...
     def insert(
@@ -187,7 +189,7 @@ class Store(Protocol):
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None: ...
     def end_job(self, job: Job) -> bool: ...
-    def release_job(self, job: Job) -> None: ...
+    def release_job(self, job: Job, *, due: datetime | None = None) -> None: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
     def cancel_jobs(self, row: Row) -> None: ...
     def has_jobs(self, lane: str) -> bool: ...

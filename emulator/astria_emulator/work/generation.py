@@ -1,9 +1,10 @@
 """The jobs of prompts: start, generate pictures, call back, end pack runs."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from astria_emulator.backend import Backend, GenerateJob
+from astria_emulator.backend import Artefact, Backend, GenerateJob
 from astria_emulator.domain.lifecycle import FINAL
 from astria_emulator.domain.picture_sizes import picture_size
 from astria_emulator.domain.prompt_text import tokens, words
@@ -20,6 +21,7 @@ from astria_emulator.work.job_steps import (
     fault_delay,
     report_of,
     schedule_work,
+    store_result,
     target,
 )
 
@@ -43,6 +45,13 @@ def generate_prompt(services: Services, job: Job, now: datetime) -> None:
     [pictures] = backend.generate(batch, report_of(services, job))
     if not backend.pretends:
         now = services.clock.now()
+    store_result(services, backend, lambda: finish_prompt(services, job, now, pictures))
+
+
+def finish_prompt(
+    services: Services, job: Job, now: datetime, pictures: Sequence[Artefact]
+) -> None:
+    """Store a prompt's pictures, and call back."""
     with services.store.transaction():
         row = advance(services, job, "finish", now)
         keys = [services.keep(f"prompt/{row.id}/{at}", file) for at, file in enumerate(pictures)]

@@ -1,15 +1,19 @@
 """Steps that training and generation share: change an object's state, schedule backend work."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from astria_emulator.backend import Backend, Report
 from astria_emulator.domain.lifecycle import LONGEST_SECONDS, step
-from astria_emulator.errors import BackendError
+from astria_emulator.errors import BackendError, Closing, Unavailable
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Job, Row
 
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 5.0  # until work is tried again that waits for the disk or the database
 # Kind of a job -> kind of the same job on a slot of the backend.
 ON_SLOT = {"train_tune": "train_on_slot", "generate_prompt": "generate_on_slot"}
 ETA_TOLERANCE = timedelta(seconds=2)  # smaller changes are not stored
@@ -70,6 +74,23 @@ def schedule_work(
         services.schedule(kind, row, now + timedelta(seconds=seconds))
     else:
         services.schedule(ON_SLOT[kind], row, now)
+
+
+def store_result(services: Services, backend: Backend, store: Callable[[], None]) -> None:
+    """Store what a backend has made, by a function that may raise Unavailable.
+
+    The result of real work is kept until the disk and the database take it. Raises Closing when the
+    server stops before that.
+    """
+    while True:
+        try:
+            return store()
+        except Unavailable:
+            if backend.pretends:
+                raise
+            log.warning("the result of work is kept, and stored when that is possible")
+            if services.stopping.wait(RETRY_SECONDS):
+                raise Closing("the server stops") from None
 
 
 def report_of(services: Services, job: Job) -> Report:

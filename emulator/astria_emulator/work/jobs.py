@@ -5,14 +5,22 @@ Every step reads its object again within a transaction: it may have changed whil
 
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from astria_emulator.domain.lifecycle import IllegalStep
-from astria_emulator.errors import BackendError, Cancelled, Closing, NotFound, Unavailable, WorkLost
+from astria_emulator.errors import (
+    BackendError,
+    Cancelled,
+    Closing,
+    DiskUnavailable,
+    NotFound,
+    Unavailable,
+    WorkLost,
+)
 from astria_emulator.services import Services
 from astria_emulator.storage.store import Job
 from astria_emulator.work.generation import end_prompt, end_run, generate_prompt, start_prompt
-from astria_emulator.work.job_steps import ON_SLOT, Gone, advance, target
+from astria_emulator.work.job_steps import ON_SLOT, RETRY_SECONDS, Gone, advance, target
 from astria_emulator.work.training import expire_tune, release_waiting, start_tune, train_tune
 
 log = logging.getLogger(__name__)
@@ -26,23 +34,27 @@ def run(services: Services, job: Job, now: datetime) -> None:
     The job ends in the transaction that stores its effect, so that neither is ever without the
     other. It is done again after a failure of the database, or when its work was lost.
     """
+    retry_at = None
     try:
         attempt(services, job, now)
         services.store.end_job(job)
-    except (Unavailable, WorkLost) as error:
+    except (Unavailable, DiskUnavailable) as error:
+        retry_at = services.clock.now() + timedelta(seconds=RETRY_SECONDS)
+        log.warning("%s of %s %d: waits: %s", job.kind, job.table, job.target, error)
+    except WorkLost as error:
         log.warning("%s of %s %d: to be done again: %s", job.kind, job.table, job.target, error)
     finally:
-        services.store.release_job(job)
+        services.store.release_job(job, due=retry_at)
 
 
 def attempt(services: Services, job: Job, now: datetime) -> None:
     """Do a job, or fail its object.
 
-    Raises Unavailable, Closing and WorkLost where the job is to be done again.
+    Raises Unavailable and WorkLost where the job is to be done again.
     """
     try:
         KINDS[job.kind](services, job, now)
-    except (Unavailable, Closing):
+    except (Unavailable, DiskUnavailable, Closing):
         raise
     except WorkLost as error:
         lost = job.progress.get("lost", 0) + 1

@@ -21,6 +21,7 @@ from astria_emulator.objects.lineage import (
 from astria_emulator.objects.media import stored_artefact
 from astria_emulator.objects.removal import erase_tune, schedule_expiry
 from astria_emulator.services import Services
+from astria_emulator.storage.own_folders import erase, is_ours
 from astria_emulator.storage.refs import base_ref
 from astria_emulator.storage.store import Job, Query, Row
 from astria_emulator.work.job_steps import (
@@ -30,6 +31,7 @@ from astria_emulator.work.job_steps import (
     fault_delay,
     report_of,
     schedule_work,
+    store_result,
     target,
 )
 
@@ -68,11 +70,11 @@ def train_tune(services: Services, job: Job, now: datetime) -> None:
     if not backend.pretends:
         now = services.clock.now()
     try:
-        finish_tune(services, job, now, trained)
+        store_result(services, backend, lambda: finish_tune(services, job, now, trained))
     except BaseException:
         for file in trained.files:
-            if isinstance(file.content, Path):
-                file.content.unlink(missing_ok=True)
+            if isinstance(file.content, Path) and is_ours(file.content):
+                erase(file.content)
         raise
 
 
@@ -92,6 +94,7 @@ def finish_tune(services: Services, job: Job, now: datetime, trained: Trained) -
             body = presentation.callback_body(services, "tune", presentation.tune(services, row))
             services.callbacks.send(row, row["callback"], body)
         release_waiting(services, row, now)
+        services.store.on_commit(lambda: services.backend.forget(row.id))
 
 
 def train_job(services: Services, row: Row) -> TrainJob:

@@ -17,6 +17,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from astria_emulator import erase, move
+
 NAME = "checkpoint.safetensors"
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -43,9 +45,9 @@ def save(
         save_file(tensors, draft, metadata={"about": json.dumps(dict(about))})
         with open(draft, "rb+") as file:
             os.fsync(file.fileno())
-        draft.replace(folder / NAME)
+        move(draft, folder / NAME)
     except (OSError, SafetensorError) as error:
-        draft.unlink(missing_ok=True)
+        erase(draft)
         number = getattr(error, "errno", None) or errno.ENOSPC  # safetensors tells the text alone
         raise OSError(number, f"the checkpoint could not be written: {error}") from error
 

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from astria_emulator import move
 from astria_real_backend.config import SampleConfig, TrainConfig
 from astria_real_backend.training.branches.branch import Branch
 from astria_real_backend.training.data import Example
@@ -52,7 +53,7 @@ def class_examples(
             latents = {"mean": mean, "deviation": deviation}
             draft = file.with_suffix(f".{uuid4().hex}")  # others may draw the same ones
             save_file(latents, draft)
-            draft.replace(file)
+            move(draft, file)
         pairs = zip(latents["mean"], latents["deviation"], strict=True)
         examples += [Example(mean, deviation, (prompt,)) for mean, deviation in pairs]
     return examples[:total]

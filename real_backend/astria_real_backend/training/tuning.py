@@ -129,7 +129,6 @@ def tune(
         lap("saving")
     finally:
         cache.release(branch, has_changed=config.method == "checkpoint")
-    (folder / checkpoint.NAME).unlink(missing_ok=True)
     return Outcome(
         files,
         {

@@ -47,9 +47,13 @@ class Failed:
 
 @dataclass(frozen=True)
 class Lost:
-    """The worker is gone, or out of room: another try may do."""
+    """The worker is gone, or out of memory: another try may do.
+
+    disk: the disk was full or read-only, and the work waits for it.
+    """
 
     reason: str
+    disk: bool = False
 
 
 @dataclass(frozen=True)

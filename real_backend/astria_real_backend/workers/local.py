@@ -222,7 +222,7 @@ def read_event(message: dict[str, Any]) -> Event:
         case {"failed": reason}:
             return Failed(reason)
         case {"trouble": reason}:
-            return Lost(reason)
+            return Lost(reason, disk=bool(message.get("disk")))
         case {"stopped": _}:
             return Stopped()
     raise ValueError(f"a child said {message}")

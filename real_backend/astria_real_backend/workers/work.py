@@ -1,14 +1,15 @@
 """Do a task, and say how it went: the child's side of a worker."""
 
-import errno
 import json
 import logging
+import re
 from typing import Any
 
 import torch
 from PIL import Image
 from safetensors import SafetensorError
 
+from astria_emulator import disk_problem
 from astria_real_backend.config import NAMES, read_sample, read_train
 from astria_real_backend.training.branches.libraries import silence_libraries
 from astria_real_backend.training.export import NotTheSame
@@ -44,14 +45,14 @@ class Work:
             return {"trouble": "The device has too little memory for it."}
         except OSError as error:
             log.warning("a file", exc_info=error)
-            full = error.errno == errno.ENOSPC
-            return {
-                "trouble": "The disk is full."
-                if full
-                else f"A file: {error.strerror or type(error).__name__}."
-            }
+            if problem := disk_problem(error.errno):
+                return {"trouble": problem, "disk": True}
+            return {"trouble": f"A file: {error.strerror or type(error).__name__}."}
         except SafetensorError as error:
             log.warning("a file", exc_info=error)
+            number = re.search(r"os error (\d+)", str(error))  # it wraps the system's errors
+            if problem := disk_problem(int(number[1]) if number else None):
+                return {"trouble": problem, "disk": True}
             return {"trouble": "A file of weights could not be read or written."}
         except NotTheSame as error:
             return {"trouble": f"What was saved is not what was trained: {error}."}

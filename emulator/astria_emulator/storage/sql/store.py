@@ -45,6 +45,9 @@ class SqlStore:
         with self._transactions.write():
             yield
 
+    def before_commit(self, action: Callable[[], object]) -> None:
+        self._transactions.before_commit(action)
+
     def on_rollback(self, action: Callable[[], object]) -> None:
         self._transactions.on_rollback(action)
 
@@ -239,13 +242,12 @@ class SqlStore:
             self.on_commit(partial(self._running.discard, claim))
             return work.session.run(sql.END_JOB, _claim(job)) > 0
 
-    def release_job(self, job: Job) -> None:
-        """Give up the claim of a job. One that has not ended waits again after `renew_claims`.
+    def release_job(self, job: Job, *, due: datetime | None = None) -> None:
+        """Give up the claim of a job. One that has not ended waits until `renew_claims`: no `due`.
 
         Nothing is written now: the usual reason is a database that does not answer.
         """
-        claim = (job.id, job.attempt)
-        if claim in self._running:
+        if (claim := (job.id, job.attempt)) in self._running:
             self._running.discard(claim)
             self._released.add(claim)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from astria_emulator.storage.sql.database import Database, Session
 from astria_emulator.storage.sql.work import UnitOfWork
-from astria_emulator.storage.store import run_after_commit
+from astria_emulator.storage.store import run_all
 
 
 class Transactions:
@@ -32,14 +32,15 @@ class Transactions:
                 work = self._local.work = UnitOfWork(session)
                 yield work
                 work.flush()
+                for action in work.before_commit:
+                    action()
         except BaseException:
             self._local.work = None
-            for action in reversed(work.on_rollback if work else ()):
-                action()
+            run_all(reversed(work.on_rollback if work else ()))
             raise
         finally:
             self._local.work = None
-        run_after_commit(work.on_commit)
+        run_all(work.on_commit)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -50,6 +51,11 @@ class Transactions:
         else:
             with self._database.read() as session:
                 yield session
+
+    def before_commit(self, action: Callable[[], object]) -> None:
+        """Run an action before this thread's transaction is committed, which there must be."""
+        assert self.work  # noqa: S101 - for mypy
+        self.work.before_commit.append(action)
 
     def on_rollback(self, action: Callable[[], object]) -> None:
         if self.work:

@@ -19,6 +19,7 @@ class UnitOfWork:
     rows: dict[Key, Row | None] = field(default_factory=dict)
     written: dict[Key, Row | None] = field(default_factory=dict)  # as they are in the database
     jobs: list[Job] = field(default_factory=list)
+    before_commit: list[Callable[[], object]] = field(default_factory=list)
     on_rollback: list[Callable[[], object]] = field(default_factory=list)
     on_commit: list[Callable[[], object]] = field(default_factory=list)
     _counters: dict[str, int] | None = None

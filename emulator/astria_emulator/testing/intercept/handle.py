@@ -117,7 +117,7 @@ class Astria:
         """
         if name not in scenarios():
             raise SetupError("scenario", [unknown_scenario(name)])
-        self._services.faults.replace(scenarios()[name].rules)
+        self._services.faults.set(scenarios()[name].rules)
 
     def reset(self) -> None:
         """Delete everything; the clock stays."""

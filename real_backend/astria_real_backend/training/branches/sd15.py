@@ -4,7 +4,6 @@ All weights are kept in fp32; on a GPU they compute in bf16.
 """
 
 import copy
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,6 +18,7 @@ from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
 
+from astria_emulator import TempFolder
 from astria_real_backend.config import BaseFiles, SampleConfig
 from astria_real_backend.training.branches.branch import Branch, Conditioning
 from astria_real_backend.training.branches.schedulers import make_scheduler
@@ -261,14 +261,17 @@ def load_pipeline(base: BaseFiles) -> StableDiffusionPipeline:
 
 def read_single_file(file: Path, base: BaseFiles) -> StableDiffusionPipeline:
     """A single file as a pipeline; its configuration and tokenizer are the base's."""
-    with tempfile.TemporaryDirectory() as folder:
+    folder = TempFolder("astria-real-")
+    try:
         # diffusers goes by a file's name, and would unpickle one without this ending.
-        named = Path(folder) / "checkpoint.safetensors"
+        named = folder.path / "checkpoint.safetensors"
         named.symlink_to(file.absolute())
         return StableDiffusionPipeline.from_single_file(
             str(named), config=base.folder, local_files_only=True, dtype=torch.float32,
             safety_checker=None, feature_extractor=None,
         )  # fmt: skip
+    finally:
+        folder.erase()
 
 
 if TYPE_CHECKING:
