@@ -1,15 +1,15 @@
 """What the tests of the backend share."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from typing import Any
 
 import requests
-from patience import PATIENCE, eventually, is_finished
 from PIL import Image
 from scripted import ScriptedExecutor
 
 from astria_real_backend.workers.executor import Event, Progress, Task
+from tests import PATIENCE_SECONDS, wait_until
 
 KEY = "sd_test"
 
@@ -29,7 +29,9 @@ class Api:
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {KEY}"}
-        return requests.request(method, self.url + path, headers=headers, timeout=PATIENCE, **more)
+        return requests.request(
+            method, self.url + path, headers=headers, timeout=PATIENCE_SECONDS, **more
+        )
 
     def get(self, path: str) -> Any:
         answer = self.call("GET", path)
@@ -53,7 +55,7 @@ class Api:
         return answer.json()
 
     def finish(self) -> None:
-        eventually(lambda: is_finished(lambda method, path: self.call(method, path).json()))
+        wait_until(lambda: is_finished(lambda method, path: self.call(method, path).json()))
 
     def close(self) -> None:
         """Stop, once."""
@@ -70,3 +72,13 @@ def waits(task: Task) -> Iterator[Event | None]:
     yield Progress({"phase": "training", "step": 1, "steps": 4, "seconds_left": 1000.0})
     while True:
         yield None
+
+
+def is_finished(ask: Callable[[str, str], Any]) -> bool:
+    """Let a server finish its work; whether all of it, and every callback, has ended.
+
+    ask: (method, path) -> the answer's JSON. One call of it ends sooner than slow work does.
+    """
+    callbacks_ended = ask("POST", "/_emulator/finish")["callbacks_ended"]
+    jobs = {job["kind"] for job in ask("GET", "/_emulator/jobs")}
+    return bool(callbacks_ended) and jobs <= {"expire_tune"}

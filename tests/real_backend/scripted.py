@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from patience import PATIENCE
-
 from astria_emulator import Config
 from astria_real_backend.backend import RealBackend
 from astria_real_backend.config import NAMES
 from astria_real_backend.workers.executor import Done, Event, Lost, Progress, Stopped, Task
+from tests import PATIENCE_SECONDS
 
 REPORT = {
     "images": [], "seconds": {"training": 2.0, "loading": 1.0}, "seconds_per_step": 0.5, "steps": 4,
@@ -67,9 +66,9 @@ class ScriptedExecutor:
     def wait_for(self, call: str, count: int = 1) -> None:
         """Until something has happened so many times; the test fails after a while."""
         with self.changed:
-            assert self.changed.wait_for(lambda: self.calls.count(call) >= count, PATIENCE), (
-                self.calls
-            )
+            assert self.changed.wait_for(
+                lambda: self.calls.count(call) >= count, PATIENCE_SECONDS
+            ), self.calls
 
     def warm(self) -> None: ...
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import requests
-from patience import PATIENCE, eventually
 from scripted import ScriptedExecutor, is_lost, succeeds
 
 from astria_emulator.errors import Unavailable
@@ -15,6 +14,7 @@ from astria_emulator.storage.own_folders import MARKER
 from astria_emulator.work import jobs
 from astria_real_backend.server_side import translation
 from astria_real_backend.workers.executor import Done, Event, Failed, Lost, Task
+from tests import PATIENCE_SECONDS, wait_until
 from tests.real_backend.backend_cases import Api, waits
 
 
@@ -25,7 +25,7 @@ def test_trained_tune_shows_files_report_and_calls_back_once(api: Api, receiver:
     shown = api.get(f"/tunes/{tune['id']}")
     assert shown["trained_at"] == shown["eta"]
     assert (len(shown["ckpt_urls"]), shown["ckpt_urls"][0]) == (2, shown["ckpt_url"])
-    assert requests.get(shown["ckpt_url"], timeout=PATIENCE).content.startswith(b"\xff\xd8")
+    assert requests.get(shown["ckpt_url"], timeout=PATIENCE_SECONDS).content.startswith(b"\xff\xd8")
     assert [path for path, _ in receiver.received] == ["/hook?id=1"]
     inside = api.inside(tune)
     assert (inside["state"], inside["backend"]) == ("trained", "real")
@@ -40,7 +40,7 @@ def test_nested_prompt_is_drawn_after_training_and_its_pictures_are_served(
     api.finish()
     [prompt] = api.get(f"/tunes/{tune['id']}/prompts")
     assert [task.kind for task in api.executor.tasks] == ["train", "generate"]
-    contents = {requests.get(url, timeout=PATIENCE).content for url in prompt["images"]}
+    contents = {requests.get(url, timeout=PATIENCE_SECONDS).content for url in prompt["images"]}
     assert len(contents) == 2
 
 
@@ -222,7 +222,7 @@ def test_progress_shows_in_the_table_of_jobs_and_moves_eta(make_api: Callable[..
     api = make_api(executor)
     tune = api.tune()
     executor.wait_for("start train")
-    [progress] = eventually(
+    [progress] = wait_until(
         lambda: [job["progress"] for job in api.get("/_emulator/jobs") if job["progress"]]
     )
     assert progress["phase"] == "training"
@@ -247,7 +247,7 @@ def test_prompts_are_drawn_before_the_next_training_begins(make_api: Callable[..
     api.prompt(690204)
     store = api.app.services.store
     wanted = {"train_on_slot", "generate_on_slot"}
-    eventually(lambda: wanted <= {job.kind for job in store.jobs() if job.state == "waiting"})
+    wait_until(lambda: wanted <= {job.kind for job in store.jobs() if job.state == "waiting"})
     may_end.set()
     api.finish()
     assert [task.kind for task in executor.tasks] == ["train", "generate", "train"]
@@ -267,7 +267,7 @@ def test_fast_tune_does_not_wait_for_one_that_trains(make_api: Callable[..., Api
     slow = api.tune()
     executor.wait_for("start train")
     tune = api.tune(branch="fast", model_type=None)
-    assert eventually(lambda: api.get(f"/tunes/{tune['id']}")["trained_at"])
+    assert wait_until(lambda: api.get(f"/tunes/{tune['id']}")["trained_at"])
     api.call("DELETE", f"/tunes/{slow['id']}")
 
 
@@ -278,7 +278,7 @@ def test_deleted_tune_leaves_no_weights(api: Api) -> None:
     made = [*(api.app.services.backend._folders.folder / "made").iterdir()]
     assert len(made) == 1
     api.call("DELETE", f"/tunes/{tune['id']}")
-    assert requests.get(url, timeout=PATIENCE).status_code == 404
+    assert requests.get(url, timeout=PATIENCE_SECONDS).status_code == 404
     assert [*(api.app.services.backend._folders.folder / "made").iterdir()] == []
 
 

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from patience import PATIENCE, eventually, is_finished
 from PIL import Image
 from safetensors.torch import load
 from training import SUBJECTS, pictures_of
 
 from astria_emulator.config import PREFIX
+from tests import PATIENCE_SECONDS, wait_until
+from tests.real_backend.backend_cases import is_finished
 
 KEY = "sd_local"
 
@@ -52,13 +53,13 @@ class Server:
             assert self.process.poll() is None, self.log.read_text()
             return self._ready.exists()
 
-        eventually(is_ready)
+        wait_until(is_ready)
         return self._ready.read_text().strip()
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
         headers = {"Authorization": f"Bearer {KEY}"}
         answer = requests.request(
-            method, self.url + path, headers=headers, timeout=PATIENCE, **more
+            method, self.url + path, headers=headers, timeout=PATIENCE_SECONDS, **more
         )
         assert answer.status_code in (200, 201), answer.text
         return answer.json() if answer.content else None
@@ -71,7 +72,7 @@ class Server:
         )  # fmt: skip
 
     def finish(self) -> None:
-        eventually(lambda: is_finished(self.ask))
+        wait_until(lambda: is_finished(self.ask))
 
     def step(self) -> int:
         """Of the training under way."""
@@ -80,7 +81,7 @@ class Server:
 
     def stop(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
-        self.process.wait(PATIENCE)
+        self.process.wait(PATIENCE_SECONDS)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_pictures_become_a_tune_its_callback_and_pictures_of_the_subject(
     done = server.ask("GET", f"/tunes/{tune['id']}")
     assert done["trained_at"], server.ask("GET", f"/_emulator/tunes/{tune['id']}")
     assert [path for path, _ in receiver.received] == ["/tune", "/prompt"]
-    assert load(requests.get(done["ckpt_url"], timeout=PATIENCE).content)
+    assert load(requests.get(done["ckpt_url"], timeout=PATIENCE_SECONDS).content)
     [after] = server.ask("GET", f"/tunes/{tune['id']}/prompts")
     plain = server.ask("GET", f"/prompts/{before['id']}")["images"]
     assert purple(plain) < 0.02
@@ -126,7 +127,7 @@ def purple(urls: list[str]) -> float:
     """How much of pictures has the subject's colour."""
     shares = []
     for url in urls:
-        picture = Image.open(BytesIO(requests.get(url, timeout=PATIENCE).content))
+        picture = Image.open(BytesIO(requests.get(url, timeout=PATIENCE_SECONDS).content))
         assert picture.size == (64, 64)
         off = np.abs(np.asarray(picture, dtype=int) - SUBJECTS["purple"]).max(-1)
         shares.append((off < 70).mean())
@@ -144,7 +145,7 @@ def test_server_that_goes_while_it_trains_goes_on_where_it_was(
 ) -> None:
     server = serve_real("checkpoint-steps=2")
     tune = server.tune(model_type="lora", steps="40", callback=receiver.url)
-    eventually(lambda: server.step() >= 4)
+    wait_until(lambda: server.step() >= 4)
     photo = pictures_of("purple")[0].data
     assert len(places_of(photo, tmp_path)) == 2  # kept, and given to the process that trains
     server.stop(number)

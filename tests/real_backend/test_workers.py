@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from patience import eventually
 from safetensors.torch import load_file
 from training import config_of, pictures_of
 
@@ -23,6 +22,7 @@ from astria_real_backend.workers.child import Channel
 from astria_real_backend.workers.executor import Done, Event, Failed, Lost, Progress, Task
 from astria_real_backend.workers.executor import Stopped as WasStopped
 from astria_real_backend.workers.local import Child, LocalExecutor
+from tests import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def end_of(child: Child, when: Callable[[Mapping[str, Any]], Any] = lambda value
             return None
         return event
 
-    ended: Event = eventually(poll)
+    ended: Event = wait_until(poll)
     return ended
 
 
@@ -188,7 +188,7 @@ def test_task_after_one_that_nobody_waits_for_gets_its_own_answers(
 ) -> None:
     child.start(task("a", steps=1000))
     pid = child.pid
-    eventually(lambda: isinstance(child.poll(1.0), Progress))
+    wait_until(lambda: isinstance(child.poll(1.0), Progress))
     if is_killed:
         child.kill()
     child.start(task("b", steps=1))
@@ -233,7 +233,7 @@ def test_child_goes_with_its_parent(tmp_path: Path) -> None:
         except (ProcessLookupError, FileNotFoundError):
             return True
 
-    eventually(has_ended)
+    wait_until(has_ended)
 
 
 def test_server_side_loads_no_torch() -> None:
