@@ -165,7 +165,7 @@ class Services:
         for job in jobs:
             if job.lane != CALLBACKS:
                 self.runner.notice(job)
-        self.callbacks.resume(most=sum(job.lane == CALLBACKS for job in jobs))
+        self.callbacks.resume()
 
     def start(self) -> None:
         """Start working, first on jobs that were left when the store was last closed."""

@@ -9,7 +9,7 @@ import pytest
 
 from astria_emulator.clock import VirtualClock
 from astria_emulator.faults.rules import Faults
-from astria_emulator.outbound import callbacks as callbacks_module
+from astria_emulator.outbound import delivery_log
 from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.outbox import ThreadOutbox
 from astria_emulator.storage.store import CALLBACKS, Row, Store
@@ -126,7 +126,7 @@ def test_wait_waits_for_both_calls_of_one_object(
 def test_log_keeps_the_last_deliveries(
     callbacks: Callbacks, store: Store, tune: Row, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(callbacks_module, "LOG_SIZE", 5)
+    monkeypatch.setattr(delivery_log, "LOG_SIZE", 5)
     store.delete(tune)  # nothing is sent
     for number in range(12):
         callbacks.send(tune, f"http://127.0.0.1:9/{number}", {})

@@ -1,7 +1,6 @@
 """What is sent to whom, once, in which order, and what is remembered of it."""
 
 import threading
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -114,10 +113,9 @@ def test_interrupted_callback_is_unknown_and_not_sent_again_by_itself(
     callbacks.send(tune, receiver.url, {})
     job = store.claim_job(["callbacks"], None)  # the attempt is recorded; then the process ends
     assert job is not None
-    end_job = store.end_job
-    monkeypatch.setattr(store, "claim_job", lambda *_: replace(job, attempt=2))
-    monkeypatch.setattr(store, "end_job", lambda _: end_job(job))
-    callbacks._send_next()
+    store.release_job(job)
+    store.renew_claims()
+    callbacks._senders.work()
     monkeypatch.undo()
     [delivery] = deliveries(store)
     assert delivery["state"] == "unknown"
@@ -136,10 +134,10 @@ def test_callback_whose_result_could_not_be_noted_is_unknown(
     callbacks.send(tune, receiver.url, {})
     end = callbacks._end
     monkeypatch.setattr(callbacks, "_end", lambda *_: {}["away"])
-    callbacks._send_next()
+    callbacks._senders.work()
     monkeypatch.setattr(callbacks, "_end", end)
     store.renew_claims()
-    callbacks._send_next()
+    callbacks._senders.work()
     assert [row["state"] for row in deliveries(store)] == ["unknown"]
     assert len(receiver.received) == 1
 

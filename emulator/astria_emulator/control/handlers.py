@@ -23,9 +23,9 @@ from astria_emulator.faults.rules import ActiveRule
 from astria_emulator.objects.accounts import account_of, is_key
 from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
-from astria_emulator.storage.store import Query
 
 CALLBACK_SECONDS = 15.0  # that `finish` waits for callbacks
+LISTED_JOBS = 1000
 Json = Mapping[str, Any]
 
 
@@ -133,7 +133,7 @@ def change_settings(services: Services, caller: Caller, *, body: Json) -> Json:
 
 
 def list_callbacks(services: Services, caller: Caller) -> list[Json]:
-    return [dict(row) for row in services.store.find("delivery", Query(None))]
+    return [dict(row) for row in services.callbacks.newest()]
 
 
 def redeliver(services: Services, caller: Caller, *, id: int) -> Json:
@@ -144,7 +144,7 @@ def redeliver(services: Services, caller: Caller, *, id: int) -> Json:
 
 
 def list_jobs(services: Services, caller: Caller) -> list[Json]:
-    return [asdict(job) for job in services.store.jobs()]
+    return [asdict(job) for job in services.store.jobs(limit=LISTED_JOBS)]
 
 
 def read_tune(services: Services, caller: Caller, *, id: int) -> Json:

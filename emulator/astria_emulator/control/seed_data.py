@@ -103,6 +103,7 @@ class NullOutbox:
     """An outbox that sends nothing."""
 
     senders = 0
+    calls_each = None
 
     def submit(self, send: Callable[[], None]) -> None: ...
     def close(self) -> None: ...

@@ -1,14 +1,16 @@
 """A state as JSON that people can read and write: `state.json` of an archive."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from astria_emulator.clock import read_time
 from astria_emulator.control.state_checks import FORMAT
+from astria_emulator.outbound.door import receiver_of
 from astria_emulator.storage.files import File, HeldFiles
 from astria_emulator.storage.own_folders import TempFolder
+from astria_emulator.storage.refs import ENDED
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row, split_times
 
@@ -79,7 +81,7 @@ def read(document: Mapping[str, Any], folder: TempFolder) -> State:
         now=read_time(document["clock"]) if document["clock"] else None,
         next_ids=next_ids,
         rows=rows,
-        jobs=[_read_job(at, job) for at, job in enumerate(document["jobs"], 1)],
+        jobs=_read_jobs(document["jobs"], rows),
         files=HeldFiles(
             [_read_file(key, of, folder.path) for key, of in document["files"].items()], folder
         ),
@@ -89,12 +91,23 @@ def read(document: Mapping[str, Any], folder: TempFolder) -> State:
 def _read_row(table: str, row: Mapping[str, Any]) -> Row:
     times = {name: read_time(text) for name, text in row["times"].items()}
     data = {**row["data"], **times, "id": row["id"]}
-    return Row(table, row["id"], 0, row["owner"], data, tuple(row["refs"]))
+    refs = tuple(row["refs"])
+    if table == "delivery" and not refs:  # version 0.1.0 wrote those that have ended so
+        refs = (ENDED,)
+    return Row(table, row["id"], 0, row["owner"], data, refs)
 
 
-def _read_job(id: int, job: Mapping[str, Any]) -> Job:
-    what = (id, job["kind"], job["table"], job["target"], 0, read_time(job["due"]))
-    return Job(*what, attempt=job["attempt"], progress=job["progress"])
+def _read_jobs(jobs: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[Job]:
+    urls = {row.id: row["url"] for row in rows if row.table == "delivery"}
+    return [
+        Job(
+            *(id, job["kind"], job["table"], job["target"], 0, read_time(job["due"])),
+            attempt=job["attempt"],
+            progress=job["progress"],
+            receiver=receiver_of(urls[job["target"]]) if job["kind"] == "send_callback" else "",
+        )
+        for id, job in enumerate(jobs, 1)
+    ]
 
 
 def _read_file(key: str, file: Mapping[str, Any], folder: Path) -> File:

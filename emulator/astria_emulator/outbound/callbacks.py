@@ -9,8 +9,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from astria_emulator.clock import Clock
@@ -19,16 +20,24 @@ from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import CALLBACK, faults_on
 from astria_emulator.faults.rules import Faults, InjectedFault
 from astria_emulator.outbound import door
+from astria_emulator.outbound.delivery_log import (
+    HELD,
+    REORDERED,
+    DeliveryLog,
+    before_ref,
+    has_ended,
+    open_ref,
+    waits,
+)
 from astria_emulator.outbound.outbox import TIMEOUT_SECONDS, Outbox
-from astria_emulator.storage.store import CALLBACKS, Job, Key, Query, Row, Store
+from astria_emulator.outbound.senders import Senders
+from astria_emulator.storage.store import CALLBACKS, Job, Key, Row, Store
 
 log = logging.getLogger(__name__)
 
-
-LOG_SIZE = 1000  # deliveries
 LOGGED_BYTES = 100_000  # of a body; a longer one is deleted once it has been sent
 POLL_SECONDS = 0.05
-LANE = (CALLBACKS,)
+RELEASED_AT_ONCE = 100  # deliveries that waited for one, in a transaction
 FAULTS = faults_on(CALLBACK)
 
 
@@ -41,6 +50,8 @@ class Callbacks:
     def __init__(self, store: Store, clock: Clock, outbox: Outbox, faults: Faults):
         self._store, self._clock, self._outbox = store, clock, outbox
         self._faults = faults
+        self._log = DeliveryLog(store)
+        self._senders = Senders(store, outbox, self._send)
         self._ended = threading.Condition()
         self.notice: Callable[[Job], None] = lambda job: None
 
@@ -68,9 +79,7 @@ class Callbacks:
         }
         with self._store.transaction():
             earlier = [
-                call.id
-                for key in dict.fromkeys(after)
-                for call in self._store.find("delivery", Query(None, ref=_open(*key)))
+                call.id for key in dict.fromkeys(after) for call in self._log.find(open_ref(*key))
             ]
             if injected := self._faults.inject_for_row(FAULTS, row):
                 about["fault"] = injected.rule.fault
@@ -83,8 +92,8 @@ class Callbacks:
         fault = injected.rule.fault
         if fault == "callback-dropped":
             dropped: DeliveryResult = {"state": "dropped", "error": "by a fault"}
-            return self._store.insert("delivery", None, {**about, **dropped})
-        reordered = self._store.find("delivery", Query(None, ref=REORDERED))
+            return self._log.insert(about, dropped)
+        reordered = self._log.find(REORDERED)
         if fault == "callback-delayed" or (fault == "callback-reordered" and not reordered):
             delivery = self._record(about, [*earlier, HELD])
             if fault == "callback-reordered":
@@ -99,9 +108,9 @@ class Callbacks:
 
     def _overtake(self, delivery: Row) -> Row:
         """Make a delivery that a fault holds until the next one wait for this one instead."""
-        for held in self._store.find("delivery", Query(None, ref=REORDERED)):
-            refs = tuple(ref for ref in held.refs if ref not in (REORDERED, _before(HELD)))
-            self._store.update(held, {}, refs=(*refs, _before(delivery.id)))
+        for held in self._log.find(REORDERED):
+            refs = tuple(ref for ref in held.refs if ref not in (REORDERED, before_ref(HELD)))
+            self._store.update(held, {}, refs=(*refs, before_ref(delivery.id)))
             self._store.cancel_jobs(held)  # they would release it
             self._stop_waiting(delivery, held.id)
         return delivery
@@ -109,11 +118,11 @@ class Callbacks:
     def release(self, delivery_id: int) -> None:
         """Send a delivery that a fault holds."""
         with self._store.transaction():
-            if delivery := self._store.get("delivery", delivery_id):
+            if delivery := self._log.get(delivery_id):
                 self._stop_waiting(delivery, HELD)
 
     def send_again(self, delivery: Row) -> Row:
-        """Send a delivery's body once more, as a new delivery.
+        """Send a delivery's body once more, as a new delivery. No other call waits for it.
 
         Raises Conflict where the body was too long to be logged.
         """
@@ -128,22 +137,21 @@ class Callbacks:
             "redelivery_of": delivery.id,
         }
         with self._store.transaction():
-            return self._record(about, ())
+            return self._record(about, (), ref=open_ref("delivery", delivery.id))
 
     def send_now(self, delivery: Row) -> Row:
         """Send a delivery that was only recorded; any other one again, as a new delivery."""
-        if delivery["state"] == "recorded" and not delivery.refs:
+        if delivery["state"] == "recorded" and has_ended(delivery):
             return self._store.update(delivery, self._post(delivery))
         return self.send_again(delivery)
 
-    def resume(self, *, most: int | None = None) -> None:
-        """Send calls that other processes, or an earlier run of this one, have left unsent.
+    def newest(self) -> list[Row]:
+        """Return the last 1,000 deliveries and the last 1,000 that have ended, newest first."""
+        return self._log.newest()
 
-        most: how many calls; by default as many as the outbox sends at a time.
-        """
-        if self._store.next_due(LANE) is not None:
-            for _ in range(self._outbox.senders if most is None else most):
-                self._call()
+    def resume(self) -> None:
+        """Send calls that other processes, or an earlier run of this one, have left unsent."""
+        self._senders.resume()
 
     def wait(self, seconds: float, *, objects: Collection[Key] | None = None) -> bool:
         """Wait until all calls have ended, at most so many seconds; return whether they have.
@@ -163,58 +171,50 @@ class Callbacks:
     def _is_open(self, objects: Collection[Key] | None) -> bool:
         if objects is None:
             return self._store.has_jobs(CALLBACKS)
-        calls = (
-            call
-            for key in objects
-            for call in self._store.find("delivery", Query(None, ref=_open(*key)))
-        )
-        return any(not _waits(call.refs) for call in calls)
+        calls = (call for key in objects for call in self._log.find(open_ref(*key)))
+        return any(not waits(call.refs) for call in calls)
 
     def close(self) -> None:
         """Let open calls end; a shared store keeps those that have not for the next process."""
         if not self._store.is_shared:
             self.wait(TIMEOUT_SECONDS)
+        self._senders.stop()
         self._outbox.close()
 
-    def _record(self, about: CallbackFields, earlier: Collection[int]) -> Row:
+    def _record(self, about: CallbackFields, earlier: Collection[int], *, ref: str = "") -> Row:
+        """Insert a delivery that waits for earlier ones.
+
+        ref: by which it is found until it has ended, if not by its object.
+        """
+        open_by = ref or open_ref(about["object"], about["object_id"])
         recorded: DeliveryResult = {"state": "recorded"}
-        refs = (_open(about["object"], about["object_id"]), *map(_before, earlier))
-        delivery = self._store.insert("delivery", None, {**about, **recorded}, refs=refs)
+        delivery = self._log.insert(about, recorded, (open_by, *map(before_ref, earlier)))
         if not earlier:
             self._queue(delivery)
         return delivery
 
     def _queue(self, delivery: Row) -> None:
-        self._store.add_job("send_callback", delivery, self._clock.now())
-        self._store.on_commit(self._call)
+        receiver = door.receiver_of(delivery["url"])
+        self._store.add_job("send_callback", delivery, self._clock.now(), receiver=receiver)
+        self._store.on_commit(partial(self._senders.wake, receiver))
 
-    def _call(self) -> None:
-        self._outbox.submit(self._send_next)
-
-    def _send_next(self) -> None:
+    def _send(self, job: Job) -> None:
         try:
-            if job := self._store.claim_job(LANE, None):
-                try:
-                    self._send(job)
-                finally:
-                    self._store.release_job(job)
-        except Exception:
-            log.exception("a callback")
+            delivery = self._log.get(job.target)
+            if delivery and delivery.uid == job.target_uid:  # its id may have been reused
+                self._end(job, delivery, self._attempt(job, delivery))
+            else:
+                self._store.end_job(job)
         finally:
             with self._ended:
                 self._ended.notify_all()
 
-    def _send(self, job: Job) -> None:
-        delivery = self._store.get("delivery", job.target)
-        if delivery and delivery.uid == job.target_uid:  # its id may have been reused
-            self._end(job, delivery, self._attempt(job, delivery))
-        else:
-            self._store.end_job(job)
-
-    def _attempt(self, job: Job, delivery: Row) -> SentResult:
+    def _attempt(self, job: Job, delivery: Row) -> Mapping[str, Any]:
         """Send a delivery; return the fields that say how it ended."""
         kind, id = delivery["object"], delivery["object_id"]
         if job.attempt > 1:
+            if delivery["state"] != "recorded":
+                return {}  # interrupted after its result was stored
             log.warning("callback %s %d: interrupted, and not sent again", kind, id)
             return {"state": "unknown", "error": "interrupted: it may have been sent"}
         if kind != "run" and self._store.get(kind, id) is None:
@@ -246,46 +246,32 @@ class Callbacks:
             result["body"] = None
         return result
 
-    def _end(self, job: Job, delivery: Row, result: SentResult) -> None:
-        """Store a result, send the deliveries that waited for it, and shorten the log."""
-        store = self._store
-        with store.transaction():
-            store.end_job(job)
-            if store.current(delivery) is None:  # those that waited for it are gone as well
-                return
-            store.update(delivery, result, refs=())
-            for later in store.find("delivery", Query(None, ref=_before(delivery.id))):
-                self._stop_waiting(later, delivery.id)
-            [newest] = store.find("delivery", Query(None, limit=1)) or [delivery]
-            for old in store.find("delivery", Query(None, before_id=newest.id - LOG_SIZE + 1)):
-                if not old.refs:  # it has ended
-                    store.delete(old)
+    def _end(self, job: Job, delivery: Row, result: Mapping[str, Any]) -> None:
+        """Store a result, and send the deliveries that waited for it.
+
+        They may be many, so each transaction lets some go; the last one ends the job.
+        """
+        is_last = False
+        while not is_last:
+            with self._store.transaction():
+                if self._store.current(delivery) is None:  # what waited for it is gone as well
+                    self._store.end_job(job)
+                    return
+                later = self._log.find(before_ref(delivery.id), limit=RELEASED_AT_ONCE)
+                for waiting in later:
+                    self._stop_waiting(waiting, delivery.id)
+                is_last = len(later) < RELEASED_AT_ONCE
+                if is_last:
+                    self._store.end_job(job)
+                    self._log.end(delivery, result)
+                else:
+                    self._store.update(delivery, result)
 
     def _stop_waiting(self, delivery: Row, earlier: int) -> None:
         """Stop a delivery's wait for an earlier one; send it when it waits for no other."""
-        if (before := _before(earlier)) not in delivery.refs:
+        if (before := before_ref(earlier)) not in delivery.refs:
             return
         refs = tuple(ref for ref in delivery.refs if ref not in (before, REORDERED))
         self._store.update(delivery, {}, refs=refs)
-        if not _waits(refs):
+        if not waits(refs):
             self._queue(delivery)
-
-
-BEFORE = "before:"
-HELD = 0  # no delivery has this id: a delivery that waits for it waits for `release`
-REORDERED = "passed"  # ref of a delivery that the next one overtakes
-
-
-def _open(table: str, id: int) -> str:
-    """Ref of a delivery that has not ended."""
-    return f"open:{table}:{id}"
-
-
-def _waits(refs: Collection[int | str]) -> bool:
-    """Whether a delivery waits for another one."""
-    return any(str(ref).startswith(BEFORE) for ref in refs)
-
-
-def _before(delivery_id: int) -> str:
-    """Ref of a delivery that waits for another one."""
-    return f"{BEFORE}{delivery_id}"

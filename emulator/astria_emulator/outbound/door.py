@@ -26,6 +26,7 @@ Talk = Callable[[http.client.HTTPConnection, str], Result]
 
 PORTS = {"http": 80, "https": 443}
 NETLOC = re.compile(r"(.*@)?(\[[\da-fA-F:.]+\]|[^\[\]:]*)(:\d*)?")
+LONGEST_HOST = 253  # characters of a name (RFC 1035)
 CHUNK = 1 << 16  # bytes read at a time
 LOGGED_LENGTH = 200  # characters of an address in a log
 # Texts for errors that have none, or only text that the other side sent.
@@ -94,6 +95,16 @@ class Destination:
         target = url.split("#", 1)[0].partition("//")[2][len(parts.netloc) :]
         target = target if target.startswith("/") else f"/{target}"
         return cls(scheme=parts.scheme, host=host, port=port or PORTS[parts.scheme], target=target)
+
+
+def receiver_of(url: str) -> str:
+    """Return the host and the port that a URL leads to; "" where no host can have its name."""
+    try:
+        destination = Destination.of(url)
+    except Blocked:
+        return ""
+    host = destination.host.rstrip(".")
+    return f"{host}:{destination.port}" if len(host) <= LONGEST_HOST else ""
 
 
 def post(

@@ -9,11 +9,15 @@ from astria_emulator.outbound import door
 from astria_emulator.outbound.door import PostResult
 
 TIMEOUT_SECONDS = 10.0
-SENDERS = 16
+SENDERS = 64
+CALLS_EACH = 4  # so that many receivers that do not answer leave senders to others
 
 
 class Outbox(Protocol):
     """Sends callbacks. `senders`: how many it sends at a time.
+
+    `calls_each`: how many of these to one receiver, that is host and port; receivers take turns.
+    None: any number, all calls in the order of (due, id).
 
     `submit` may be called from any thread, which holds no lock that a receiver could need.
     `flush` sends what waits for the calling thread and returns the number of calls; 0 where other
@@ -22,6 +26,7 @@ class Outbox(Protocol):
     """
 
     senders: int
+    calls_each: int | None
 
     def submit(self, send: Callable[[], None]) -> None: ...
     def flush(self) -> int: ...
@@ -33,6 +38,7 @@ class ThreadOutbox:
     """Sends over HTTP, on its own threads."""
 
     senders = SENDERS
+    calls_each: int | None = CALLS_EACH
 
     def __init__(self, allowed_hosts: Iterable[str]):
         self._allowed_hosts = tuple(allowed_hosts)

@@ -11,7 +11,15 @@ from functools import partial
 from typing import Any
 
 from astria_emulator.storage.memory_tables import Tables
-from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, run_all
+from astria_emulator.storage.store import (
+    FIRST_ID,
+    NO_PROGRESS,
+    Job,
+    Query,
+    Row,
+    Turn,
+    run_all,
+)
 
 
 class MemoryStore:
@@ -160,6 +168,7 @@ class MemoryStore:
         *,
         attempt: int = 0,
         progress: Mapping[str, Any] = NO_PROGRESS,
+        receiver: str = "",
     ) -> Job:
         """Add a job. One from an import continues with its attempt and progress."""
         with self._lock:
@@ -172,6 +181,7 @@ class MemoryStore:
                 due=due,
                 attempt=attempt,
                 progress=progress,
+                receiver=receiver,
             )
             self._tables.add_job(job)
             self.on_rollback(lambda: self.end_job(job))
@@ -191,9 +201,22 @@ class MemoryStore:
             job = self._tables.first_waiting(lanes, skip)
             if job is None or (now is not None and job.due > now):
                 return None
-            claimed = job.claimed()
-            self._tables.jobs[job.id] = claimed
-            return claimed
+            return self._claim(job)
+
+    def next_in_turn(self, lane: str, turn: Turn) -> Job | None:
+        """Return the first waiting job of the receiver whose turn it is."""
+        with self._lock:
+            return self._tables.queues[lane].first_in_turn(turn)
+
+    def claim_in_turn(self, lane: str, turn: Turn) -> Job | None:
+        """Claim the first waiting job, due or not, of the receiver whose turn it is."""
+        with self._lock:
+            job = self.next_in_turn(lane, turn)
+            return self._claim(job) if job else None
+
+    def _claim(self, job: Job) -> Job:
+        claimed = self._tables.jobs[job.id] = job.claimed()
+        return claimed
 
     def end_job(self, job: Job) -> bool:
         """End a job unless it is claimed elsewhere; return whether it was ended."""
@@ -236,10 +259,11 @@ class MemoryStore:
         with self._lock:
             return self._tables.jobs_in[lane] > 0
 
-    def jobs(self) -> list[Job]:
-        """Return all jobs that have not ended, by (due, id)."""
+    def jobs(self, *, limit: int | None = None) -> list[Job]:
+        """Return the jobs that have not ended, by (due, id); the first `limit` of them."""
         with self._lock:
-            return sorted(self._tables.jobs.values(), key=lambda job: (job.due, job.id))
+            jobs = list(self._tables.jobs.values())
+        return sorted(jobs, key=lambda job: (job.due, job.id))[:limit]
 
     def renew_claims(self) -> None:
         """Do nothing: a claim is valid as long as this process, and so is the store."""

@@ -1,13 +1,13 @@
 """The data of the store in memory: rows with their index, jobs with their queues."""
 
-import heapq
 from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Container, Iterable
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 from astria_emulator.storage.gc_tuning import free_slowly
+from astria_emulator.storage.memory_queues import Queues
 from astria_emulator.storage.store import Job, Row
 
 
@@ -25,7 +25,7 @@ class Tables:
         self.jobs: dict[int, Job] = {}
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
         self.jobs_in: dict[str, int] = defaultdict(int)  # lane -> number of jobs
-        self.queues: dict[str, list[tuple[datetime, int]]] = defaultdict(list)  # by lane
+        self.queues: dict[str, Queues] = defaultdict(partial(Queues, self.jobs))  # by lane
 
     def free(self) -> None:
         free_slowly([*self.rows.values(), self.index, self.jobs, self.jobs_of])
@@ -66,7 +66,7 @@ class Tables:
         self.jobs_of[job.table, job.target].add(job.id)
         self.jobs_in[job.lane] += 1
         if job.state == "waiting":
-            heapq.heappush(self.queues[job.lane], (job.due, job.id))
+            self.queues[job.lane].add(job)
 
     def remove_job(self, job: Job) -> None:
         del self.jobs[job.id]
@@ -75,27 +75,8 @@ class Tables:
         ids.discard(job.id)
         if not ids:
             del self.jobs_of[job.table, job.target]
-        queue = self.queues[job.lane]
-        if len(queue) > 2 * self.jobs_in[job.lane] + 64:
-            jobs = (self.jobs.get(id) for _, id in queue)
-            queue[:] = [(job.due, job.id) for job in jobs if job and job.state == "waiting"]
-            heapq.heapify(queue)
+        self.queues[job.lane].tidy(self.jobs_in[job.lane])
 
     def first_waiting(self, lanes: Iterable[str], skip: Container[Job]) -> Job | None:
-        jobs = [job for lane in lanes if (job := self._first_in_lane(lane, skip))]
+        jobs = [job for lane in lanes if (job := self.queues[lane].first(skip))]
         return min(jobs, key=lambda job: (job.due, job.id), default=None)
-
-    def _first_in_lane(self, lane: str, skip: Container[Job]) -> Job | None:
-        """Drop entries of jobs that have ended or run from the queue on the way."""
-        queue, skipped, first = self.queues[lane], [], None
-        while queue and first is None:
-            job = self.jobs.get(queue[0][1])
-            if job is None or job.state != "waiting":
-                heapq.heappop(queue)
-            elif job in skip:
-                skipped.append(heapq.heappop(queue))
-            else:
-                first = job
-        for entry in skipped:
-            heapq.heappush(queue, entry)
-        return first

@@ -3,6 +3,8 @@
 import re
 from hashlib import sha256
 
+ENDED = "ended"  # the ref of the deliveries that have ended
+
 
 def title_ref(title: str) -> str:
     """Return the ref of a tune by its title."""

@@ -62,6 +62,7 @@ class State:
                 job.due,
                 attempt=job.attempt,
                 progress=job.progress,
+                receiver=job.receiver,
             )
             for job in self.jobs
         ]

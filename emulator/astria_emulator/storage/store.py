@@ -1,7 +1,7 @@
 """Rows and jobs, and the `Store` protocol of what stores them."""
 
 import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -94,6 +94,8 @@ class Query:
 class Job:
     """Work to be done on one object, not before `due`.
 
+    `receiver` is the host and port that it calls, if it calls one: receivers can take turns.
+
     `attempt` counts its claims. A claim is valid until the job is ended or released. Where
     processes share a store, it is also valid no longer than its lease: then another process may
     claim the job.
@@ -110,6 +112,7 @@ class Job:
     progress: Mapping[str, Any] = field(default_factory=dict)
     cancel: bool = False
     home: str = ""
+    receiver: str = ""
 
     @property
     def lane(self) -> str:
@@ -118,6 +121,18 @@ class Job:
     def claimed(self) -> "Job":
         """Return the job as it is after a claim."""
         return replace(self, state="running", attempt=self.attempt + 1)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Whose job is next where receivers take turns, in the order of their names.
+
+    after: the receiver that came last; None before the first one. `full`: receivers that are passed
+    over.
+    """
+
+    after: str | None = None
+    full: Collection[str] = ()
 
 
 def split_times(data: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, datetime]]:
@@ -183,16 +198,19 @@ class Store(Protocol):
         *,
         attempt: int = 0,
         progress: Mapping[str, Any] = NO_PROGRESS,
+        receiver: str = "",
     ) -> Job: ...
     def next_due(self, lanes: Iterable[str], *, skip: Container[Job] = ()) -> datetime | None: ...
     def claim_job(
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None: ...
+    def next_in_turn(self, lane: str, turn: Turn) -> Job | None: ...
+    def claim_in_turn(self, lane: str, turn: Turn) -> Job | None: ...
     def end_job(self, job: Job) -> bool: ...
     def release_job(self, job: Job, *, due: datetime | None = None) -> None: ...
     def report(self, job: Job, progress: Mapping[str, Any]) -> bool: ...
     def cancel_jobs(self, row: Row) -> None: ...
     def has_jobs(self, lane: str) -> bool: ...
-    def jobs(self) -> list[Job]: ...
+    def jobs(self, *, limit: int | None = None) -> list[Job]: ...
     def renew_claims(self) -> None: ...
     def close(self) -> None: ...

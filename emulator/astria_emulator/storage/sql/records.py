@@ -58,6 +58,7 @@ def job_record(job: Job) -> Record:
         "attempt": job.attempt,
         "progress": json.dumps(dict(job.progress)),
         "cancel": job.cancel,
+        "receiver": job.receiver,
     }
 
 
@@ -76,6 +77,7 @@ def read_job(
     _lease: int | None,
     progress: str,
     cancel: bool,
+    receiver: str,
 ) -> Job:
     """Return the job of a record, whose values come in the order of the columns."""
     return Job(
@@ -90,6 +92,7 @@ def read_job(
         progress=json.loads(progress),
         cancel=bool(cancel),
         home=home,
+        receiver=receiver,
     )
 
 
@@ -114,10 +117,14 @@ def moment(micros: int) -> datetime:
     return EPOCH + micros * MICROSECOND
 
 
-def ref_records(row: Row) -> list[Record]:
-    owner = owner_number(row.owner)
-    columns = {"kind": row.table, "owner": owner, "id": row.id}
-    return [{**columns, "ref": ref} for ref in dict.fromkeys(map(ref_text, row.refs))]
+def ref_records(row: Row | None, *, without: Row | None) -> list[Record]:
+    """Return the records of a row's refs, but for those that another version of it has too."""
+    refs = row.refs if row else ()
+    shared = set(without.refs) if without else set()
+    return [
+        {"kind": row.table, "owner": owner_number(row.owner), "id": row.id, "ref": ref}
+        for ref in dict.fromkeys(ref_text(ref) for ref in refs if ref not in shared)
+    ]
 
 
 def named(record: Record) -> Record:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, null, or_, select, update
+from sqlalchemy import bindparam, delete, insert, null, or_, select, tuple_, update
 
 from astria_emulator.storage.sql.tables import COUNTERS, JOBS, REFS, ROWS, now
 
@@ -56,15 +56,24 @@ FIRST_JOBS = (
     .where(
         JOBS.c.lane == bindparam("lane"),
         JOBS.c.due <= bindparam("due"),
+        tuple_(JOBS.c.due, JOBS.c.id) > tuple_(bindparam("after_due"), bindparam("after_id")),
         _FREE,
         or_(JOBS.c.home == bindparam("home"), JOBS.c.made < now() - bindparam("kept")),
     )
     .order_by(JOBS.c.due, JOBS.c.id)
     .limit(LIMIT)
-    .offset(OFFSET)
 )
+# The first job of the first receiver, and of the next one. Any process may claim it at once: unlike
+# other work, a callback begins after the answer to the request that caused it.
+FIRST_RECEIVER = (
+    select(JOBS)
+    .where(JOBS.c.lane == bindparam("lane"), _FREE)
+    .order_by(JOBS.c.receiver, JOBS.c.due, JOBS.c.id)
+    .limit(1)
+)
+NEXT_RECEIVER = FIRST_RECEIVER.where(JOBS.c.receiver > bindparam("after"))
 ANY_JOB = select(JOBS.c.id).where(JOBS.c.lane == bindparam("of_lane")).limit(1)
-ALL_JOBS = select(JOBS).order_by(JOBS.c.due, JOBS.c.id)
+JOBS_BY_DUE = select(JOBS).order_by(JOBS.c.due, JOBS.c.id).limit(LIMIT)
 _CLAIM = (JOBS.c.id == bindparam("of_job"), JOBS.c.attempt == bindparam("of_attempt"))
 _OF_TARGET = (JOBS.c.target_kind == bindparam("of_kind"), JOBS.c.target == bindparam("of"))
 _WAITING, _RUNNING = JOBS.c.state == "waiting", JOBS.c.state == "running"

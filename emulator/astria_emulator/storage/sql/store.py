@@ -9,16 +9,16 @@ from typing import Any
 
 from astria_emulator.storage.sql import statements as sql
 from astria_emulator.storage.sql.database import Database, Record, Session
+from astria_emulator.storage.sql.queues import first_in_lane, first_in_turn
 from astria_emulator.storage.sql.records import micros, owner_number, read_job, read_row, ref_text
 from astria_emulator.storage.sql.transactions import Transactions
-from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row
+from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, Turn
 
 Claim = tuple[int, int]
 
 LARGEST = 2**63 - 1  # of a column
 CACHED_ROWS = 2048  # with their JSON
-BATCH = 200  # rows or jobs that are read at a time to search them
-FIRST_BATCH = 4  # jobs that are read first: usually one of them may be claimed
+BATCH = 200  # rows that are read at a time to search them
 ID_BITS = 40  # of a uid; the bits above are the epoch, which counts resets
 NO_TABLES = frozenset({"epoch", "job", "schema"})  # counters that are not a table's next id
 LEASE_MICROS = 10_000_000
@@ -169,6 +169,7 @@ class SqlStore:
         *,
         attempt: int = 0,
         progress: Mapping[str, Any] = NO_PROGRESS,
+        receiver: str = "",
     ) -> Job:
         """Add a job. One from an import continues with its attempt and progress."""
         with self._transactions.write() as work:
@@ -182,6 +183,7 @@ class SqlStore:
                 attempt=attempt,
                 progress=progress,
                 home=row.home,
+                receiver=receiver,
             )
             work.jobs.append(job)
             return job
@@ -196,15 +198,27 @@ class SqlStore:
         self, lanes: Iterable[str], now: datetime | None, *, skip: Container[Job] = ()
     ) -> Job | None:
         """Claim the first waiting job by (due, id). `now` None: also one that is not due yet."""
+        return self._claim(lambda session: self._first(session, lanes, now, skip))
+
+    def next_in_turn(self, lane: str, turn: Turn) -> Job | None:
+        """Return the first waiting job of the receiver whose turn it is."""
+        with self._transactions.read() as session:
+            return first_in_turn(session, lane, turn)
+
+    def claim_in_turn(self, lane: str, turn: Turn) -> Job | None:
+        """Claim the first waiting job, due or not, of the receiver whose turn it is."""
+        return self._claim(lambda session: first_in_turn(session, lane, turn))
+
+    def _claim(self, find: Callable[[Session], Job | None]) -> Job | None:
         while True:
             with self._transactions.read() as session:  # others do not wait for this search
-                job = self._first(session, lanes, now, skip)
+                job = find(session)
             if job is None:
                 return None
             changes = {"new_home": self._database.home, "term": self._term}
             with self._transactions.write() as work:
                 # Another process may have claimed it since.
-                if work.session.run(sql.CLAIM, _claim(job) | changes):
+                if work.session.run(sql.CLAIM, _claim_of(job) | changes):
                     job = job.claimed()
                     self._running.add((job.id, job.attempt))
                     self.on_rollback(partial(self._running.discard, (job.id, job.attempt)))
@@ -213,24 +227,10 @@ class SqlStore:
     def _first(
         self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[Job]
     ) -> Job | None:
-        jobs = [job for lane in lanes if (job := self._first_in_lane(session, lane, now, skip))]
-        return min(jobs, key=lambda job: (job.due, job.id), default=None)
-
-    def _first_in_lane(
-        self, session: Session, lane: str, now: datetime | None, skip: Container[Job]
-    ) -> Job | None:
-        params = {"lane": lane, "due": LARGEST if now is None else micros(now)}
+        params = {"due": LARGEST if now is None else micros(now)}
         params |= {"home": self._database.home, "kept": HOME_MICROS}
-        offset, limit = 0, FIRST_BATCH
-        while True:
-            records = session.rows(sql.FIRST_JOBS, {**params, "offset": offset, "limit": limit})
-            for record in records:
-                job = read_job(*record)
-                if job not in skip:
-                    return job
-            if len(records) < limit:
-                return None
-            offset, limit = offset + limit, BATCH
+        found = (first_in_lane(session, {**params, "lane": lane}, skip) for lane in lanes)
+        return min(filter(None, found), key=lambda job: (job.due, job.id), default=None)
 
     def end_job(self, job: Job) -> bool:
         """End a job unless it is claimed elsewhere; return whether it was ended."""
@@ -240,7 +240,7 @@ class SqlStore:
         with self._transactions.write() as work:
             work.flush()
             self.on_commit(partial(self._running.discard, claim))
-            return work.session.run(sql.END_JOB, _claim(job)) > 0
+            return work.session.run(sql.END_JOB, _claim_of(job)) > 0
 
     def release_job(self, job: Job, *, due: datetime | None = None) -> None:
         """Give up the claim of a job. One that has not ended waits until `renew_claims`: no `due`.
@@ -256,7 +256,7 @@ class SqlStore:
         with self._transactions.write() as work:
             work.flush()
             changes = {"new_progress": json.dumps(progress)}
-            return work.session.run(sql.REPORT, _claim(job) | changes) > 0
+            return work.session.run(sql.REPORT, _claim_of(job) | changes) > 0
 
     def cancel_jobs(self, row: Row) -> None:
         """Delete an object's waiting jobs, and ask its running jobs to stop."""
@@ -269,10 +269,11 @@ class SqlStore:
         with self._transactions.read() as session:
             return bool(session.rows(sql.ANY_JOB, {"of_lane": lane}))
 
-    def jobs(self) -> list[Job]:
-        """Return all jobs that have not ended, by (due, id)."""
+    def jobs(self, *, limit: int | None = None) -> list[Job]:
+        """Return the jobs that have not ended, by (due, id); the first `limit` of them."""
+        params = {"limit": LARGEST if limit is None else limit}
         with self._transactions.read() as session:
-            return [read_job(*record) for record in session.rows(sql.ALL_JOBS)]
+            return [read_job(*record) for record in session.rows(sql.JOBS_BY_DUE, params)]
 
     def renew_claims(self) -> None:
         """Extend the leases of jobs that run here. Call it more often than leases run out."""
@@ -296,5 +297,5 @@ class SqlStore:
         self._database.close()
 
 
-def _claim(job: Job) -> Record:
+def _claim_of(job: Job) -> Record:
     return {"of_job": job.id, "of_attempt": job.attempt}

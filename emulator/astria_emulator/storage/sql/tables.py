@@ -1,5 +1,6 @@
 """The tables, and the version of their schema."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -15,13 +16,14 @@ from sqlalchemy import (
     Text,
     insert,
     select,
+    update,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from astria_emulator.errors import SetupError
 
-SCHEMA = 1  # raised when the tables change
+SCHEMA = 2  # raised when the tables change; see UPGRADES
 
 tables = MetaData()
 COUNTERS = Table(
@@ -69,9 +71,24 @@ JOBS = Table(
     Column("lease", BigInteger),
     Column("progress", Text, nullable=False),
     Column("cancel", Boolean, nullable=False),
+    Column("receiver", String(300), nullable=False, server_default=""),
     Index("astria_jobs_by_due", "lane", "due", "id"),
+    Index("astria_jobs_by_receiver", "lane", "receiver", "due", "id"),
     Index("astria_jobs_of_target", "target_kind", "target"),
 )
+
+# A version -> the statements that lead to it from the version before, for SQLite and PostgreSQL.
+UPGRADES: Mapping[int, Sequence[str]] = {
+    2: (
+        "ALTER TABLE astria_jobs ADD COLUMN receiver VARCHAR(300) NOT NULL DEFAULT ''",
+        "CREATE INDEX astria_jobs_by_receiver ON astria_jobs (lane, receiver, due, id)",
+        # Deliveries that have ended are found by a ref: `refs.ENDED`, as it is indexed.
+        "INSERT INTO astria_refs (kind, owner, ref, id)"
+        " SELECT kind, owner, '#c4b6b0aa7e550b32b942f197d686c1eb', id FROM astria_rows"
+        " WHERE kind = 'delivery' AND refs = '[]'",
+        """UPDATE astria_rows SET refs = '["ended"]' WHERE kind = 'delivery' AND refs = '[]'""",
+    ),
+}
 
 
 class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
@@ -92,7 +109,7 @@ def _now_of_postgresql(*_: Any, **__: Any) -> str:
 
 
 def prepare(connection: Connection) -> None:
-    """Create the tables where they are missing.
+    """Create the tables where they are missing, and upgrade those of an earlier version.
 
     Raises SetupError where a newer version of this program created them.
     """
@@ -106,3 +123,8 @@ def prepare(connection: Connection) -> None:
             f"its schema is version {version}, and this version of the emulator knows {SCHEMA}"
         )
         raise SetupError("the data is newer than this program", [problem])
+    elif version < SCHEMA:
+        for number in range(version + 1, SCHEMA + 1):
+            for statement in UPGRADES[number]:
+                connection.exec_driver_sql(statement)
+        connection.execute(update(COUNTERS).where(COUNTERS.c.name == "schema").values(value=SCHEMA))

@@ -52,13 +52,8 @@ class UnitOfWork:
         inserted = [row for was, row in changes if row and not was]
         deleted = [was for was, row in changes if was and not row]
         updated = [(was, row) for was, row in changes if was and row]
-        reindexed = [(was, row) for was, row in updated if was.refs != row.refs]
-        old_refs = [
-            ref for row in (*deleted, *(was for was, _ in reindexed)) for ref in ref_records(row)
-        ]
-        new_refs = [
-            ref for row in (*inserted, *(row for _, row in reindexed)) for ref in ref_records(row)
-        ]
+        old_refs = [ref for was, row in changes for ref in ref_records(was, without=row)]
+        new_refs = [ref for was, row in changes for ref in ref_records(row, without=was)]
         self._run(sql.DELETE_REF, map(named, old_refs))
         self._run(sql.DELETE_ROW, ({"b_kind": row.table, "b_id": row.id} for row in deleted))
         self._run(sql.INSERT_ROW, map(row_record, inserted))

@@ -105,7 +105,7 @@ class RecordingOutbox:
 
     def __init__(self, outbox: Outbox):
         self._outbox = outbox
-        self.senders = outbox.senders
+        self.senders, self.calls_each = outbox.senders, outbox.calls_each
         self.calls: list[tuple[datetime, datetime, str, Any, PostResult | None]] = []
 
     def submit(self, send: Callable[[], None]) -> None:

@@ -1,5 +1,6 @@
 """Callbacks that stay in the process: recorded, or sent to the test's own application."""
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,9 +10,13 @@ from astria_emulator.testing.intercept.receivers import Receiver
 
 
 class LocalOutbox:
-    """Sends in the thread that calls `flush`, under no lock. Without receiver it only records."""
+    """Sends in the thread that calls `flush`, under no lock. Without receiver it only records.
 
-    senders = 1
+    A receiver may call the server, which flushes too: there may be any number of senders.
+    """
+
+    senders = sys.maxsize
+    calls_each = None
 
     def __init__(self, receiver: Receiver | None):
         self.receiver = receiver
