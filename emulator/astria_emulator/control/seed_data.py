@@ -103,7 +103,7 @@ class NullOutbox:
     """An outbox that sends nothing."""
 
     senders = 0
-    calls_each = None
+    calls_each: int | None = None
 
     def submit(self, send: Callable[[], None]) -> None: ...
     def close(self) -> None: ...

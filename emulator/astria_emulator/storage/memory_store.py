@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -128,9 +127,8 @@ class MemoryStore:
         with self._lock:
             rows = self._tables.rows[table]
             key = (table, query.owner) if query.ref is None else (table, query.owner, query.ref)
-            ids = self._tables.index.get(key, [])
-            end = len(ids) if query.before_id is None else bisect_left(ids, query.before_id)
-            matches = (rows[ids[index]] for index in range(end - 1, -1, -1))
+            ids = self._tables.index.get(key)
+            matches = (rows[id] for id in ids.below(query.before_id)) if ids else iter(())
             if query.test:
                 matches = (row for row in matches if query.test(row))
             stop = None if query.limit is None else query.offset + query.limit

@@ -1,6 +1,5 @@
 """The data of the store in memory: rows with their index, jobs with their queues."""
 
-from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Container, Iterable
 from functools import partial
@@ -8,6 +7,7 @@ from typing import Any
 
 from astria_emulator.storage.gc_tuning import free_slowly
 from astria_emulator.storage.memory_queues import Queues
+from astria_emulator.storage.sorted_ids import SortedIds
 from astria_emulator.storage.store import Job, Row
 
 
@@ -19,8 +19,8 @@ class Tables:
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[int, Row]] = defaultdict(dict)
-        # (table, owner) and (table, owner, ref) -> ids, ascending
-        self.index: dict[tuple[Any, ...], list[int]] = defaultdict(list)
+        # (table, owner) and (table, owner, ref) -> ids
+        self.index: dict[tuple[Any, ...], SortedIds] = defaultdict(SortedIds)
         self.next_id: dict[str, int] = {}
         self.jobs: dict[int, Job] = {}
         self.jobs_of: dict[tuple[str, int], set[int]] = defaultdict(set)
@@ -32,31 +32,32 @@ class Tables:
 
     # -- rows --------------------------------------------------------------------------------------
     @staticmethod
-    def _index_keys(row: Row) -> list[tuple[Any, ...]]:
-        return [(row.table, row.owner), *((row.table, row.owner, ref) for ref in set(row.refs))]
+    def _index_keys(row: Row) -> set[tuple[Any, ...]]:
+        return {(row.table, row.owner), *((row.table, row.owner, ref) for ref in row.refs)}
 
     def put(self, row: Row) -> None:
         self.rows[row.table][row.id] = row
-        for key in self._index_keys(row):
-            insort(self.index[key], row.id)
+        self._index(row.id, self._index_keys(row))
 
     def drop(self, row: Row) -> None:
         del self.rows[row.table][row.id]
-        self._unindex(row)
+        self._unindex(row.id, self._index_keys(row))
 
     def replace(self, old: Row, new: Row) -> None:
-        if old.refs == new.refs:
-            self.rows[new.table][new.id] = new
-        else:
-            self._unindex(old)
-            self.put(new)
+        self.rows[new.table][new.id] = new
+        if old.refs != new.refs:
+            before, after = self._index_keys(old), self._index_keys(new)
+            self._unindex(new.id, before - after)
+            self._index(new.id, after - before)
 
-    def _unindex(self, row: Row) -> None:
-        for key in self._index_keys(row):
+    def _index(self, id: int, keys: Iterable[tuple[Any, ...]]) -> None:
+        for key in keys:
+            self.index[key].add(id)
+
+    def _unindex(self, id: int, keys: Iterable[tuple[Any, ...]]) -> None:
+        for key in keys:
             ids = self.index[key]
-            position = bisect_left(ids, row.id)
-            if position < len(ids) and ids[position] == row.id:
-                del ids[position]
+            ids.discard(id)
             if not ids:
                 del self.index[key]
 

@@ -119,11 +119,12 @@ def moment(micros: int) -> datetime:
 
 def ref_records(row: Row | None, *, without: Row | None) -> list[Record]:
     """Return the records of a row's refs, but for those that another version of it has too."""
-    refs = row.refs if row else ()
+    if row is None:
+        return []
     shared = set(without.refs) if without else set()
     return [
         {"kind": row.table, "owner": owner_number(row.owner), "id": row.id, "ref": ref}
-        for ref in dict.fromkeys(ref_text(ref) for ref in refs if ref not in shared)
+        for ref in dict.fromkeys(ref_text(ref) for ref in row.refs if ref not in shared)
     ]
 
 

@@ -227,7 +227,7 @@ class SqlStore:
     def _first(
         self, session: Session, lanes: Iterable[str], now: datetime | None, skip: Container[Job]
     ) -> Job | None:
-        params = {"due": LARGEST if now is None else micros(now)}
+        params: Record = {"due": LARGEST if now is None else micros(now)}
         params |= {"home": self._database.home, "kept": HOME_MICROS}
         found = (first_in_lane(session, {**params, "lane": lane}, skip) for lane in lanes)
         return min(filter(None, found), key=lambda job: (job.due, job.id), default=None)

@@ -16,7 +16,7 @@ class LocalOutbox:
     """
 
     senders = sys.maxsize
-    calls_each = None
+    calls_each: int | None = None
 
     def __init__(self, receiver: Receiver | None):
         self.receiver = receiver
