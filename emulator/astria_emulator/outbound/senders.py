@@ -105,7 +105,11 @@ class Senders:
     def _full(self) -> set[str]:
         """The receivers that may get no more calls now."""
         most = self._outbox.calls_each
-        return {name for name, calls in self._calls.items() if most is not None and calls >= most}
+        if most is None:
+            return set()
+        if self._calls.total() >= self._outbox.senders * 3 // 4:
+            most = 1  # the last senders are for receivers that get no call now
+        return {receiver for receiver, calls in self._calls.items() if calls >= most}
 
     def _do(self, job: Job) -> bool:
         """Send a job's callback; return whether this sender should go on."""

@@ -18,6 +18,7 @@ class UnitOfWork:
     session: Session
     rows: dict[Key, Row | None] = field(default_factory=dict)
     written: dict[Key, Row | None] = field(default_factory=dict)  # as they are in the database
+    changed: dict[Key, None] = field(default_factory=dict)  # since they were written
     jobs: list[Job] = field(default_factory=list)
     before_commit: list[Callable[[], object]] = field(default_factory=list)
     on_rollback: list[Callable[[], object]] = field(default_factory=list)
@@ -31,6 +32,7 @@ class UnitOfWork:
             if version is not None:
                 self.written.setdefault((version.table, version.id), was)
                 self.rows[version.table, version.id] = row
+                self.changed[version.table, version.id] = None
 
     @property
     def counters(self) -> dict[str, int]:
@@ -47,7 +49,7 @@ class UnitOfWork:
 
     def flush(self) -> None:
         """Write all changes to the database."""
-        changes = [(self.written[key], row) for key, row in self.rows.items()]
+        changes = [(self.written[key], self.rows[key]) for key in self.changed]
         changes = [(was, row) for was, row in changes if row is not was]
         inserted = [row for was, row in changes if row and not was]
         deleted = [was for was, row in changes if was and not row]
@@ -60,7 +62,8 @@ class UnitOfWork:
         self._run(sql.UPDATE_ROW, (named(row_record(row)) for _, row in updated))
         self._run(sql.INSERT_REF, new_refs)
         self._run(sql.INSERT_JOB, map(job_record, self.jobs))
-        self.written.update(self.rows)
+        self.written.update({key: self.rows[key] for key in self.changed})
+        self.changed.clear()
         self.jobs.clear()
         if self._counters is not None:
             new = self._counters.items() - self._written_counters.items()
@@ -75,6 +78,7 @@ class UnitOfWork:
             self.session.run(statement)
         self.rows.clear()
         self.written.clear()
+        self.changed.clear()
         self.jobs.clear()
         self._counters, self._written_counters = counters, {}
 
