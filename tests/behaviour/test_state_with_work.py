@@ -108,11 +108,13 @@ def test_all_waiting_callbacks_are_sent_however_many(make_api, receiver) -> None
     services = api.client.application.services
     tune = services.store.get("tune", api.tune()["id"])
     api.finish()
-    services.callbacks._call = lambda: None  # as if there were no time to send them
+    services.callbacks._senders.wake = lambda receiver: (
+        None
+    )  # as if there were no time to send them
     for number in range(40):
         services.callbacks.send(tune, f"{receiver.url}/{number}", {})
     archive = exported(api)
-    del services.callbacks._call
+    del services.callbacks._senders.wake
     restored(api, archive)
     api.finish()
     assert "recorded" not in states(api)

@@ -59,6 +59,16 @@ def test_archive_that_was_unpacked_and_packed_again_is_read() -> None:
     assert [file.content for file in read.files.files] == [b"photograph", {"picture": PICTURE}]
 
 
+def test_calls_are_read_with_what_version_0_1_0_did_not_write() -> None:
+    """That is: the receivers of those that wait, and the ref of those that have ended."""
+    row = DOCUMENT["tables"]["delivery"][0]
+    tables = {"delivery": [row, {**row, "id": 2, "refs": []}]}
+    document = json.dumps({**DOCUMENT, "tables": tables}).encode()
+    read = load(zipped(("state.json", document), (f"blobs/{KEY}", b"photograph")))
+    assert [job.receiver for job in read.jobs] == ["a.test:80"]
+    assert [row.refs for row in read.rows] == [("open:tune:1",), ("ended",)]
+
+
 # -- what is no such archive -----------------------------------------------------------------------
 @pytest.mark.parametrize(
     "data", [b"", b"x", b"PK\x05\x06" + bytes(18), GOOD[:-30], GOOD[:100], bytes(5000)]

@@ -75,7 +75,7 @@ def fill(store: Store, files: Files) -> Row:
     ]
     store.add_job("train_tune", tune, NOW + timedelta(seconds=60))
     store.add_job("expire_tune", tune, NOW + timedelta(days=30))
-    store.add_job("send_callback", calls[0], NOW)
+    store.add_job("send_callback", calls[0], NOW, receiver="a.test:80")
     store.insert("setting", None, {"idempotency": True}, id=1)
     files.restore(File(GALLERY_KEY, "image/jpeg", recipe={"address": "gallery"}))
     files.restore(File(KEY, "image/jpeg", data=b"photograph" * 100))
@@ -168,6 +168,7 @@ def test_work_that_was_under_way_waits_and_tells_that_it_was_begun(
     job = store.claim_job([CALLBACKS], None)
     assert job
     assert job.attempt == 2  # and so it is not sent again
+    assert job.receiver == "a.test:80"
 
 
 def test_put_that_fails_loses_nothing(
