@@ -108,9 +108,7 @@ def test_all_waiting_callbacks_are_sent_however_many(make_api, receiver) -> None
     services = api.client.application.services
     tune = services.store.get("tune", api.tune()["id"])
     api.finish()
-    services.callbacks._senders.wake = lambda receiver: (
-        None
-    )  # as if there were no time to send them
+    services.callbacks._senders.wake = lambda receiver: None  # nobody sends them
     for number in range(40):
         services.callbacks.send(tune, f"{receiver.url}/{number}", {})
     archive = exported(api)
