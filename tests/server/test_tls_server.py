@@ -77,6 +77,22 @@ def test_tune_is_made_and_its_photographs_come_back_over_https(
         assert client.get(address, timeout=PATIENCE_SECONDS).content == photo
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
+def test_openssl_trusts_the_server(https: tuple[str, Server], config: Config) -> None:
+    command = f"openssl s_client -connect 127.0.0.1:{https[1].port} -verify_return_error"
+    command += f" -x509_strict -CAfile {path_of(config)} -servername api.astria.ai"
+    for check in ("hostname api.astria.ai", "hostname localhost", "ip 127.0.0.1"):
+        done = subprocess.run(
+            f"{command} -verify_{check}".split(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Verification: OK" in done.stdout
+
+
 def test_connection_is_kept_for_more_requests(
     https: tuple[str, Server], client: requests.Session
 ) -> None:

@@ -1,13 +1,15 @@
 """A local certificate authority, so that https://api.astria.ai can be served on this machine.
 
-It is made once and stored, so that programs can trust it. It certifies only Astria's names, this
-machine's, and those that it was made for. The server's certificate is made at each start.
-Needs the extra `tls`.
+It is made once and stored, so that programs can trust it. It certifies only servers that have
+Astria's names, this machine's, and those that it was made for. The server's certificate is made at
+each start. Needs the extra `tls`.
 """
 
 import os
 import ssl
+import stat
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -36,7 +38,13 @@ from astria_emulator.storage.own_folders import TempFolder, publish_folder
 
 LOCAL = ("localhost", "*.localhost", "127.0.0.1", "::1")
 USUAL = ("astria.ai", "localhost", "127.0.0.0/8", "::1/128")  # that every authority may certify
+# No server of these kinds of names can be certified: only what is permitted can be, and that is
+# excluded. (To exclude the empty name would say the same, but OpenSSL overlooks it and Java refuses
+# it. A `directoryName` would be refused by Go.)
+NOWHERE = [x509.RFC822Name("invalid"), x509.UniformResourceIdentifier("invalid")]
 CERTIFICATE, KEY = "ca.pem", "ca.key"
+OPEN_FOLDER, OPEN_FILE, OWNERS_FILE = 0o755, 0o644, 0o600  # programs of other users read it
+FOR_SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397  # the longest that browsers accept
 BACKDATED = timedelta(hours=1)  # clocks differ
@@ -82,7 +90,7 @@ def server_context(config: Config, *, now: datetime | None = None) -> ssl.SSLCon
     folder = TempFolder("astria-tls-")  # ssl reads files only
     try:
         path = folder.path / "server.pem"
-        _write(path, chain, 0o600)
+        _write(path, chain, OWNERS_FILE)
         context.load_cert_chain(path)
     finally:
         folder.erase()
@@ -100,15 +108,18 @@ def authority(config: Config, *, now: datetime | None = None) -> Authority:
             _make_authority(folder, names, now)
         certificate = x509.load_pem_x509_certificate((folder / CERTIFICATE).read_bytes())
         key = load_pem_private_key((folder / KEY).read_bytes(), None)
-    except (OSError, ValueError) as error:
+        constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
+    except (OSError, ValueError, x509.ExtensionNotFound) as error:
         raise SetupError("--tls-dir", [f"{folder}: {error}"]) from None
     if not isinstance(key, EllipticCurvePrivateKey):
         raise SetupError("--tls-dir", [f"{folder / KEY}: not a key of ours"])
-    problems = [f"cannot vouch for {name}" for name in names if not _may_certify(certificate, name)]
+    subtrees = [str(general.value) for general in constraints.permitted_subtrees or ()]
+    problems = [f"cannot vouch for {name}" for name in names if not _covered(name, subtrees)]
     problems += ["has expired"] if certificate.not_valid_after_utc < now else []
     if problems:
         cure = f"remove {folder}, start again, and trust the new one"
         raise SetupError(f"the certificate authority in {folder}", [*problems, cure])
+    _set_modes(folder, is_earlier=constraints.excluded_subtrees is None)
     return Authority(certificate, key)
 
 
@@ -117,23 +128,25 @@ def _make_authority(folder: Path, names: Iterable[str], now: datetime) -> None:
     key = generate_private_key(SECP256R1())
     title = _name("astria-emulator, for this machine only")
     usage = {name: name in ("key_cert_sign", "crl_sign") for name in USAGES}
-    subtrees = x509.NameConstraints(_permitted(names), None)
+    subtrees = x509.NameConstraints([*_permitted(names), *NOWHERE], NOWHERE)
     identifier = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
     signed = (
         _builder(title, title, key.public_key(), now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.KeyUsage(**usage), critical=True)
         .add_extension(subtrees, critical=True)
+        .add_extension(FOR_SERVERS, critical=False)
         .add_extension(identifier, critical=False)
         .sign(key, SHA256())
     )
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(folder.parent)
     temporary = TempFolder(".tls-", parent=folder.parent)
     draft = temporary.path / "authority"
     try:
         draft.mkdir(mode=0o700)
-        _write(draft / KEY, _private_pem(key), 0o600)
-        _write(draft / CERTIFICATE, signed.public_bytes(Encoding.PEM), 0o644)
+        _write(draft / KEY, _private_pem(key), OWNERS_FILE)
+        _write(draft / CERTIFICATE, signed.public_bytes(Encoding.PEM), OPEN_FILE)
+        draft.chmod(OPEN_FOLDER)
         publish_folder(draft, folder)
     except OSError:
         if not (folder / CERTIFICATE).exists():
@@ -150,7 +163,7 @@ def _server_chain(issuer: Authority, names: Iterable[str], now: datetime) -> byt
         )
         .add_extension(x509.SubjectAlternativeName(map(_general, names)), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(FOR_SERVERS, critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key), critical=False
         )
@@ -199,12 +212,6 @@ def _subtree(name: str) -> x509.GeneralName:
     return x509.IPAddress(ip_network(name)) if _is_network(name) else x509.DNSName(name)
 
 
-def _may_certify(certificate: x509.Certificate, name: str) -> bool:
-    constraints = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
-    subtrees = [str(general.value) for general in constraints.permitted_subtrees or ()]
-    return _covered(name, subtrees)
-
-
 def _covered(name: str, subtrees: Iterable[str]) -> bool:
     if _is_network(name):
         networks = [ip_network(tree) for tree in subtrees if _is_network(tree)]
@@ -231,5 +238,26 @@ def _private_pem(key: EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
+    """Write a new file; its mode is the given one, whatever the umask."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         file.write(content)
+    path.chmod(mode)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, readable to others."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        with suppress(FileExistsError):  # another server was quicker
+            folder.mkdir()
+            folder.chmod(OPEN_FOLDER)
+
+
+def _set_modes(folder: Path, *, is_earlier: bool) -> None:
+    """Keep the key its owner's, and open what an earlier version kept to its owner."""
+    with suppress(OSError):  # somebody else's, or on a disk that is only read
+        if stat.S_IMODE((folder / KEY).stat().st_mode) & 0o077:
+            (folder / KEY).chmod(OWNERS_FILE)
+        if is_earlier and {path.name for path in folder.iterdir()} == {CERTIFICATE, KEY}:
+            (folder / CERTIFICATE).chmod(OPEN_FILE)
+            folder.chmod(OPEN_FOLDER)

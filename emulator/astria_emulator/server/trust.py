@@ -13,8 +13,9 @@ The certificate authority of this machine's emulator:
 
   {path}
 
-It can vouch for astria.ai, localhost and loopback addresses only, and was made by `serve --tls` or by
-this command. Whoever trusts it trusts whoever can read the key beside it.
+It can vouch for servers only, and only for astria.ai, localhost, loopback addresses and the names that it
+was made for, by `serve --tls` or by this command. Everybody on this machine can read it. Whoever trusts it
+trusts whoever can read the key beside it, which is the user who made it.
 
 Trust it in one program (each variable takes the place of, or adds to, the usual list):
 
