@@ -2,12 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/pip install --quiet --constraint constraints.txt
+SUPPLY := $(VENV)/supply-chain
+LOCK = $(SUPPLY)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --constraint constraints.txt
+HASHED := pip install --quiet --require-hashes --requirement
 SERVE ?=
 FUZZ_SECONDS ?= 300
 BOTH := $(MAKE) --jobs 2 --output-sync=target  # one core each; each tells when it is done
 
-.PHONY: help serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench clean
+.PHONY: help serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench lock licences sbom clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -58,20 +61,44 @@ format: $(VENV)/tested  ## Put the code into its form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+lock: $(SUPPLY)/installed  ## Write requirements/ from pyproject.toml and the versions in constraints.txt
+	$(LOCK) --group build --output-file requirements/build.txt
+	$(LOCK) --group supply-chain --output-file requirements/supply-chain.txt
+	$(LOCK) pyproject.toml --output-file requirements/default.txt
+	$(LOCK) pyproject.toml --extra contracts --extra postgres --extra testing --extra tls \
+	  --group test --group lint --output-file requirements/tested.txt
+	$(LOCK) pyproject.toml --extra real --excludes requirements/torch.in --output-file requirements/real.txt
+
+licences: $(VENV)/tested-real  ## Write docs/licences.md from what is installed
+	$(BIN)/python -m tools.licences
+
+sbom: $(VENV)/tested-real $(SUPPLY)/installed  ## List all that is installed in sbom.json (CycloneDX)
+	$(SUPPLY)/bin/cyclonedx-py environment --pyproject pyproject.toml --output-file sbom.json $(BIN)/python
+
+# What is installed is held to hashes, but for torch and what only it needs: its builds differ by
+# index. The project itself is built by what is here.
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --upgrade pip  # one that knows --group
+	$(BIN)/$(HASHED) requirements/build.txt
 
-$(VENV)/installed: $(VENV)/bin/python pyproject.toml constraints.txt
-	$(INSTALL) --editable .
+$(VENV)/installed: $(VENV)/bin/python pyproject.toml requirements/default.txt
+	$(BIN)/$(HASHED) requirements/default.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/tested: $(VENV)/installed
-	$(INSTALL) --editable ".[contracts,postgres,testing,tls]" --group test --group lint
+$(VENV)/tested: $(VENV)/installed requirements/tested.txt
+	$(BIN)/$(HASHED) requirements/tested.txt
 	touch $@
 
-$(VENV)/real: $(VENV)/installed
-	$(INSTALL) --editable ".[real]"
+$(VENV)/real: $(VENV)/installed requirements/real.txt requirements/torch.in
+	$(BIN)/$(HASHED) requirements/real.txt --no-deps
+	$(BIN)/pip install --quiet --constraint constraints.txt --requirement requirements/torch.in
+	$(BIN)/pip check
+	touch $@
+
+$(SUPPLY)/installed: requirements/supply-chain.txt
+	$(PYTHON) -m venv $(SUPPLY)
+	$(SUPPLY)/bin/$(HASHED) requirements/supply-chain.txt
 	touch $@
 
 $(VENV)/tested-real: $(VENV)/tested $(VENV)/real
