@@ -3,7 +3,7 @@
 import re
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -40,6 +40,9 @@ class Snapshots:
         with self._lock:
             if len(self._snapshots.keys() - {snapshot.name}) >= MOST:
                 raise Conflict(f"there are {MOST} snapshots, and no more may be; delete one")
+            if self._snapshots:
+                newest = next(reversed(self._snapshots.values()))
+                snapshot = replace(snapshot, state=snapshot.state.sharing(newest.state))
             self._snapshots.pop(snapshot.name, None)
             self._snapshots[snapshot.name] = snapshot
 

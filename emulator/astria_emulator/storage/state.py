@@ -19,7 +19,8 @@ class State:
     """Rows, jobs and files, without the gallery: every server inserts that itself.
 
     `now` is the virtual clock's time; None for the system's clock. A job that was running is
-    waiting here; its `attempt` shows that it had begun. Rows are immutable, so a state is cheap.
+    waiting here; its `attempt` shows that it had begun. Rows are immutable, and those that do not
+    change are the same objects in several states: a state costs what has changed.
     """
 
     seed: int
@@ -35,6 +36,14 @@ class State:
         None: with the origin of each request.
         """
         return replace(self, rows=[_with_origin(row, origin) for row in self.rows])
+
+    def sharing(self, other: "State") -> "State":
+        """Return the state with the objects of another one for files that are equal in both."""
+        known = {file.key: file for file in other.files.files}
+        files = [
+            found if (found := known.get(file.key)) == file else file for file in self.files.files
+        ]
+        return replace(self, files=replace(self.files, files=files))
 
     @property
     def counts(self) -> dict[str, Any]:

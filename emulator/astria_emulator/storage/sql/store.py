@@ -5,7 +5,9 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
+from hashlib import blake2b
 from typing import Any
+from weakref import WeakValueDictionary
 
 from astria_emulator.storage.sql import statements as sql
 from astria_emulator.storage.sql.database import Database, Record, Session
@@ -39,6 +41,8 @@ class SqlStore:
         self._released: set[Claim] = set()
         # A row that does not change is parsed once, and its JSON is written once.
         self._read = lru_cache(CACHED_ROWS)(read_row)
+        # Rows that a state holds, by a digest of their record: the next state shares them.
+        self._held: WeakValueDictionary[bytes, Row] = WeakValueDictionary()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -138,12 +142,17 @@ class SqlStore:
             return [self._read(*record) for record in session.rows(statement, params)]
 
     def rows(self) -> list[Row]:
-        """Return all rows, by table and id."""
+        """Return all rows, by table and id. One that a caller still has is the same object."""
         with self._transactions.read() as session:
             records = session.rows(sql.ALL_ROWS)
-        return sorted(
-            (read_row(*record) for record in records), key=lambda row: (row.table, row.id)
-        )
+        return sorted(map(self._held_row, records), key=lambda row: (row.table, row.id))
+
+    def _held_row(self, record: tuple[Any, ...]) -> Row:
+        digest = blake2b(repr(record).encode(), digest_size=16).digest()
+        row = self._held.get(digest)
+        if row is None:
+            row = self._held[digest] = read_row(*record)
+        return row
 
     def next_ids(self) -> dict[str, int]:
         """Return the next id of each table that has had a row."""
