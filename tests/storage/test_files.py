@@ -1,5 +1,6 @@
 """Where bytes are kept: keys, and what they lead to."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,18 @@ def test_file_on_disk_is_taken_over_and_erased_with_its_key(own: Path) -> None:
     assert [path.exists() for path in paths] == [True, False, True]
     files.reset()
     assert not paths[2].exists()
+
+
+def test_key_of_a_file_on_disk_cannot_be_computed(tmp_path: Path) -> None:
+    keys = []
+    for folder in "ab":
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "weights"
+        path.write_bytes(b"weights")
+        os.utime(path, (1, 1))
+        keys.append(MemoryFiles(MemoryStore(), 0).put("tune/1/weights", "", path))
+    assert all(KEY.fullmatch(key) for key in keys)
+    assert keys[0] != keys[1]
 
 
 def test_files_that_are_held_can_be_read_whatever_becomes_of_them(own: Path) -> None:

@@ -1,7 +1,12 @@
-"""The key of a file: 28 characters made from the seed, its place and its content."""
+"""The key of a file: 28 characters made from the seed, its place and its content.
+
+Of a file on disk, which a backend wrote, it is random: nobody can compute the address of real
+weights.
+"""
 
 import json
 import re
+import secrets
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -19,21 +24,16 @@ Content = bytes | Path | Mapping[str, Any]
 
 def key_of(seed: int, place: str, content: Content) -> str:
     """Return the key of a file at a place such as `tune/5000001/image/0`."""
+    if isinstance(content, Path):
+        return base36(secrets.token_bytes(24))
     prefix = f"{seed}/{place}".encode()
     digest = _digest(content, prefix[:64])
     return base36(blake2b(prefix + digest, digest_size=24).digest())
 
 
-def _digest(content: Content, key: bytes) -> bytes:
-    """Return 16 bytes that differ between contents.
-
-    A file on disk may be large and never changes: its name, size and time stand for its bytes.
-    """
-    if isinstance(content, Path):
-        status = content.stat()
-        raw = f"{content.name}/{status.st_size}/{status.st_mtime_ns}".encode()
-    else:
-        raw = content if isinstance(content, bytes) else _as_text(content).encode()
+def _digest(content: bytes | Mapping[str, Any], key: bytes) -> bytes:
+    """Return 16 bytes that differ between contents."""
+    raw = content if isinstance(content, bytes) else _as_text(content).encode()
     return blake2b(raw, digest_size=16, key=key).digest()
 
 

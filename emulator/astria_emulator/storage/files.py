@@ -2,7 +2,7 @@
 
 A key has the service's form, 28 base-36 characters without an extension. It is a hash of the seed,
 the place and the content: the same requests give the same keys, and an address never changes its
-content.
+content. Only that of a file on disk, real weights, is random.
 """
 
 import logging
