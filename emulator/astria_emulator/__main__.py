@@ -19,6 +19,7 @@ from astria_emulator.server.command_line import (
     url_of,
     with_settings,
     with_token,
+    write_privately,
     write_ready_file,
 )
 
@@ -53,6 +54,7 @@ def main() -> None:
 def serve(**flags: Any) -> None:
     """Serve the API until SIGTERM or Ctrl-C."""
     config = read_config(flags)
+    write_privately()
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app

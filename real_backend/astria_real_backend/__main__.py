@@ -91,6 +91,7 @@ def train(
     from astria_real_backend.shell import Bars, train_folder
     from astria_real_backend.training.tuning import Unusable
 
+    os.umask(0o077)  # what is made of a person is its owner's only
     claim(out, "--out")
     try:
         with closing(Bars()) as bars:

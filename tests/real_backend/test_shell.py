@@ -1,6 +1,8 @@
 """Training from the shell: what is written, what is told, and what is wrong."""
 
 import json
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,11 @@ def photos(tmp_path: Path) -> Path:
 
 def train(photos: Path, out: Path, *flags: str) -> Result:
     given = ["--images", str(photos), "--name", "cat", "--toy", "--out", str(out)]
-    return CliRunner().invoke(main, ["train", *given, *flags])
+    before = os.umask(0)
+    try:
+        return CliRunner().invoke(main, ["train", *given, *flags])
+    finally:
+        os.umask(before)
 
 
 def test_training_writes_weights_report_plot_and_contact_sheet(
@@ -35,6 +41,8 @@ def test_training_writes_weights_report_plot_and_contact_sheet(
     assert done.exit_code == 0, done.output
     names = {path.name for path in out.glob("[!.]*")}
     assert names == {"adapter.safetensors", "report.json", "loss.png", "contact.png"}
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in (out, *out.iterdir())}
+    assert modes == {0o700, 0o600}
     report = json.loads((out / "report.json").read_text())
     assert (report["steps"], report["recipe"]["subject"]) == (3, "cat")
     with Image.open(out / "contact.png") as sheet:

@@ -137,10 +137,10 @@ def test_file_moves_within_our_folders(own: Path) -> None:
 def test_published_file_is_whole_or_as_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    publish_file(tmp_path / "ready", "1")
+    publish_file(tmp_path / "ready", "1", mode=0o644)
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "full")))
     with pytest.raises(OSError, match="full"):
-        publish_file(tmp_path / "ready", "2")
+        publish_file(tmp_path / "ready", "2", mode=0o644)
     assert (names(tmp_path), (tmp_path / "ready").read_text()) == ({"ready"}, "1")
 
 

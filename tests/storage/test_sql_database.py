@@ -1,5 +1,7 @@
 """How the databases are opened: by one process or by many, and by none that is too old."""
 
+import os
+import stat
 import subprocess
 import sys
 import threading
@@ -74,6 +76,40 @@ def test_folder_is_made_and_keeps_what_was_stored(tmp_path: Path) -> None:
         assert store.find("tune", Query(1, ref="title:a")) == [stored]
         assert store.jobs() == [job]
         assert store.insert("tune", 1, {}).id == row.id + 1
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
+def test_database_is_its_owners_only(umask: int, tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "folder"
+    before = os.umask(umask)
+    try:
+        with sqlite_store(str(folder)) as store:
+            store.insert("tune", 1, {})
+            made = {path.name: path for path in folder.iterdir()}
+            assert made.keys() >= {FILE_NAME, f"{FILE_NAME}-wal"}
+            assert {stat.S_IMODE(path.stat().st_mode) for path in made.values()} == {0o600}
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder.parent)]
+    assert modes == [0o700, 0o700]
+
+
+def test_database_of_an_earlier_version_is_closed_to_others(tmp_path: Path) -> None:
+    with sqlite_store(str(tmp_path)):
+        pass
+    names = [
+        FILE_NAME,
+        f"{FILE_NAME}-wal",
+        f"{FILE_NAME}-shm",
+    ]  # as a process leaves that is killed
+    for name in names:
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    tmp_path.chmod(0o755)
+    with sqlite_store(str(tmp_path)):
+        modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {0o600}
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 def test_second_process_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:

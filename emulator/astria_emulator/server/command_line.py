@@ -17,6 +17,8 @@ from astria_emulator.errors import SetupError, trace_of
 from astria_emulator.storage.own_folders import publish_file
 
 READY = re.compile(r"(https?://\S+\s*)?")  # what a ready file may hold before it is written
+OWNER_ONLY = 0o077  # a umask
+READY_MODE = 0o644
 LOW_PORT = "; ports below 1024 need root, or `sysctl net.ipv4.ip_unprivileged_port_start=443`"
 
 
@@ -119,15 +121,23 @@ def ip_is_any(host: str) -> bool:
     return host in ("", "0.0.0.0", "::")  # noqa: S104 - compared, not bound
 
 
+def write_privately() -> int:
+    """Let this process and its children write files that only their owner can read.
+
+    Returns the umask before.
+    """
+    return os.umask(OWNER_ONLY)
+
+
 def write_ready_file(path: Path, url: str) -> None:
-    """Write it atomically, so that a reader never sees half of it.
+    """Write it atomically, so that a reader, of any user, never sees half of it.
 
     Raises click.ClickException, also where there is another file, which would be lost.
     """
     try:
         if path.exists() and not READY.fullmatch(path.read_text(errors="replace")):
             raise click.ClickException(f"{path} is no ready file: it is left as it is")
-        publish_file(path, url + "\n")
+        publish_file(path, url + "\n", mode=READY_MODE)
     except OSError as error:
         reason = f"{path}: {error.strerror}"
         raise click.ClickException(f"cannot write the ready file {reason}") from None

@@ -16,7 +16,8 @@ from typing import Any
 from astria_emulator.storage import own_folders
 from astria_emulator.storage.file_keys import KEY, Content, key_of
 from astria_emulator.storage.files import File, HeldFiles, hold_files, link, raising_unavailable
-from astria_emulator.storage.own_folders import PRIVATE_FOLDER, erase, is_ours, private_file
+from astria_emulator.storage.own_folders import erase, is_ours, private_file
+from astria_emulator.storage.private import FOLDER_MODE
 from astria_emulator.storage.store import Query, Row, Store
 
 SPREAD = 2  # characters of a name that say its folder
@@ -58,7 +59,7 @@ class FolderFiles:
             content.stat()  # FileNotFoundError is no error of the disk
         with raising_unavailable():
             self._store.on_rollback(partial(erase, path))
-            path.parent.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+            path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             if isinstance(content, Path):
                 link(content, path)  # not moved: the transaction may be rolled back
             else:

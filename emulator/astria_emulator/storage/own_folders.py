@@ -16,6 +16,7 @@ from secrets import token_hex
 from typing import IO
 
 from astria_emulator.errors import SetupError
+from astria_emulator.storage.private import FILE_MODE, make_folder
 
 try:
     import fcntl
@@ -28,7 +29,6 @@ MARKER = ".astria-emulator"
 MARKER_TEXT = (
     "This folder belongs to astria-emulator, which erases what is in it. Keep nothing else here.\n"
 )
-PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 # Of the temporary folders of all parts of this program.
 TEMPORARY = ("astria-files-", "astria-held-", "astria-real-", "astria-state-", "astria-tls-")
 
@@ -47,8 +47,7 @@ def claim(folder: Path, setting: str, *, is_ours: IsOurs = lambda path: False) -
     marker; it gets each path directly in the folder. Raises SetupError when there is anything else.
     """
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
-        folder.mkdir(exist_ok=True, mode=PRIVATE_FOLDER)
+        make_folder(folder)
         if is_marked(folder):
             return
         others = (path for path in folder.iterdir() if not path.name.startswith(MARKER))
@@ -99,15 +98,17 @@ def move(path: Path, target: Path) -> Path:
     return _of_ours(path).replace(_of_ours(target))
 
 
-def publish_file(path: Path, text: str) -> None:
+def publish_file(path: Path, text: str, *, mode: int) -> None:
     """Write a file whole or not at all, in place of one that is there. The caller may lose that.
 
+    mode: who may read it, whatever the umask.
     Raises OSError.
     """
     draft = path.with_name(f"{path.name}.{token_hex(4)}")
     try:
         with draft.open("x") as file:
             file.write(text)
+        draft.chmod(mode)
         draft.replace(path)
     except OSError:
         draft.unlink(missing_ok=True)
@@ -226,4 +227,4 @@ def _mark(folder: Path) -> IO[bytes]:
 
 def private_file(path: str, flags: int) -> int:
     """An opener of files that only their owner may read."""
-    return os.open(path, flags, PRIVATE_FILE)
+    return os.open(path, flags, FILE_MODE)

@@ -25,6 +25,7 @@ from astria_emulator.server.command_line import (
     url_of,
     with_settings,
     with_token,
+    write_privately,
     write_ready_file,
 )
 
@@ -54,6 +55,7 @@ def exec_command(command: tuple[str, ...], **flags: Any) -> None:
         if flags[name] is None and PREFIX + name.upper() not in os.environ:
             flags[name] = default
     config = read_config(flags)
+    umask = write_privately()
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app
@@ -73,7 +75,7 @@ def exec_command(command: tuple[str, ...], **flags: Any) -> None:
             click.echo(trust.brief(certificates().path_of(config)), err=True)
         if config.ready_file:
             write_ready_file(Path(config.ready_file), url)
-        code = run(command, config.variables(url))
+        code = run(command, config.variables(url), umask=umask)
     sys.exit(code)
 
 
@@ -91,7 +93,7 @@ def blocked_signals() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
+def run(command: Sequence[str], variables: Mapping[str, str], *, umask: int) -> int:
     """Run a command with extra variables and pass signals on; return the exit code of a shell.
 
     To be called in the main thread.
@@ -113,7 +115,7 @@ def run(command: Sequence[str], variables: Mapping[str, str]) -> int:
     before = {number: signal.signal(number, forward) for number in forwarded}
     try:
         process = subprocess.Popen(  # noqa: S603 - the user's own
-            command, env={**os.environ, **variables}
+            command, env={**os.environ, **variables}, umask=umask
         )
         for number in early:
             process.send_signal(number)

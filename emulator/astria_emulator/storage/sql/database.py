@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
 from astria_emulator.errors import SetupError, Unavailable
+from astria_emulator.storage.private import close_to_others, make_file, make_folder
 from astria_emulator.storage.sql.tables import JOBS, prepare
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,10 @@ class Sqlite:
         path = folder / FILE_NAME
         self._lock = threading.RLock()
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
+            make_file(path)
+            for ending in ("-wal", "-shm"):  # SQLite makes these with the mode of its file
+                close_to_others(path.with_name(path.name + ending))
             self._engine = create_engine(
                 f"sqlite:///{path}",
                 poolclass=StaticPool,

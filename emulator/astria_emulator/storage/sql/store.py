@@ -5,14 +5,13 @@ from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache, partial
-from hashlib import blake2b
 from typing import Any
-from weakref import WeakValueDictionary
 
 from astria_emulator.storage.sql import statements as sql
 from astria_emulator.storage.sql.database import Database, Record, Session
 from astria_emulator.storage.sql.queues import first_in_lane, first_in_turn
 from astria_emulator.storage.sql.records import micros, owner_number, read_job, read_row, ref_text
+from astria_emulator.storage.sql.shared_rows import SharedRows
 from astria_emulator.storage.sql.transactions import Transactions
 from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, Turn
 
@@ -35,14 +34,14 @@ class SqlStore:
     def __init__(self, database: Database):
         self._database = database
         self.is_shared = database.is_shared
+        self._term = LEASE_MICROS if self.is_shared else None  # of a claim; None: for ever
         self._transactions = Transactions(database)
         # Claims of this process, by job and attempt: those it works on, and those it gave up.
         self._running: set[Claim] = set()
         self._released: set[Claim] = set()
         # A row that does not change is parsed once, and its JSON is written once.
         self._read = lru_cache(CACHED_ROWS)(read_row)
-        # Rows that a state holds, by a digest of their record: the next state shares them.
-        self._held: WeakValueDictionary[bytes, Row] = WeakValueDictionary()
+        self._shared = SharedRows()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -145,14 +144,7 @@ class SqlStore:
         """Return all rows, by table and id. One that a caller still has is the same object."""
         with self._transactions.read() as session:
             records = session.rows(sql.ALL_ROWS)
-        return sorted(map(self._held_row, records), key=lambda row: (row.table, row.id))
-
-    def _held_row(self, record: tuple[Any, ...]) -> Row:
-        digest = blake2b(repr(record).encode(), digest_size=16).digest()
-        row = self._held.get(digest)
-        if row is None:
-            row = self._held[digest] = read_row(*record)
-        return row
+        return sorted(map(self._shared.read, records), key=lambda row: (row.table, row.id))
 
     def next_ids(self) -> dict[str, int]:
         """Return the next id of each table that has had a row."""
@@ -296,11 +288,6 @@ class SqlStore:
                     claim = {"of_job": id, "of_attempt": attempt}
                     work.session.run(sql.RENEW, claim | {"term": self._term})
         self._released.difference_update(released)
-
-    @property
-    def _term(self) -> int | None:
-        """How long a claim is valid without renewal, in microseconds; None: for ever."""
-        return LEASE_MICROS if self.is_shared else None
 
     def close(self) -> None:
         self._database.close()
