@@ -2,7 +2,9 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -31,6 +33,12 @@ def module(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def config(backend: str) -> Config:
     return replace(Config(), backend=backend, keys=("sd_test",))
+
+
+@pytest.mark.parametrize("data", ["", "folder"])
+def test_real_time_is_the_stores(data: str, make_app: Any, tmp_path: Path) -> None:
+    services = make_app(clock="", data=data and str(tmp_path / data)).services
+    assert services.clock is services.store.clock
 
 
 def test_mock_is_the_one_that_is_there() -> None:

@@ -11,6 +11,7 @@ from astria_emulator.clock import TICK, SystemClock, VirtualClock, read_time, wi
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ZONES = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=ZONES)
+SHIFT = timedelta(days=400)
 SPANS = st.timedeltas(timedelta(0), timedelta(days=400))
 
 
@@ -20,6 +21,50 @@ def test_system_clock_gives_the_time_in_utc_to_the_millisecond() -> None:
     assert before <= now <= datetime.now(UTC)
     assert now.tzinfo is UTC
     assert now.microsecond % 1000 == 0
+
+
+class Machine:
+    """A machine's clock that can be set, and time that passes."""
+
+    def __init__(self) -> None:
+        self.wall, self.passed = START, 0.0
+
+    def clock(self) -> SystemClock:
+        return SystemClock(lambda: self.wall, lambda: self.passed)
+
+    def let_pass(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.passed += seconds
+
+
+def test_system_clock_that_is_set_back_goes_on_and_follows_forward() -> None:
+    machine = Machine()
+    clock = machine.clock()
+    machine.let_pass(5)
+    assert clock.now() == START + timedelta(seconds=5)
+    machine.wall -= timedelta(hours=1)
+    assert clock.now() == START + timedelta(seconds=5)
+    machine.let_pass(30)
+    assert clock.now() == START + timedelta(seconds=35)
+    machine.wall += timedelta(hours=3)
+    assert clock.now() == START + timedelta(hours=2, seconds=35)
+    machine.let_pass(1.25)
+    assert clock.now() == START + timedelta(hours=2, seconds=36.25)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e6), st.timedeltas(-SHIFT, SHIFT)), max_size=9))
+@settings(derandomize=True, deadline=None, max_examples=50)
+def test_system_clock_takes_no_longer_than_the_time_that_passes(
+    steps: list[tuple[float, timedelta]],
+) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for seconds, shift in steps:
+        before = clock.now()
+        machine.let_pass(seconds)
+        machine.wall += shift
+        assert clock.now() - before >= timedelta(seconds=seconds, milliseconds=-1.001)
+        assert clock.now() >= machine.wall - timedelta(milliseconds=1)
 
 
 def test_virtual_clock_stands_still_until_it_is_told() -> None:

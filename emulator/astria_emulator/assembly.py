@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 
 from astria_emulator.backend import Backend, Sweeps
-from astria_emulator.clock import Clock, SystemClock, VirtualClock
+from astria_emulator.clock import VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.domain.gallery import load_gallery
 from astria_emulator.errors import SetupError
@@ -110,8 +110,8 @@ def build(
 
     Raises SetupError.
     """
-    clock: Clock = VirtualClock(config.clock_start) if config.clock_start else SystemClock()
     store = open_store(config)
+    clock = VirtualClock(config.clock_start) if config.clock_start else store.clock
     mock = MockBackend(train_seconds=config.train_seconds, prompt_seconds=config.prompt_seconds)
     faults = Faults(config.seed, partial(owner_of, store))
     callbacks = Callbacks(store, clock, outbox or ThreadOutbox(config.callback_hosts), faults)

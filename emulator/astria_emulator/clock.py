@@ -1,6 +1,8 @@
 """The system's clock, and a virtual one that moves only when it is moved."""
 
 import threading
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -15,10 +17,28 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's time, cut to milliseconds as the wire shows them."""
+    """The machine's time, cut to milliseconds as the wire shows them.
+
+    It is never set back, so that nothing waits for an hour twice: where the machine's clock is, it
+    goes on, ahead of it. It follows the machine's clock forward.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], datetime] = lambda: datetime.now(UTC),
+        monotonic: Callable[[], float] = time.monotonic,
+    ):
+        self._wall, self._monotonic = wall, monotonic
+        self._lock = threading.Lock()
+        self._anchor = wall(), monotonic()  # two readings of one moment
 
     def now(self) -> datetime:
-        moment = datetime.now(UTC)
+        with self._lock:
+            (since, at), wall, now = self._anchor, self._wall(), self._monotonic()
+            moment = since + timedelta(seconds=now - at)
+            if wall >= moment:
+                moment = wall
+                self._anchor = wall, now
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
     def tick(self) -> None:

@@ -50,6 +50,22 @@ def test_clients_that_stall_hold_no_thread_and_are_closed(running: Any, name: st
     assert server.serves()
 
 
+def test_clients_that_stall_are_closed_also_when_the_clock_was_set_back(running: Any) -> None:
+    server = running()
+    client = server.connect(STALLED["half a head"])
+    inner = server.server._server
+    wait_until(lambda: len(inner.active_channels) == 1)
+    [channel] = inner.active_channels.values()
+    wait_until(lambda: channel.request is not None)
+    channel.last_activity += 3600
+    inner.next_channel_cleanup += 3600
+    inner.pull_trigger()
+    wait_until(lambda: inner.next_channel_cleanup < channel.last_activity - 1800)
+    server.at_idle(0)
+    server.at_idle()
+    assert client.recv(1) == b""
+
+
 @pytest.mark.parametrize("name", STALLED)
 def test_client_that_goes_in_the_middle_leaves_nothing(running: Any, name: str) -> None:
     server = running()

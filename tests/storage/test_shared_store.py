@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text, update
 
 from astria_emulator.errors import Unavailable
+from astria_emulator.storage.sql import database as sql_database
 from astria_emulator.storage.sql import store as sql_store
 from astria_emulator.storage.sql.tables import JOBS
 from astria_emulator.storage.store import WORK, Job, Query, Row, Store
@@ -164,6 +165,52 @@ def test_job_is_taken_over_when_its_lease_has_run_out(one: Store, other: Store) 
     assert other.report(second, {})
     assert other.report(second, {"step": 2}) is True
     assert other.jobs()[0].progress == {"step": 2}
+
+
+HOUR_MICROS = 3_600_000_000
+
+
+@pytest.mark.usefixtures("_open_to_all")
+def test_machines_clock_that_was_set_back_before_a_start_delays_no_job(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with postgres_database() as url:
+        with postgres_store(url) as store:
+            added = store.add_job("train_tune", store.insert("tune", 1, {}), store.clock.now())
+        time = sql_database._machine_time
+        monkeypatch.setattr(sql_database, "_machine_time", lambda: time() - timedelta(hours=1))
+        with postgres_store(url) as again:
+            claimed = again.claim_job([WORK], again.clock.now())
+        assert claimed is not None
+        assert claimed.id == added.id
+
+
+def test_databases_clock_that_is_set_back_keeps_no_job(one: Any, other: Store) -> None:
+    """Neither that of a process that has been killed, nor that which it worked on."""
+    row = one.insert("tune", 1, {})
+    one.add_job("train_tune", row, NOW)
+    claimed = claim(one)
+    one.add_job("train_tune", row, NOW)
+    assert claimed is not None
+    with one._database.write() as session:
+        columns = JOBS.c.made, JOBS.c.lease
+        session.run(update(JOBS).values({column: column + HOUR_MICROS for column in columns}))
+    assert [job and job.id for job in (claim(other), claim(other))] == [
+        claimed.id,
+        claimed.id + 1,
+    ]
+
+
+def test_job_waits_no_longer_when_the_databases_clock_was_set_back() -> None:
+    with postgres_database() as url, postgres_store(url) as store:
+        due = datetime.now(UTC) + timedelta(hours=1, minutes=1)
+        store.add_job("train_tune", store.insert("tune", 1, {}), due)
+        with store._database.write() as session:  # type: ignore[attr-defined]
+            session.run(update(JOBS).values(made=JOBS.c.made + HOUR_MICROS))
+        with postgres_store(url) as again:
+            [job] = again.jobs()
+            assert timedelta(0) < due - job.due <= timedelta(hours=1)
+            assert timedelta(minutes=59) < due - job.due + timedelta(seconds=PATIENCE_SECONDS)
 
 
 @pytest.mark.usefixtures("_open_to_all")

@@ -5,7 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from sqlalchemy import create_engine, text
 
 from astria_emulator import Config
 from astria_emulator.assembly import open_store
+from astria_emulator.clock import VirtualClock
 from astria_emulator.errors import SetupError
 from astria_emulator.storage.sql.database import FILE_NAME, Postgres, Sqlite
+from astria_emulator.storage.sql.store import SqlStore
 from astria_emulator.storage.sql.tables import SCHEMA
 from astria_emulator.storage.store import Query
 from tests.databases import execute, postgres_database, postgres_store, sqlite_store
@@ -134,6 +136,25 @@ def test_jobs_that_ran_when_the_process_was_killed_are_taken_up_again(tmp_path: 
         assert again
         assert (again.id, again.attempt, again.state) == (first.id, 2, "running")
         assert not store.report(first, {})
+
+
+def test_job_waits_no_longer_when_the_clock_was_set_back_before_a_start(tmp_path: Path) -> None:
+    def waits(noon: datetime, folder: Path) -> list[timedelta]:
+        clock = VirtualClock(noon)
+        store = SqlStore(Sqlite(folder, clock))
+        found = [job.due - clock.now() for job in store.jobs()]
+        store.close()
+        return found
+
+    minute, day = timedelta(minutes=1), timedelta(days=1)
+    store = SqlStore(Sqlite(tmp_path, VirtualClock(NOON)))
+    row = store.insert("tune", 1, {})
+    for wait in (minute, day):
+        store.add_job("train_tune", row, NOON + wait)
+    store.close()
+    for hours in (1, 1, 3):  # before
+        assert waits(NOON - timedelta(hours=hours), tmp_path) == [minute, day]
+    assert waits(NOON + minute, tmp_path)[0] < timedelta(0)
 
 
 def test_folder_of_a_newer_version_is_refused(tmp_path: Path) -> None:

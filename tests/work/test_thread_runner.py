@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from astria_emulator import clock as clock_module
 from astria_emulator.clock import SystemClock
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.store import Job, Row
@@ -61,6 +62,20 @@ def test_thread_runner_runs_jobs_once_they_are_due(
     work.wait_for("due")
     assert [job.id for job in store.jobs()] == [later.id]
     assert dict(work.done)["due"] >= due.due
+
+
+def test_clock_that_is_set_back_delays_no_job(
+    threads: ThreadRunner, add: Any, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class HourBefore(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - timedelta(hours=1)
+
+    add("made before", 0.02)
+    monkeypatch.setattr(clock_module, "datetime", HourBefore)
+    threads.start()
+    work.wait_for("made before")
 
 
 def test_thread_runner_runs_a_job_that_is_due_before_the_one_it_waits_for(

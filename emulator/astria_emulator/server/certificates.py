@@ -47,7 +47,7 @@ OPEN_FOLDER, OPEN_FILE, OWNERS_FILE = 0o755, 0o644, 0o600  # programs of other u
 FOR_SERVERS = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
 AUTHORITY_DAYS = 3650
 SERVER_DAYS = 397  # the longest that browsers accept
-BACKDATED = timedelta(hours=1)  # clocks differ
+BACKDATED = timedelta(days=1)  # clocks differ, and are set back
 USAGES = (
     *("digital_signature", "content_commitment", "key_encipherment", "data_encipherment"),
     *("key_agreement", "key_cert_sign", "crl_sign", "encipher_only", "decipher_only"),

@@ -23,6 +23,7 @@ FILES_EACH_TLS = 5  # and the two sockets of what is in front
 DRAIN_SECONDS = 10.0
 IDLE_SECONDS = 60  # without a byte either way
 IDLE_SECONDS_WHEN_FULL = 5
+CLEANUP_SECONDS = 5  # between two looks for what is idle
 IN_MEMORY = 131_072  # bytes of a body; longer ones are in files until they have come
 
 # Of a request's path, content type and bytes of its body: whether nothing makes its answer wait.
@@ -60,7 +61,7 @@ class Server:
             url_scheme="https" if tls else "http",
             threads=THREADS,
             connection_limit=limit,
-            cleanup_interval=5,
+            cleanup_interval=CLEANUP_SECONDS,
             inbuf_overflow=IN_MEMORY,
             # A long answer is put aside: a client that does not read it holds no thread.
             outbuf_high_watermark=max_body,
@@ -125,6 +126,9 @@ class Server:
 
     def _turn(self, timeout: float) -> None:
         """Read and write what can be, close what has stalled, and answer what is quick."""
+        # Waitress goes by the machine's clock, which may have been set back since.
+        soon = time.time() + CLEANUP_SECONDS
+        self._server.next_channel_cleanup = min(self._server.next_channel_cleanup, soon)
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
         while self._stalled:
             self._stalled.pop().handle_close()
@@ -155,6 +159,7 @@ class Server:
         is_full = self._server.in_connection_overflow
         latest = now - (IDLE_SECONDS_WHEN_FULL if is_full else IDLE_SECONDS)
         for channel in [*self._server.active_channels.values()]:
+            channel.last_activity = min(channel.last_activity, now)  # if the clock was set back
             if channel.last_activity < latest:
                 if channel.total_outbufs_len:
                     # To be told to close it would have to take some more. To close it here would

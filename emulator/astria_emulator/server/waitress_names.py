@@ -47,6 +47,7 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "add_task": "(self, task)",  # called with a channel when its first request has been read
         "pull_trigger": "(self)",  # wakes the loop from another thread
         "maintenance": "(self, now)",  # called from within the loop, every `cleanup_interval`
+        "next_channel_cleanup": "",  # when it is next called, in seconds since the epoch
         # Read.
         "effective_port": "",
         "active_channels": "",
@@ -71,7 +72,7 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         # Called.
         "service": "(self)",  # answers the first request, in the thread that calls
         "handle_close": "(self)",
-        # Read, and `will_close` set.
+        # Read, and `last_activity` and `will_close` set.
         "server": "",
         "adj": "",
         "socket": "",

@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from astria_emulator.clock import Clock, SystemClock
 from astria_emulator.storage.memory_tables import Tables
 from astria_emulator.storage.store import (
     FIRST_ID,
@@ -27,6 +28,7 @@ class MemoryStore:
     is_shared = False
 
     def __init__(self) -> None:
+        self.clock: Clock = SystemClock()
         self._lock = threading.RLock()
         self._tables = Tables()
         self._undo: list[Callable[[], object]] | None = None  # None outside of a transaction

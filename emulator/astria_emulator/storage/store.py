@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from astria_emulator.clock import Clock
 from astria_emulator.errors import trace_of
 
 log = logging.getLogger(__name__)
@@ -161,10 +162,12 @@ class Store(Protocol):
     `before_commit` run at its end, and one that raises undoes it. A transaction
     that writes sees no changes of others until its end: they wait for it.
 
-    `is_shared`: other processes may change it too, without notice to this one.
+    `is_shared`: other processes may change it too, without notice to this one. `clock`: the real
+    time by which its jobs are due.
     """
 
     is_shared: bool
+    clock: Clock
 
     def transaction(self) -> AbstractContextManager[None]: ...
     def before_commit(self, action: Callable[[], object]) -> None: ...

@@ -9,20 +9,23 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, update
+from sqlalchemy import ClauseElement, Connection, Dialect, create_engine, select, update
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import StaticPool
 
+from astria_emulator.clock import Clock, SystemClock
 from astria_emulator.errors import SetupError, Unavailable
 from astria_emulator.storage.private import close_to_others, make_file, make_folder
-from astria_emulator.storage.sql.tables import JOBS, prepare
+from astria_emulator.storage.sql.statements import SHIFT_JOBS
+from astria_emulator.storage.sql.tables import CLOCK_OF_SQLITE, JOBS, now, prepare
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,8 @@ CONNECTIONS = 8
 # whole queue to find its first job.
 PLANS = "-c enable_bitmapscan=off -c enable_seqscan=off"
 BUSY_SECONDS = 2.0  # the process before this one may still be ending
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Record = dict[str, Any]
 
@@ -69,11 +74,13 @@ def _compiled(statement: ClauseElement, dialect: Dialect) -> tuple[str, Record]:
 class Database(Protocol):
     """Opens sessions to read or to write. All may raise Unavailable.
 
-    `home` names this process among those that share the database; "" where none do.
+    `home` names this process among those that share the database; "" where none do. `clock`: the
+    database's time, which is never set back while it is open.
     """
 
     is_shared: bool
     home: str
+    clock: Clock
 
     def read(self) -> AbstractContextManager[Session]: ...
     def write(self) -> AbstractContextManager[Session]: ...
@@ -86,9 +93,10 @@ class Sqlite:
     is_shared = False
     home = ""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, clock: Clock | None = None):
         """Raises SetupError."""
         path = folder / FILE_NAME
+        self.clock = time = clock or SystemClock()
         self._lock = threading.RLock()
         try:
             make_folder(folder)
@@ -104,7 +112,9 @@ class Sqlite:
             )
             self._connection = self._engine.connect()
             with closing_on_error(self):
-                self._cursor = self._connection.connection.cursor()
+                own: Any = self._connection.connection.driver_connection
+                own.create_function(CLOCK_OF_SQLITE, 0, lambda: round(time.now().timestamp() * 1e6))
+                self._cursor = own.cursor()
                 self._session = Session(self._cursor, self._engine.dialect)
                 # The process locks the file until it ends in whatever way. A commit survives the
                 # end of the process, but not a loss of power.
@@ -116,6 +126,7 @@ class Sqlite:
                     session.run(
                         update(JOBS).where(JOBS.c.state == "running").values(state="waiting")
                     )
+                    session.run(SHIFT_JOBS)
         except (OSError, SQLAlchemyError, sqlite3.Error) as error:
             reason = str(getattr(error, "orig", None) or error)
             if "locked" in reason:
@@ -170,6 +181,11 @@ class Postgres:
             self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
             with closing_on_error(self), self._writing() as connection:
                 prepare(connection)
+                session = self._session(connection)
+                session.run(SHIFT_JOBS)
+                # Servers' clocks may differ, and be set back while a server is stopped.
+                ahead = timedelta(microseconds=session.rows(select(now()))[0][0]) - _machine_time()
+                self.clock: Clock = SystemClock(lambda: EPOCH + _machine_time() + ahead)
         except ImportError:
             extra = "PostgreSQL needs a driver: pip install 'astria-emulator[postgres]'"
             raise SetupError("--database", [extra]) from None
@@ -211,6 +227,10 @@ class Postgres:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _machine_time() -> timedelta:
+    return datetime.now(UTC) - EPOCH
 
 
 @contextmanager

@@ -48,9 +48,18 @@ FORGET = (*map(delete, (ROWS, REFS, JOBS)), delete(COUNTERS).where(COUNTERS.c.na
 # -- jobs ------------------------------------------------------------------------------------------
 _COLUMNS = [column.name for column in JOBS.c if column.name not in ("made", "lease")]
 INSERT_JOB = insert(JOBS).values({name: bindparam(name) for name in _COLUMNS} | {"made": now()})
-_FREE = or_(
-    JOBS.c.state == "waiting", JOBS.c.lease < now()
-)  # not claimed, or the lease has run out
+# What lies further ahead than this was written before the database's clock was set back. It is
+# longer than a lease, and than a process keeps its jobs for itself.
+AHEAD_MICROS = 20_000_000
+_FREE = or_(  # not claimed, or the lease has run out
+    JOBS.c.state == "waiting", JOBS.c.lease < now(), JOBS.c.lease > now() + AHEAD_MICROS
+)
+# At start: a job that was made later than now waits as long as it was to wait then.
+SHIFT_JOBS = (
+    update(JOBS)
+    .where(JOBS.c.made > now())
+    .values(due=JOBS.c.due - (JOBS.c.made - now()), made=now())
+)
 FIRST_JOBS = (
     select(JOBS)
     .where(
@@ -58,7 +67,11 @@ FIRST_JOBS = (
         JOBS.c.due <= bindparam("due"),
         tuple_(JOBS.c.due, JOBS.c.id) > tuple_(bindparam("after_due"), bindparam("after_id")),
         _FREE,
-        or_(JOBS.c.home == bindparam("home"), JOBS.c.made < now() - bindparam("kept")),
+        or_(
+            JOBS.c.home == bindparam("home"),
+            JOBS.c.made < now() - bindparam("kept"),
+            JOBS.c.made > now() + AHEAD_MICROS,
+        ),
     )
     .order_by(JOBS.c.due, JOBS.c.id)
     .limit(LIMIT)

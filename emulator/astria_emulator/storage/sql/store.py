@@ -33,7 +33,7 @@ class SqlStore:
 
     def __init__(self, database: Database):
         self._database = database
-        self.is_shared = database.is_shared
+        self.is_shared, self.clock = database.is_shared, database.clock
         self._term = LEASE_MICROS if self.is_shared else None  # of a claim; None: for ever
         self._transactions = Transactions(database)
         # Claims of this process, by job and attempt: those it works on, and those it gave up.

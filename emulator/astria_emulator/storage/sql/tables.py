@@ -24,6 +24,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from astria_emulator.errors import SetupError
 
 SCHEMA = 2  # raised when the tables change; see UPGRADES
+CLOCK_OF_SQLITE = "astria_now"  # a function that its connection has
 
 tables = MetaData()
 COUNTERS = Table(
@@ -92,7 +93,10 @@ UPGRADES: Mapping[int, Sequence[str]] = {
 
 
 class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
-    """The database's time, in microseconds since 1970: clocks of processes may differ."""
+    """The database's time, in microseconds since 1970: clocks of processes may differ.
+
+    SQLite has one process, whose clock it is.
+    """
 
     inherit_cache = True
     type = BigInteger()
@@ -100,7 +104,7 @@ class now(FunctionElement[int]):  # noqa: N801 - as SQLAlchemy's own functions
 
 @compiles(now, "sqlite")
 def _now_of_sqlite(*_: Any, **__: Any) -> str:
-    return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    return f"{CLOCK_OF_SQLITE}()"
 
 
 @compiles(now, "postgresql")
