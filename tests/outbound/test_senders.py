@@ -13,6 +13,7 @@ from astria_emulator.outbound.door import receiver_of
 from astria_emulator.outbound.outbox import Outbox, ThreadOutbox
 from astria_emulator.storage.store import Row, Store
 from tests import PATIENCE_SECONDS
+from tests.databases import postgres_database, postgres_store
 from tests.outbound.callback_cases import START, deliveries
 from tests.outbound.fake_outbox import GatedOutbox, PatientOutbox
 
@@ -145,9 +146,7 @@ def test_calls_that_may_not_be_made_now_begin_nothing(gated: Gated, tune: Row) -
 
 
 @pytest.mark.parametrize("calls_each", [1, 4, None])
-def test_what_was_left_is_sent_by_as_many_senders_as_are_needed(
-    calls_each: int | None, store: Store, tune: Row
-) -> None:
+def test_what_was_left_is_sent(calls_each: int | None, store: Store, tune: Row) -> None:
     before = callbacks_by(PatientOutbox(), store)
     call(before, tune, *"abc")
     outbox = PatientOutbox(calls_each=calls_each)
@@ -155,6 +154,22 @@ def test_what_was_left_is_sent_by_as_many_senders_as_are_needed(
     assert len(outbox.submitted) == 1
     outbox.send()
     assert sorted(outbox.called) == [f"{host}.test:80" for host in "abc"]
+
+
+def test_what_was_left_is_sent_at_the_same_time(gated: Gated, store: Store, tune: Row) -> None:
+    outbox, callbacks = gated
+    call(callbacks_by(PatientOutbox(), store), tune, *["silent1", "silent2", "silent3"] * 5)
+    callbacks.resume()
+    outbox.wait_for(lambda: outbox.waiting == 6)
+    assert {*outbox.begun} == {f"silent{number}.test:80" for number in (1, 2, 3)}
+
+
+def test_no_more_senders_begin_than_there_may_be(store: Store, tune: Row) -> None:
+    outbox = PatientOutbox(senders=5)
+    call(callbacks_by(outbox, store), tune, *"abcdefgh" * 5)
+    assert len(outbox.submitted) == 5
+    outbox.send()
+    assert len(outbox.called) == 40
 
 
 def test_sender_begins_no_call_once_it_is_stopped(store: Store, tune: Row) -> None:
@@ -184,6 +199,23 @@ def test_sender_that_was_to_end_looks_again_for_a_call_that_came_meanwhile(
     call(callbacks, tune, "a")
     outbox.send()
     assert outbox.called == ["a.test:80", "b.test:80"]
+
+
+def test_each_call_is_made_by_one_of_two_servers() -> None:
+    hosts = [f"h{number}" for number in range(60)]
+    with postgres_database() as url, postgres_store(url) as one, postgres_store(url) as other:
+        outboxes = [GatedOutbox(senders=8, calls_each=2) for _ in range(2)]
+        here, there = map(callbacks_by, outboxes, (one, other))
+        tune = one.insert("tune", 1, {})
+        for host in hosts:
+            call(here, tune, host)
+            there.resume()
+        assert here.wait(PATIENCE_SECONDS)
+        for callbacks in (here, there):
+            callbacks.close()
+        begun = [receiver for outbox in outboxes for receiver in outbox.begun]
+        assert sorted(begun) == sorted(f"{host}.test:80" for host in hosts)
+        assert {row["state"] for row in deliveries(one)} == {"delivered"}
 
 
 # -- errors ----------------------------------------------------------------------------------------

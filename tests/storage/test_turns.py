@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.sql.tables import JOBS
-from astria_emulator.storage.store import CALLBACKS, WORK, Job, Row, Store, Turn
+from astria_emulator.storage.store import CALLBACKS, WORK, Job, Query, Row, Store, Turn
 from tests.costs import assert_alike, cost_of
 from tests.databases import postgres_database, postgres_store
 from tests.storage.store_cases import NOW
@@ -78,6 +79,17 @@ def test_cancelled_jobs_and_other_lanes_have_no_turn(store: Store, row: Row) -> 
     assert store.claim_job([WORK], None)
 
 
+def test_jobs_that_were_cancelled_take_no_memory() -> None:
+    store = MemoryStore()
+    row, other = (store.insert("tune", 1, {}) for _ in range(2))
+    add(store, row, "a:1", "b:1")
+    for _ in range(20):
+        add(store, other, *["a:1", "c:1"] * 50)
+        store.cancel_jobs(other)
+    assert store._tables.queues[CALLBACKS]._size < 200
+    assert [claim(store), claim(store), claim(store)] == ["a:1", "b:1", None]
+
+
 def test_jobs_of_receivers_are_also_claimed_by_due_and_id(store: Store, row: Row) -> None:
     added = add(store, row, "c:1", "a:1", "b:1")
     assert store.next_due([CALLBACKS]) == NOW
@@ -146,6 +158,24 @@ def test_jobs_that_are_passed_over_are_read_once(store: Store) -> None:
 
     look(400)
     assert_alike(look(400), look(4_000), times=10)
+
+
+def test_searching_within_a_transaction_costs_the_same_after_few_and_many_changes(
+    store: Store,
+) -> None:
+    def change(count: int) -> Counter[str]:
+        store.reset()
+
+        def insert_and_search() -> None:
+            with store.transaction():
+                for number in range(count):
+                    store.insert("tune", 1, {}, refs=(number,))
+                    store.find("tune", Query(1, ref=number))
+
+        return cost_of(store, insert_and_search)
+
+    change(20)
+    assert_alike(change(20), change(200), times=10)
 
 
 @pytest.mark.parametrize("count", [1, 203, 204, 205, 404])

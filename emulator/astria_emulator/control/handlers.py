@@ -25,7 +25,7 @@ from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
 
 CALLBACK_SECONDS = 15.0  # that `finish` waits for callbacks
-LISTED_JOBS = 1000
+LISTED_JOBS = 1000  # in an answer
 Json = Mapping[str, Any]
 
 

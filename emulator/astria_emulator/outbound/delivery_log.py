@@ -34,9 +34,7 @@ def has_ended(delivery: Row) -> bool:
 
 
 class DeliveryLog:
-    """The rows of deliveries. Those that have ended have a ref in common, and those before the
-    newest of them are deleted.
-    """
+    """The rows of deliveries. Of those that have ended, which share a ref, the newest are kept."""
 
     def __init__(self, store: Store):
         self._store = store
@@ -45,7 +43,7 @@ class DeliveryLog:
     def insert(
         self, about: CallbackFields, result: DeliveryResult, refs: tuple[str, ...] = (ENDED,)
     ) -> Row:
-        """Insert a delivery; without refs it has ended already."""
+        """Insert a delivery; unless other refs are given, it has ended already."""
         delivery = self._store.insert("delivery", None, {**about, **result}, refs=refs)
         if has_ended(delivery):
             self._trim()

@@ -1,6 +1,7 @@
 """Which job of a lane is next in a database."""
 
 from collections.abc import Container
+from typing import Any
 
 from astria_emulator.storage.sql import statements as sql
 from astria_emulator.storage.sql.database import Record, Session
@@ -30,20 +31,18 @@ def first_in_lane(session: Session, params: Record, skip: Container[Job]) -> Job
 
 
 def first_in_turn(session: Session, lane: str, turn: Turn) -> Job | None:
-    """Return the first job of the receiver whose turn it is. A look reads one job."""
-    passed: set[str] = set()
-    after, is_first_round = turn.after, turn.after is not None
-    while True:
-        statement = sql.FIRST_RECEIVER if after is None else sql.NEXT_RECEIVER
-        params = {"lane": lane} if after is None else {"lane": lane, "after": after}
-        records = session.rows(statement, params)
-        job = read_job(*records[0]) if records else None
-        if job and job.receiver not in turn.full:
-            return job
-        if job and job.receiver not in passed:
-            passed.add(job.receiver)
+    """Return the first job of the receiver whose turn it is. One job of each receiver is read."""
+    for start in (turn.after, None):
+        after = start
+        while records := _first_after(session, lane, after):
+            job = read_job(*records[0])
+            if job.receiver not in turn.full:
+                return job
             after = job.receiver
-        elif is_first_round:
-            after, is_first_round = None, False
-        else:
-            return None
+    return None
+
+
+def _first_after(session: Session, lane: str, receiver: str | None) -> list[Any]:
+    if receiver is None:
+        return session.rows(sql.FIRST_RECEIVER, {"lane": lane})
+    return session.rows(sql.NEXT_RECEIVER, {"lane": lane, "after": receiver})
