@@ -47,7 +47,7 @@ def _line_counter(counts: Counter[str]) -> Any:
 
 
 def _count_statements(counts: Counter[str], undo: ExitStack) -> None:
-    from astria_emulator.storage.sql.database import Session
+    from astria_emulator.storage.sql.session import Session
 
     patch = undo.enter_context(pytest.MonkeyPatch.context())
     read, run = Session.rows, Session.run

@@ -58,7 +58,7 @@ def memory_store() -> Iterator[Store]:
 
 @contextmanager
 def sqlite_store(folder: str = "") -> Iterator[Store]:
-    from astria_emulator.storage.sql.database import Sqlite
+    from astria_emulator.storage.sql.sqlite import Sqlite
     from astria_emulator.storage.sql.store import SqlStore
 
     with tempfile.TemporaryDirectory() as made:
@@ -69,7 +69,7 @@ def sqlite_store(folder: str = "") -> Iterator[Store]:
 
 @contextmanager
 def postgres_store(url: str = "") -> Iterator[Store]:
-    from astria_emulator.storage.sql.database import Postgres
+    from astria_emulator.storage.sql.postgres import Postgres
     from astria_emulator.storage.sql.store import SqlStore
 
     if not url:

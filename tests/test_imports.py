@@ -36,7 +36,8 @@ DOORS = {
     "jinja2": {"testing.check_client.report"},
     "cryptography": {"server.certificates"},
     "sqlalchemy": {
-        "storage.sql.database", "storage.sql.statements", "storage.sql.tables", "storage.sql.work",
+        "storage.sql.postgres", "storage.sql.session", "storage.sql.sqlite",
+        "storage.sql.statements", "storage.sql.tables", "storage.sql.work",
     },
     "PIL": {
         "mock.drawing", "mock.drawing.caption", "mock.drawing.palette", "mock.drawing.scene",

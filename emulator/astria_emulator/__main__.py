@@ -58,7 +58,8 @@ def serve(**flags: Any) -> None:
     set_up_logging(config.log_level.upper())
     config = with_token(config)
     from astria_emulator.app import create_app
-    from astria_emulator.server.http_server import Server, stop_on_signals
+    from astria_emulator.server.http_server import Server
+    from astria_emulator.server.stopping import StopLimit, stop_on_signals
     from astria_emulator.storage.gc_tuning import spare_the_old
     from astria_emulator.storage.own_folders import erase_abandoned, temporary_parent
 
@@ -77,7 +78,7 @@ def serve(**flags: Any) -> None:
     except SetupError:
         app.close()
         raise
-    stop_on_signals(server)
+    stop_on_signals(server.stop, StopLimit())
     url = url_of(config, server.port)
     if config.tls:
         click.echo(trust.brief(certificates().path_of(config)), err=True)

@@ -69,7 +69,9 @@ def open_store(config: Config) -> Store:
             raise SetupError("--database", [problem])
         return MemoryStore()
     # SQLAlchemy is loaded only where it is needed.
-    from astria_emulator.storage.sql.database import Database, Postgres, Sqlite
+    from astria_emulator.storage.sql.database import Database
+    from astria_emulator.storage.sql.postgres import Postgres
+    from astria_emulator.storage.sql.sqlite import Sqlite
     from astria_emulator.storage.sql.store import SqlStore
 
     folder = Path(config.data)

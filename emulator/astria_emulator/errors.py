@@ -1,6 +1,7 @@
 """All our exceptions, in three families: set-up, the caller's, and the backend's."""
 
 import errno
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -101,6 +102,18 @@ class Unavailable(ApiError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class Degraded(Unavailable):
+    """Only the health of the server is answered with it."""
+
+    def __init__(self, problems: Sequence[str]):
+        self.problems = list(problems)
+        super().__init__()
+
+    @property
+    def body(self) -> Any:
+        return {"status": "degraded", "problems": self.problems}
+
+
 class Message(str):
     """A message in Rails' wording, with an explanation for the log, not for the wire."""
 
@@ -146,6 +159,12 @@ def trace_of(error: BaseException) -> str:
     before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     earlier = f"{trace_of(before)}\nand then\n" if before else ""
     return f"{earlier}{''.join(format_tb(error.__traceback__))}{type(error).__name__}"
+
+
+def log_failure(log: logging.Logger, doing: str, error: Exception) -> None:
+    """Log the error of something that is tried again, with its traceback where it is unexpected."""
+    if not isinstance(error, Unavailable):  # which is logged where it is noticed
+        log.error(doing, exc_info=error)
 
 
 class WorkLost(Exception):

@@ -18,7 +18,7 @@ from PIL import Image
 from astria_emulator import Config, assembly, create_app
 from astria_emulator.app import Emulator
 from astria_emulator.storage.folder_files import FolderFiles
-from astria_emulator.storage.sql import database
+from astria_emulator.storage.sql import postgres
 from astria_emulator.storage.store import Store
 from tests.behaviour.fetching_cases import ALWAYS, Site
 from tests.databases import STORES
@@ -47,7 +47,7 @@ def _stores(
         def open_files(config: Config, store: Store) -> FolderFiles:
             return FolderFiles(store, config.seed, folders[store])
 
-        patch.setattr(database, "CONNECTIONS", 2)  # many applications are kept open
+        patch.setattr(postgres, "CONNECTIONS", 2)  # many applications are kept open
         patch.setattr(assembly, "open_store", open_store)
         patch.setattr(assembly, "open_files", open_files)
         yield

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.storage.sql.database import Session, Sqlite
+from astria_emulator.storage.sql.session import Session
+from astria_emulator.storage.sql.sqlite import Sqlite
 
 MOST_CALLS = 300
 CALLS = ("open", "mkdir", "link", "fsync", "unlink", "rename", "replace", "write")

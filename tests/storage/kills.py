@@ -21,7 +21,9 @@ from astria_emulator import Config, assembly, create_app
 from astria_emulator.app import Emulator
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.own_folders import erase_abandoned, temporary_parent
-from astria_emulator.storage.sql.database import Database, Postgres, Sqlite
+from astria_emulator.storage.sql.database import Database
+from astria_emulator.storage.sql.postgres import Postgres
+from astria_emulator.storage.sql.sqlite import Sqlite
 from astria_emulator.storage.sql.store import SqlStore
 from tests.conftest import START, Api
 

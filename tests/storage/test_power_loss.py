@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from astria_emulator.storage import folder_files
 from astria_emulator.storage.folder_files import FolderFiles
 from astria_emulator.storage.store import Query, Store
 from tests.storage.disks import LosingDisk
@@ -39,19 +40,16 @@ def test_each_file_and_folder_is_synced_once_for_a_request(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = FolderFiles(store, 0, tmp_path / "files")
-    synced: list[list[Path]] = []
-    sync = files._sync
-
-    def counted() -> None:
-        synced.append([path.parent for path in files._local.unsynced])
-        sync()
-
-    monkeypatch.setattr(files, "_sync", counted)
+    synced: list[Path] = []
+    monkeypatch.setattr(folder_files, "_sync", synced.append)
     for _ in range(2):
+        synced.clear()
         with store.transaction():
             for at in range(20):
-                files.put(f"p/{at}", "image/png", b"x")
-    assert [len(paths) for paths in synced] == [20, 20]
+                files.put(f"p/{at}", "image/png", b"%d" % at)
+            assert synced == []
+        assert len(synced) == len(set(synced))
+        assert sum(path.is_file() for path in synced) == 20
 
 
 def test_transaction_after_one_that_failed_syncs_its_own_files_only(

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 
 from astria_emulator.errors import Unavailable
-from astria_emulator.storage.sql import database as sql_database
+from astria_emulator.storage.sql import postgres
 from astria_emulator.storage.sql import store as sql_store
 from astria_emulator.storage.sql.tables import JOBS
 from astria_emulator.storage.store import WORK, Job, Query, Row, Store
@@ -177,8 +177,8 @@ def test_machines_clock_that_was_set_back_before_a_start_delays_no_job(
     with postgres_database() as url:
         with postgres_store(url) as store:
             added = store.add_job("train_tune", store.insert("tune", 1, {}), store.clock.now())
-        time = sql_database._machine_time
-        monkeypatch.setattr(sql_database, "_machine_time", lambda: time() - timedelta(hours=1))
+        time = postgres._machine_time
+        monkeypatch.setattr(postgres, "_machine_time", lambda: time() - timedelta(hours=1))
         with postgres_store(url) as again:
             claimed = again.claim_job([WORK], again.clock.now())
         assert claimed is not None

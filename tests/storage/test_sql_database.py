@@ -16,7 +16,8 @@ from astria_emulator import Config
 from astria_emulator.assembly import open_store
 from astria_emulator.clock import VirtualClock
 from astria_emulator.errors import SetupError
-from astria_emulator.storage.sql.database import FILE_NAME, Postgres, Sqlite
+from astria_emulator.storage.sql.postgres import Postgres
+from astria_emulator.storage.sql.sqlite import FILE_NAME, Sqlite
 from astria_emulator.storage.sql.store import SqlStore
 from astria_emulator.storage.sql.tables import SCHEMA
 from astria_emulator.storage.store import Query
@@ -115,7 +116,7 @@ def test_database_of_an_earlier_version_is_closed_to_others(tmp_path: Path) -> N
 
 
 def test_second_process_is_refused_and_the_first_one_goes_on(tmp_path: Path) -> None:
-    code = "import pathlib, sys; from astria_emulator.storage.sql.database import Sqlite as Open; "
+    code = "import pathlib, sys; from astria_emulator.storage.sql.sqlite import Sqlite as Open; "
     code += "Open(pathlib.Path(sys.argv[1]))"
     command = [sys.executable, "-c", code, str(tmp_path)]
     with sqlite_store(str(tmp_path)) as store:

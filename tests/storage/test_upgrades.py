@@ -13,8 +13,9 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from astria_emulator.errors import SetupError
 from astria_emulator.storage.refs import ENDED
 from astria_emulator.storage.sql import tables
-from astria_emulator.storage.sql.database import FILE_NAME, Postgres
+from astria_emulator.storage.sql.postgres import Postgres
 from astria_emulator.storage.sql.records import ref_text
+from astria_emulator.storage.sql.sqlite import FILE_NAME
 from astria_emulator.storage.store import CALLBACKS, Query, Store, Turn
 from tests.databases import postgres_database, postgres_store, sqlite_store
 from tests.storage.store_cases import NOW

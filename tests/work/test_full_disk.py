@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from astria_emulator import Config, assembly, create_app
 from astria_emulator.storage.folder_files import FolderFiles
-from astria_emulator.storage.sql.database import Sqlite
+from astria_emulator.storage.sql.sqlite import Sqlite
 from astria_emulator.storage.sql.store import SqlStore
 from astria_emulator.storage.store import Query
 from tests.conftest import START, Api

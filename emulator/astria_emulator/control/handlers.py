@@ -11,7 +11,7 @@ from typing import Any
 
 from astria_emulator.clock import VirtualClock
 from astria_emulator.config import LAST_YEAR
-from astria_emulator.errors import Conflict, Invalid, NotFound, SetupError
+from astria_emulator.errors import Conflict, Degraded, Invalid, NotFound, SetupError
 from astria_emulator.faults.reading import (
     operation_names,
     read_rule,
@@ -30,6 +30,12 @@ Json = Mapping[str, Any]
 
 
 def health(services: Services, caller: Caller) -> Json:
+    """It asks nothing of the store, so that it answers whatever else is stuck.
+
+    Raises Degraded.
+    """
+    if problem := services.store.problem():
+        raise Degraded([f"the database: {problem}"])
     return {"status": "ok"}
 
 

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 
+from astria_emulator.errors import log_failure
 from astria_emulator.outbound.outbox import Outbox
 from astria_emulator.storage.store import CALLBACKS, Job, Store, Turn
 
@@ -82,8 +83,8 @@ class Senders:
                 wakes = self._wakes
             try:
                 job = self._claim()
-            except Exception:  # a database that cannot be reached may come back
-                log.exception("looking for callbacks")
+            except Exception as error:  # a database that cannot be reached may come back
+                log_failure(log, "looking for callbacks", error)
         return job
 
     def _claim(self) -> Job | None:
@@ -116,8 +117,8 @@ class Senders:
         goes_on = True
         try:
             self._send(job)
-        except Exception:
-            log.exception("a callback")
+        except Exception as error:
+            log_failure(log, "a callback", error)
             goes_on = job.attempt == 1  # else it could not be given up either
         finally:
             self._store.release_job(job)

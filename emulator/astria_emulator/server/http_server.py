@@ -4,7 +4,6 @@ Waitress was chosen by measurement: one process, port 0, both size limits, and a
 holds no thread. Its threads answer what may take long; what is quick, the thread that has read it.
 """
 
-import signal
 import socket
 import ssl
 import threading
@@ -20,7 +19,7 @@ THREADS = 16  # two draw pictures at a time, and may keep others waiting
 CONNECTIONS = 300
 FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
 FILES_EACH_TLS = 5  # and the two sockets of what is in front
-DRAIN_SECONDS = 10.0
+DRAIN_SECONDS = 5.0  # for answers that are under way; stopping.py limits the whole stop
 IDLE_SECONDS = 60  # without a byte either way
 IDLE_SECONDS_WHEN_FULL = 5
 CLEANUP_SECONDS = 5  # between two looks for what is idle
@@ -184,14 +183,3 @@ def connection_limit(files_each: int) -> int:
         return CONNECTIONS
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return min(CONNECTIONS, files // files_each) if files > 0 else CONNECTIONS
-
-
-def stop_on_signals(server: Server) -> None:
-    """The first signal drains; a second one ends the process at once."""
-
-    def stop(number: int, _: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-        server.stop()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)

@@ -16,7 +16,7 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 CHUNK = 65536
 HANDSHAKE_SECONDS = 10.0
 IDLE_SECONDS = 60.0  # a client must read something within this time
-DRAIN_SECONDS = 5.0
+DRAIN_SECONDS = 2.0
 RETRY_SECONDS = 0.5
 
 

@@ -69,26 +69,18 @@ class FolderFiles:
 
     def _sync_before_commit(self, path: Path) -> None:
         """See to it that a loss of power after the commit does not lose the bytes."""
-        unsynced: list[Path] | None = getattr(self._local, "unsynced", None)
-        if unsynced is None:
-            unsynced = self._local.unsynced = []
+        folders: set[Path] | None = getattr(self._local, "unsynced", None)
+        if folders is None:  # the first file of this transaction
+            folders = self._local.unsynced = {self._folder}
             self._store.on_rollback(self._forget_unsynced)
-            self._store.before_commit(self._sync)
-        unsynced.append(path)
+            self._store.before_commit(self._sync_folders)
+        folders.add(path.parent)
+        self._store.before_commit(partial(_sync, path))
 
-    def _sync(self) -> None:
-        """Write what this thread's transaction has stored to the disk: each folder once.
-
-        Raises Unavailable.
-        """
-        files, self._local.unsynced = self._local.unsynced, None
-        with raising_unavailable():
-            for path in (*files, *{path.parent for path in files}, self._folder):
-                number = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(number)
-                finally:
-                    os.close(number)
+    def _sync_folders(self) -> None:
+        folders, self._local.unsynced = self._local.unsynced, None
+        for folder in folders:
+            _sync(folder)
 
     def _forget_unsynced(self) -> None:
         self._local.unsynced = None
@@ -157,6 +149,19 @@ class FolderFiles:
 
     def _path(self, name: str) -> Path:
         return self._folder / name[:SPREAD] / name
+
+
+def _sync(path: Path) -> None:
+    """Write a file, or the names in a folder, to the disk.
+
+    Raises Unavailable.
+    """
+    with raising_unavailable():
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _stored_as(row: Row) -> str:

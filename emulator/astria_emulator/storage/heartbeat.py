@@ -4,39 +4,45 @@ import logging
 import threading
 from collections.abc import Callable
 
+from astria_emulator.errors import log_failure
+
 log = logging.getLogger(__name__)
 
 SECONDS = 2.5  # a fourth of a lease
 
 
 class Heartbeat:
-    """Calls some functions again and again until it is stopped; has no thread without any.
+    """Calls some functions again and again until it is stopped, each on a thread of its own.
 
-    seconds: from one time to the next. `at_once`: the first time is at the start.
+    So one that waits holds up no other. seconds: from one time to the next. `at_once`: the first
+    time is at the start.
     """
 
     def __init__(
         self, *actions: Callable[[], object], seconds: float = SECONDS, at_once: bool = False
     ):
-        self._actions = actions
         self._seconds, self._at_once = seconds, at_once
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._loop, name="heartbeat", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._loop, args=[action], name="heartbeat", daemon=True)
+            for action in actions
+        ]
 
     def start(self) -> None:
-        if self._actions:
-            self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
-    def _loop(self) -> None:
-        while not self._stopping.wait(0.0 if self._at_once else self._seconds):
-            self._at_once = False
-            for action in self._actions:
-                try:
-                    action()
-                except Exception:  # a database that cannot be reached may come back
-                    log.exception("heartbeat")
+    def _loop(self, action: Callable[[], object]) -> None:
+        seconds = 0.0 if self._at_once else self._seconds
+        while not self._stopping.wait(seconds):
+            seconds = self._seconds
+            try:
+                action()
+            except Exception as error:  # a database that cannot be reached may come back
+                log_failure(log, "heartbeat", error)

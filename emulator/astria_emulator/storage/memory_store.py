@@ -37,6 +37,9 @@ class MemoryStore:
         # Not restarted by a reset: old work must not be mistaken for new work.
         self._job_ids, self._uids = itertools.count(1), itertools.count(1)
 
+    def problem(self) -> None:
+        return None
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:

@@ -159,16 +159,18 @@ class Store(Protocol):
 
     `transaction` makes several calls atomic together. An exception that leaves it undoes them and
     runs the actions of `on_rollback`; otherwise those of `on_commit` run after it. Actions of
-    `before_commit` run at its end, and one that raises undoes it. A transaction
-    that writes sees no changes of others until its end: they wait for it.
+    `before_commit` run at its end, and one that raises undoes it. A transaction that writes sees no
+    changes of others until its end: they wait for it.
 
     `is_shared`: other processes may change it too, without notice to this one. `clock`: the real
-    time by which its jobs are due.
+    time by which its jobs are due. `problem` says, at once, why the store cannot be used now, as
+    far as is known.
     """
 
     is_shared: bool
     clock: Clock
 
+    def problem(self) -> str | None: ...
     def transaction(self) -> AbstractContextManager[None]: ...
     def before_commit(self, action: Callable[[], object]) -> None: ...
     def on_rollback(self, action: Callable[[], object]) -> None: ...

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Container
 
 from astria_emulator.clock import Clock
+from astria_emulator.errors import log_failure
 from astria_emulator.storage.store import GENERATION, TRAINING, Job, Store
 
 log = logging.getLogger(__name__)
@@ -65,8 +66,8 @@ class Slots:
                 if job:
                     self._run(job)
                     continue
-            except Exception:  # a database that cannot be reached may come back
-                log.exception("looking for work")
+            except Exception as error:  # a database that cannot be reached may come back
+                log_failure(log, "looking for work", error)
             with self._woken:
                 self._woken.wait_for(lambda: self._wakes != wakes or self._stopping, self._idle)  # noqa: B023
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
 from astria_emulator.clock import Clock
+from astria_emulator.errors import log_failure
 from astria_emulator.storage.store import EXPIRY, LANES_TO_FINISH, WORK, Job, Key, Row, Run, Store
 from astria_emulator.work.answer_holds import AllBut, Holds
 from astria_emulator.work.backend_slots import Slots
@@ -130,8 +131,8 @@ class ThreadRunner:
                 self._next = math.inf
             try:
                 wait = self._look()
-            except Exception:  # a database that cannot be reached may come back
-                log.exception("looking for work")
+            except Exception as error:  # a database that cannot be reached may come back
+                log_failure(log, "looking for work", error)
                 wait = IDLE_SECONDS
             with self._changed:
                 self._next = min(self._next, time.monotonic() + wait)
@@ -163,8 +164,8 @@ class ThreadRunner:
                 log.exception("%s of %s %d", job.kind, job.table, job.target)
             try:
                 job = None if self._stopping else self._claim()
-            except Exception:
-                log.exception("looking for work")
+            except Exception as error:
+                log_failure(log, "looking for work", error)
                 job = None
         with self._changed:
             self._running -= 1

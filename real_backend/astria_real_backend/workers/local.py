@@ -26,7 +26,7 @@ from astria_real_backend.workers.executor import (
 
 log = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0  # for a child that was asked to stop
+GRACE_SECONDS = 4.0  # for a child that was asked to stop, within the time for all of a stop
 COMMAND = (sys.executable, "-P", "-m", "astria_real_backend.workers.child")
 
 

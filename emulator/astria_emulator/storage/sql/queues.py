@@ -4,8 +4,8 @@ from collections.abc import Container
 from typing import Any
 
 from astria_emulator.storage.sql import statements as sql
-from astria_emulator.storage.sql.database import Record, Session
 from astria_emulator.storage.sql.records import micros, read_job
+from astria_emulator.storage.sql.session import Record, Session
 from astria_emulator.storage.store import Job, Turn
 
 BATCH = 200  # jobs that are read at a time to search them

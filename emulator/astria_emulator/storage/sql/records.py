@@ -4,12 +4,13 @@ Data is JSON; times are microseconds since 1970.
 """
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 
-from astria_emulator.storage.sql.database import EPOCH, Record
+from astria_emulator.storage.sql.session import Record
 from astria_emulator.storage.store import Job, Row, split_times
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 GALLERY = 0  # the owner of rows that have none
 

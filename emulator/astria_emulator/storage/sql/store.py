@@ -8,9 +8,10 @@ from functools import lru_cache, partial
 from typing import Any
 
 from astria_emulator.storage.sql import statements as sql
-from astria_emulator.storage.sql.database import Database, Record, Session
+from astria_emulator.storage.sql.database import Database
 from astria_emulator.storage.sql.queues import first_in_lane, first_in_turn
 from astria_emulator.storage.sql.records import micros, owner_number, read_job, read_row, ref_text
+from astria_emulator.storage.sql.session import Record, Session
 from astria_emulator.storage.sql.shared_rows import SharedRows
 from astria_emulator.storage.sql.transactions import Transactions
 from astria_emulator.storage.store import FIRST_ID, NO_PROGRESS, Job, Query, Row, Turn
@@ -23,8 +24,7 @@ BATCH = 200  # rows that are read at a time to search them
 ID_BITS = 40  # of a uid; the bits above are the epoch, which counts resets
 NO_TABLES = frozenset({"epoch", "job", "schema"})  # counters that are not a table's next id
 LEASE_MICROS = 10_000_000
-# The process that made an object runs its jobs: it knows when the request has been answered. Other
-# processes may claim them after this time, which is longer than a job waits for an answer.
+# A job waits for the answer, which the process of its object knows of. Others leave it so long.
 HOME_MICROS = 3_000_000
 
 
@@ -42,6 +42,9 @@ class SqlStore:
         # A row that does not change is parsed once, and its JSON is written once.
         self._read = lru_cache(CACHED_ROWS)(read_row)
         self._shared = SharedRows()
+
+    def problem(self) -> str | None:
+        return self._database.problem()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

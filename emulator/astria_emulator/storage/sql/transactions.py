@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from astria_emulator.storage.sql.database import Database, Session
+from astria_emulator.storage.sql.database import Database
+from astria_emulator.storage.sql.session import Session
 from astria_emulator.storage.sql.work import UnitOfWork
 from astria_emulator.storage.store import run_all
 
@@ -33,6 +34,7 @@ class Transactions:
                 yield work
                 work.flush()
                 for action in work.before_commit:
+                    session.stay_awake()
                     action()
         except BaseException:
             self._local.work = None

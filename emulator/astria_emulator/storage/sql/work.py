@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import ClauseElement
 
 from astria_emulator.storage.sql import statements as sql
-from astria_emulator.storage.sql.database import Record, Session
 from astria_emulator.storage.sql.records import job_record, named, ref_records, row_record
+from astria_emulator.storage.sql.session import Record, Session
 from astria_emulator.storage.store import Job, Key, Row
 
 
