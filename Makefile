@@ -43,8 +43,9 @@ test-sqlite test-postgres: test-%: $(VENV)/tested
 holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read it, the contract suite finds
 	$(BIN)/python -m tools.holdout $(HOLDOUT)
 
-crash: $(VENV)/tested  ## Kill a server 100 times under load, and look for what is lost or done twice
+crash: $(VENV)/tested  ## Attack servers 300 times under load, and look for what is lost, done twice or left over
 	$(BIN)/python -m tools.crash $(CRASH)
+	$(BIN)/python -m tools.crash --postgres --servers 2 $(CRASH)
 
 fuzz: $(VENV)/tested  ## Look for bytes that break the reading of requests, for FUZZ_SECONDS
 	$(BIN)/python -m tools.fuzz_forms -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1000 $(FUZZ)

@@ -21,7 +21,7 @@ from astria_emulator.storage.heartbeat import Heartbeat
 from tests import PATIENCE_SECONDS, wait_until
 from tests.databases import postgres_database
 from tests.server.processes import KEY, Process
-from tests.storage.test_bounded_waits import FreezingProxy
+from tools.crash.proxy import Proxy
 
 TUNE = {"title": "a", "name": "cat", "branch": "fast", "image_urls": ["http://a.test/1"]}
 
@@ -93,7 +93,7 @@ def test_signal_lets_the_time_run(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def frozen(start: Callable[..., Process], tmp_path: Any) -> Iterator[Process]:
     """A server whose database is frozen, with more requests under way than it has threads."""
-    with postgres_database() as url, closing(FreezingProxy(url)) as proxy:
+    with postgres_database() as url, closing(Proxy(url)) as proxy:
         process = start("--data", tmp_path / "data", database=proxy.url)
         process.post("/tunes", {"tune": TUNE})
         proxy.moving.clear()

@@ -4,7 +4,7 @@ import gc
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,47 +17,9 @@ from astria_emulator.storage.sql.store import LEASE_MICROS, SqlStore
 from astria_emulator.storage.sql.watchdog import Watchdog
 from tests import PATIENCE_SECONDS, wait_until
 from tests.databases import postgres_database
+from tools.crash.proxy import Proxy
 
 SHORT = Limits(idle=0.2, lock=0.3, answer=0.4, turn=0.4)
-
-
-class FreezingProxy:
-    """Forwards to PostgreSQL, until it is frozen: then it takes bytes, and answers nothing."""
-
-    def __init__(self, url: str):
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = url.replace(url.split("//")[1].split("/")[0], self._address)
-        host, _, port = url.split("//")[1].split("/")[0].rpartition("@")[2].partition(":")
-        self._behind = host, int(port or 5432)
-        self.moving = threading.Event()
-        self.moving.set()
-        self._open: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def _address(self) -> str:
-        return f"127.0.0.1:{self._listener.getsockname()[1]}"
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._behind)
-                self._open += [client, server]
-                for ends in ((client, server), (server, client)):
-                    threading.Thread(target=self._forward, args=ends, daemon=True).start()
-
-    def _forward(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                self.moving.wait(PATIENCE_SECONDS)
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def close(self) -> None:
-        self.moving.set()
-        for one in (self._listener, *self._open):
-            one.close()
 
 
 @pytest.fixture(autouse=True)
@@ -80,8 +42,8 @@ def opened(url: str, limits: Limits = SHORT) -> Iterator[SqlStore]:
 
 
 @pytest.fixture
-def proxy(url: str) -> Iterator[FreezingProxy]:
-    with closing(FreezingProxy(url)) as proxy:
+def proxy(url: str) -> Iterator[Proxy]:
+    with closing(Proxy(url)) as proxy:
         yield proxy
 
 
@@ -135,9 +97,7 @@ def test_long_work_within_a_transaction_is_no_freeze(
 
 # -- a database that is frozen ---------------------------------------------------------------------
 @pytest.mark.parametrize("does", ["read", "write"])
-def test_frozen_database_is_waited_for_only_so_long_and_goes_on(
-    proxy: FreezingProxy, does: str
-) -> None:
+def test_frozen_database_is_waited_for_only_so_long_and_goes_on(proxy: Proxy, does: str) -> None:
     with opened(proxy.url) as store:
         assert store.problem() is None
         proxy.moving.clear()
@@ -150,7 +110,7 @@ def test_frozen_database_is_waited_for_only_so_long_and_goes_on(
         assert store.problem() is None
 
 
-def test_commit_that_is_not_answered_ends(proxy: FreezingProxy) -> None:
+def test_commit_that_is_not_answered_ends(proxy: Proxy) -> None:
     def commit() -> None:
         with store.transaction():
             store.insert("tune", 1, {})
@@ -164,7 +124,7 @@ def test_commit_that_is_not_answered_ends(proxy: FreezingProxy) -> None:
         assert store.insert("tune", 1, {})
 
 
-def test_problem_is_told_while_the_database_is_waited_for(proxy: FreezingProxy) -> None:
+def test_problem_is_told_while_the_database_is_waited_for(proxy: Proxy) -> None:
     long = SLOW_SECONDS * 100
     with opened(proxy.url, Limits(lock=long, answer=long, idle=long)) as store:
         proxy.moving.clear()
@@ -177,7 +137,7 @@ def test_problem_is_told_while_the_database_is_waited_for(proxy: FreezingProxy) 
         assert store.problem() is None
 
 
-def test_database_that_takes_no_connection_is_told_at_once_of(proxy: FreezingProxy) -> None:
+def test_database_that_takes_no_connection_is_told_at_once_of(proxy: Proxy) -> None:
     with opened(proxy.url, Limits(connect=2)) as store:  # libpq takes no less
         proxy.moving.clear()
         store._database._engine.dispose()  # type: ignore[attr-defined]

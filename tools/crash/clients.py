@@ -1,66 +1,26 @@
-"""The server that is killed, and the clients that note what it has answered."""
+"""The clients that note what the servers have answered."""
 
+import io
 import itertools
 import random
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import requests
+from PIL import Image, PngImagePlugin
 
-ROOT = Path(__file__).resolve().parents[2]
-
+from tools.crash.servers import Server
 
 HEADERS = {"Authorization": "Bearer sd_crash"}
 
 
+MARK = b"the-mark-of-a-photograph"  # in the bytes of each
 # A truncated answer counts as none.
 UNANSWERED = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
-
-
-class Server:
-    """A server process that can be started again on the same port after a kill."""
-
-    def __init__(self, port: int, settings: list[str]):
-        self.url = f"http://127.0.0.1:{port}"
-        self._command = [
-            sys.executable,
-            "-m",
-            "astria_emulator",
-            "serve",
-            "--port",
-            str(port),
-            *settings,
-        ]
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, cwd=ROOT, stdout=subprocess.DEVNULL)
-        while True:
-            try:
-                requests.get(f"{self.url}/_emulator/health", timeout=5)
-                return
-            except UNANSWERED:
-                if self._process.poll() is not None:
-                    raise SystemExit("a server did not start") from None
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -76,6 +36,11 @@ class Ledger:
     unknown: set[str] = field(default_factory=set)  # paths of callbacks that may not have been sent
     resent: int = 0
 
+    def forget(self) -> None:
+        """Everything was erased by a reset, and ids begin anew."""
+        for noted in (self.tunes, self.prompts, self.photos, self.deleted, self.deleting):
+            noted.clear()
+
 
 class Client:
     """Sends requests until they are answered, by any of the servers."""
@@ -86,17 +51,29 @@ class Client:
         self._numbers = itertools.count()
         self._seed = seed
         self._own: list[int] = []
+        self.turn = threading.Lock()  # held while the client is to pause
 
     def ask(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         while True:
             url = self._random.choice(self._servers).url
             try:
-                return requests.request(method, url + path, headers=HEADERS, timeout=20, **kwargs)
+                answer = requests.request(method, url + path, headers=HEADERS, timeout=20, **kwargs)
+                if answer.status_code != 503:  # else the disk or the database is in trouble
+                    return answer
             except UNANSWERED:
-                self._ledger.resent += 1
-                time.sleep(0.02)
+                pass
+            self._ledger.resent += 1
+            time.sleep(0.02)
+
+    def forget(self) -> None:
+        """All of its tunes were erased."""
+        self._own.clear()
 
     def act(self) -> None:
+        with self.turn:
+            self._act()
+
+    def _act(self) -> None:
         draw = self._random.random()
         if draw < 0.6 or not self._own:
             self.create_tune()
@@ -148,13 +125,11 @@ def expect(response: requests.Response, *statuses: int) -> None:
 
 
 def photograph(shade: int) -> bytes:
-    """A small PNG."""
-    import io
-
-    from PIL import Image
-
+    """A small PNG with the mark."""
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Comment", MARK.decode())
     out = io.BytesIO()
-    Image.new("RGB", (16, 16), (shade, 90, 120)).save(out, "PNG")
+    Image.new("RGB", (16, 16), (shade, 90, 120)).save(out, "PNG", pnginfo=about)
     return out.getvalue()
 
 

@@ -83,11 +83,10 @@ def erase(path: Path) -> None:
     Raises NotOurs, and OSError.
     """
     path = _of_ours(path)
-    with suppress(FileNotFoundError):
-        if path.is_dir() and not path.is_symlink():
-            _erase_folder(path)
-        else:
-            path.unlink()
+    if path.is_dir() and not path.is_symlink():
+        _erase_folder(path)
+    elif os.path.lexists(path):  # else a disk that is read-only would complain
+        path.unlink(missing_ok=True)
 
 
 def move(path: Path, target: Path) -> Path:
