@@ -16,7 +16,7 @@ LOCAL_KEY = "sd_local"  # an account wherever no keys are named
 ASTRIA_HOSTS = ("api.astria.ai", "www.astria.ai")  # names that --tls serves as well
 PREFIX = "ASTRIA_EMULATOR_"
 KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
-LAST_YEAR = 9000  # a virtual clock begins before it, and has room to move
+FIRST_YEAR, LAST_YEAR = 1970, 9000  # a virtual clock begins between them, and has room to move
 
 
 def _setting(default: Any, help: str) -> Any:
@@ -107,7 +107,7 @@ class Config:
             problems.append(f"public-url {self.public_url!r}: expected http:// or https://")
         if self.clock:
             try:
-                if read_time(self.clock).year > LAST_YEAR:
+                if not FIRST_YEAR <= read_time(self.clock).year <= LAST_YEAR:
                     raise ValueError(self.clock)
             except (ValueError, OverflowError):
                 problems.append(

@@ -11,6 +11,7 @@ from astria_emulator.backend import Artefact, Backend
 from astria_emulator.clock import Clock, VirtualClock
 from astria_emulator.config import Config
 from astria_emulator.domain.gallery import Gallery
+from astria_emulator.domain.lifecycle import WAITS_IN
 from astria_emulator.domain.rows import SettingRow
 from astria_emulator.faults.rules import Faults
 from astria_emulator.mock.backend import MockBackend
@@ -142,7 +143,15 @@ class Services:
         """Return the whole state as it is now."""
         with self.store.transaction():
             now = self.clock.now() if isinstance(self.clock, VirtualClock) else None
-            return take(self.store, self.files, seed=self.config.seed, now=now)
+            state = take(self.store, self.files, seed=self.config.seed, now=now)
+        # Without jobs that would do nothing: others have done their work.
+        states = {(row.table, row.id): row.get("state") for row in state.rows}
+        jobs = [
+            job
+            for job in state.jobs
+            if WAITS_IN.get(job.kind) in (None, states[job.table, job.target])
+        ]
+        return replace(state, jobs=jobs)
 
     def restore(self, state: State) -> None:
         """Replace everything by a state and its seed, and set a virtual clock to its time.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from astria_emulator.control.state_checks import ROWS, fields_of, times
+from astria_emulator.control.row_checks import ROWS, fields_of, times_of
 from astria_emulator.spec.openapi import JSON
 from astria_emulator.spec.schemas import Compiler
 from tests.behaviour.state_transfer import SMALL, document, exported, imported, restored
@@ -114,7 +114,7 @@ def test_row_has_no_field_that_is_not_described(api, photo, receiver) -> None:
         known = fields_of(ROWS[table]).keys() | asked(contract, table)
         for row in rows:
             assert row["data"].keys() | row["times"].keys() <= known
-            assert row["times"].keys() <= times()
+            assert row["times"].keys() <= times_of(table)
 
 
 def test_everything_of_before_is_forgotten(api, make_api) -> None:

@@ -167,7 +167,6 @@ def test_rows_of_the_gallery_are_refused(api) -> None:
     api.tune()
     document_ = document(exported(api))
     document_["tables"]["tune"][0]["owner"] = None
-    document_["files"] = {}
     answer = imported(api, packed(document_))
     assert answer.status_code == 422
     assert answer.json == {"tables.tune[0].owner": ["is no account's id"]}

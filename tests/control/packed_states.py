@@ -14,6 +14,7 @@ from astria_emulator.errors import Invalid
 from astria_emulator.storage.files import File, HeldFiles
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row
+from tests.spec.compiled import SPEC
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MOST = 10**6
@@ -38,7 +39,7 @@ DOCUMENT: Any = json.loads(zipfile.ZipFile(BytesIO(GOOD)).read("state.json"))
 
 
 def load(data: bytes) -> State:
-    return archive.load(BytesIO(data), MOST)
+    return archive.load(BytesIO(data), MOST, SPEC)
 
 
 def zipped(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:

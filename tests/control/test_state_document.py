@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.control import archive
-from astria_emulator.control.state_checks import EVERY_ROW, ROWS, WORK, fields_of, shapes
+from astria_emulator.control import archive, state_checks
+from astria_emulator.control.row_checks import EVERY_ROW, ROWS, fields_of, shapes
+from astria_emulator.control.state_checks import WORK
+from astria_emulator.control.state_document import MOST_ATTEMPTS
 from astria_emulator.domain.lifecycle import TRANSITIONS, UNTIMED
 from astria_emulator.domain.picture_sizes import LARGEST
 from astria_emulator.errors import BadRequest
@@ -74,7 +76,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (changed("seed", to=1.0), "seed", "must be an integer (got a float)"),
     (changed("seed", to=None), "seed", "is null: expected integer"),
     (changed("clock", to="soon"), "clock", "is no time"),
-    (changed("clock", to="9500-01-01"), "clock", "is no time of before the year 9001"),
+    (changed("clock", to="9500-01-01"), "clock", "is no time of 1970 to 9000"),
     (changed("next_ids", "cats", to=1), "next_ids.cats", "is no id of a table"),
     (changed("next_ids", "tune", to=1), "next_ids.tune", "is no id of a table"),
     (changed("tables", to=[]), "tables", "is not an object"),
@@ -88,11 +90,12 @@ WRONG: list[tuple[Any, str, str]] = [
     (changed(*ROW, "owner", to=1), "tables.delivery[0].owner", "is not null"),
     (changed(*ROW, "refs", to=[2**70]), "tables.delivery[0].refs", "is not of strings and ids"),
     (changed(*ROW, "data", to={}), "tables.delivery[0].data.url", "is missing"),
-    (changed(*ROW, "data", "url", to=5), "tables.delivery[0].data.url", "is not a string"),
+    (changed(*ROW, "data", "url", to=5), "tables.delivery[0].data.url",
+     "is not a valid URL (got a int)"),
     (changed(*ROW, "data", "at", to=""), "tables.delivery[0].data.at", "belongs under times"),
     (changed(*ROW, "times", to={}), "tables.delivery[0].data.at", "is missing"),
     (changed(*ROW, "times", "at", to=5), "tables.delivery[0].times.at", "is not a string"),
-    (changed(*ROW, "times", "at", to="5"), "tables.delivery[0].times.at", "is no time of before"),
+    (changed(*ROW, "times", "at", to="5"), "tables.delivery[0].times.at", "is no time of 1970"),
     (changed(*ROW, "times", "url", to="2026-01-01"), "tables.delivery[0].times.url",
      "is no time of a delivery"),
     (changed(*ROW, "data", "ckpt_key", to=5), "tables.delivery[0].data.ckpt_key",
@@ -152,7 +155,10 @@ def test_row_of_a_tune_needs_a_known_state_and_an_owner_with_an_own_id() -> None
     ).keys() >= {"tables.tune[0].data.title"}
 
 
-def test_row_of_a_tune_that_lacks_what_a_time_may_be_null_of_is_refused() -> None:
+def test_row_of_a_tune_that_lacks_what_a_time_may_be_null_of_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_checks, "TOLD", 100)
     row = {"id": 5_000_001, "owner": 1, "refs": [], "data": {"trained_at": None}, "times": {}}
     told = problems(packed(changed("tables", "tune", to=[row])))
     assert "tables.tune[0].data.trained_at" not in told
@@ -163,6 +169,11 @@ def test_state_of_a_tune_is_one_of_its_life() -> None:
     row = {"id": 5_000_001, "owner": 1, "refs": [], "data": {"state": "happy"}, "times": {}}
     [told] = problems(packed(changed("tables", "tune", to=[row])))["tables.tune[0].data.state"]
     assert told.startswith("is not included in the list (got 'happy': expected one of queued, ")
+
+
+def test_count_of_attempts_has_room_to_grow() -> None:
+    [job] = load(packed(changed("jobs", 0, "attempt", to=2**31 - 1))).jobs
+    assert job.attempt == MOST_ATTEMPTS
 
 
 # -- what there is to know -------------------------------------------------------------------------

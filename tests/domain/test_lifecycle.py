@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from astria_emulator.domain.lifecycle import FINAL, STORAGE, TRANSITIONS, UNTIMED, IllegalStep, step
+from astria_emulator.domain.lifecycle import (
+    FINAL,
+    STORAGE,
+    TIMES,
+    TRANSITIONS,
+    UNTIMED,
+    IllegalStep,
+    step,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXPIRES = NOW + timedelta(days=3)
@@ -94,3 +102,19 @@ def test_storage_is_thirty_days_from_training_and_thirty_more_when_extended() ->
 
 def test_new_row_shows_no_times() -> None:
     assert UNTIMED == {"started_training_at": None, "trained_at": None}
+
+
+@pytest.mark.parametrize("kind", STATES)
+def test_every_way_through_life_writes_the_times_of_its_states(kind: str) -> None:
+    first = {"state": STATES[kind][0], **UNTIMED} | ({"expires_at": None} if kind == "tune" else {})
+    seen, reached = set(), [first]
+    while reached:
+        now = reached.pop()
+        for name, is_set in TIMES[kind, now["state"]].items():
+            assert (now[name] is not None) is is_set, now
+        seen.add(now["state"])
+        for of, state, event in TRANSITIONS:
+            if (of, state) == (kind, now["state"]) and event != "extend":
+                reached.append(now | step(kind, now, event, NOW))
+    assert seen == set(STATES[kind])
+    assert {state for of, state in TIMES if of == kind} == seen

@@ -8,7 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints, is_typeddic
 
 import pytest
 
-from astria_emulator.control.state_checks import ROWS, fields_of
+from astria_emulator.control.row_checks import ROWS, fields_of
 from astria_emulator.domain import rows
 from astria_emulator.storage.store import Row
 from tests.conftest import Api, Receiver

@@ -170,7 +170,7 @@ def test_everything_unknown_in_a_schema_is_listed_at_once() -> None:
             "b": {
                 "type": "array",
                 "uniqueItems": True,
-                "items": {"type": "string", "maxLength": 3},
+                "items": {"type": "string", "minLength": 3},
             },
             "c": {"$ref": "#/components/schemas/Missing"},
             "d": {"additionalProperties": {"type": ["string", "decimal"], "const": 1}},
@@ -182,7 +182,7 @@ def test_everything_unknown_in_a_schema_is_listed_at_once() -> None:
     assert sorted(COMPILER.unknown_keywords(broken, "It")) == [
         "It.a: unknown format 'uuid'",
         "It.a: unknown type 'strnig'",
-        "It.b.items: unknown keyword 'maxLength'",
+        "It.b.items: unknown keyword 'minLength'",
         "It.b: unknown keyword 'uniqueItems'",
         "It.c: '#/components/schemas/Missing' leads nowhere",
         "It.d.additionalProperties: unknown keyword 'const'",

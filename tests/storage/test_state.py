@@ -15,6 +15,7 @@ from astria_emulator.storage.memory_files import MemoryFiles
 from astria_emulator.storage.memory_store import MemoryStore
 from astria_emulator.storage.state import State, take
 from astria_emulator.storage.store import CALLBACKS, WORK, Query, Row, Store
+from tests.spec.compiled import SPEC
 
 NOW = datetime(2026, 1, 1, 0, 0, 1, 500_250, tzinfo=UTC)
 KEY = "k" * 28
@@ -45,8 +46,9 @@ def archived(state: State) -> bytes:
 
 def objects(title: str) -> dict[str, Any]:
     """What a tune has besides its title, as far as a state asks for it."""
-    times = {"created_at": NOW, "updated_at": NOW, "eta": NOW, "expires_at": NOW}
-    blank = dict.fromkeys(("started_training_at", "trained_at", "model_type", "token", "origin"))
+    times = {"created_at": NOW, "updated_at": NOW, "eta": NOW}
+    times["started_training_at"] = NOW
+    blank = dict.fromkeys(("expires_at", "trained_at", "model_type", "token", "origin"))
     blank |= dict.fromkeys(("callback", "base_tune_id", "steps", "workspace_id"))
     fixed = {"name": "woman", "branch": "fast", "state": "training", "home_base_id": 690204}
     fields = {"image_keys": [KEY], "is_api": True, "auto_extend": False}
@@ -57,7 +59,7 @@ def fill(store: Store, files: Files) -> Row:
     """Rows of an account and of the gallery, work of each kind, and files of each kind."""
     store.insert("tune", None, {"title": "Base", "image_keys": [GALLERY_KEY]}, id=690204)
     about = {"name": "Developer", "email": "a@example.com", "idempotency": None}
-    store.insert("user", None, {**about, "created_at": NOW}, refs=("key:hash",))
+    store.insert("user", None, {**about, "created_at": NOW}, refs=(f"key:{64 * '0'}",))
     gone = store.insert("tune", 1, {"title": "deleted"})
     store.add_job("start_tune", gone, NOW)
     tune = store.insert("tune", 1, objects("Jäne <3"), refs=("title:Jäne <3", 690204))
@@ -74,7 +76,7 @@ def fill(store: Store, files: Files) -> Row:
         for refs in (("open:tune:1",), ("before:1",))
     ]
     store.add_job("train_tune", tune, NOW + timedelta(seconds=60))
-    store.add_job("expire_tune", tune, NOW + timedelta(days=30))
+    store.add_job("train_on_slot", tune, NOW + timedelta(days=30))
     store.add_job("send_callback", calls[0], NOW, receiver="a.test:80")
     store.insert("setting", None, {"idempotency": True}, id=1)
     files.restore(File(GALLERY_KEY, "image/jpeg", recipe={"address": "gallery"}))
@@ -118,7 +120,7 @@ def test_state_is_the_same_once_it_was_put_back(store: Store, files: Files, sour
 def test_state_is_the_same_once_it_was_read_from_an_archive(
     store: Store, files: Files, source: State
 ) -> None:
-    put(archive.load(BytesIO(archived(source)), 10**6), store, files)
+    put(archive.load(BytesIO(archived(source)), 10**6, SPEC), store, files)
     assert archived(taken(store, files)) == archived(source)
     file = files.get(KEY)
     assert file
@@ -129,7 +131,8 @@ def test_gallery_and_what_is_gone_are_no_part_of_it(source: State) -> None:
     assert {(row.table, row.id) for row in source.rows} == {
         ("tune", 5_000_002), ("user", 1), ("delivery", 1), ("delivery", 2), ("setting", 1),
     }  # fmt: skip
-    assert sorted(job.kind for job in source.jobs) == ["expire_tune", "send_callback", "train_tune"]
+    kinds = sorted(job.kind for job in source.jobs)
+    assert kinds == ["send_callback", "train_on_slot", "train_tune"]
     assert [file.key for file in source.files.files] == [KEY, "r" * 28]
     assert source.counts == {
         "objects": {"tune": 1, "prompt": 0, "pack": 0, "workspace": 0}, "jobs": 3, "files": 2,
@@ -164,7 +167,7 @@ def test_work_that_was_under_way_waits_and_tells_that_it_was_begun(
     put(source, store, files)
     assert {job.state for job in store.jobs()} == {"waiting"}
     attempts = {job.kind: job.attempt for job in store.jobs()}
-    assert attempts == {"train_tune": 0, "expire_tune": 0, "send_callback": 1}
+    assert attempts == {"train_tune": 0, "train_on_slot": 0, "send_callback": 1}
     job = store.claim_job([CALLBACKS], None)
     assert job
     assert job.attempt == 2  # and so it is not sent again
@@ -211,7 +214,7 @@ def test_addresses_begin_with_the_origin_of_the_other_server(
 
 
 def test_times_are_kept_to_the_microsecond(source: State) -> None:
-    read = archive.load(BytesIO(archived(source)), 10**6)
+    read = archive.load(BytesIO(archived(source)), 10**6, SPEC)
     assert read.now == NOW
     assert [row["eta"] for row in read.rows if row.table == "tune"] == [NOW]
     assert {job.due for job in read.jobs} == {job.due for job in source.jobs}
@@ -222,4 +225,4 @@ def test_ids_of_rows_that_somebody_has_added_are_not_given_again(source: State) 
         row = next(row for row in state.rows if row.table == "tune")
         return replace(state, rows=[*state.rows, replace(row, id=5_000_009)])
 
-    assert archive.load(BytesIO(archived(added(source))), 10**6).next_ids["tune"] == 5_000_010
+    assert archive.load(BytesIO(archived(added(source))), 10**6, SPEC).next_ids["tune"] == 5_000_010

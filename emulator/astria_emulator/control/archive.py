@@ -18,6 +18,7 @@ from astria_emulator.control.state_document import read, size_of, written
 from astria_emulator.errors import BadRequest, Invalid, disk_problem
 from astria_emulator.request.calls import parse_json
 from astria_emulator.spec.coercion import refuse_null_characters
+from astria_emulator.spec.openapi import Spec
 from astria_emulator.storage.file_keys import KEY_LENGTH
 from astria_emulator.storage.own_folders import TempFolder
 from astria_emulator.storage.state import State
@@ -91,17 +92,18 @@ def _text(document: Any) -> Iterator[bytes]:
     yield "".join([*pieces, "\n"]).encode()
 
 
-def load(source: IO[bytes], max_body: int) -> State:
+def load(source: IO[bytes], max_body: int, contract: Spec) -> State:
     """The state that an archive holds; it is checked, and its bytes lie in a folder of their own.
 
     source: a file that can be gone back in. max_body: bytes of the largest request body.
+    contract: that of the API.
     Raises BadRequest where it is no such archive, and Invalid with what is wrong in it.
     """
     try:
         with ZipFile(source) as archive:
             blobs = _blobs(archive, max_body)
             document = _document(archive)
-            check(document, {key: entry.file_size for key, entry in blobs.items()})
+            check(document, {key: entry.file_size for key, entry in blobs.items()}, contract)
             folder = TempFolder("astria-state-")
             for key, entry in blobs.items():
                 with archive.open(entry) as inner, (folder.path / key).open("wb") as out:

@@ -105,7 +105,7 @@ def import_state(services: Services, request: Request) -> Response:
             shutil.copyfileobj(request.stream, upload)
         except RequestEntityTooLarge:
             raise TooLarge from None
-        state = archive.load(upload, services.config.max_body)
+        state = archive.load(upload, services.config.max_body, services.contract.spec)
     services.restore(state.at(origin_of(request)))
     return Response(json.dumps(state.counts), content_type=JSON)
 

@@ -26,7 +26,7 @@ from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.outbound.door import PostResult
 from astria_emulator.request.calls import Call
 from astria_emulator.services import Caller, Services
-from astria_emulator.spec.openapi import JSON
+from astria_emulator.spec.openapi import JSON, Spec
 from astria_emulator.spec.yaml_files import DocumentError, load_yaml
 from astria_emulator.storage.state import SHOWN, State
 from astria_emulator.storage.store import LANES_TO_FINISH, Query
@@ -49,7 +49,7 @@ def begin(services: Services) -> None:
     if not config.seed_data:
         return
     subject = f"--seed-data {config.seed_data}"
-    data = read(Path(config.seed_data), subject, config.max_body)
+    data = read(Path(config.seed_data), subject, config.max_body, services.contract.spec)
     if isinstance(data, State):
         # The origin by which clients will reach this server is not known yet.
         services.insert_seed_data = partial(services.restore, data.at(None))
@@ -62,8 +62,10 @@ def begin(services: Services) -> None:
             services.insert_seed_data()
 
 
-def read(path: Path, subject: str, max_body: int) -> Any:
-    """Return the state or the hand-written document of a file. max_body: limit in bytes.
+def read(path: Path, subject: str, max_body: int, contract: Spec) -> Any:
+    """Return the state or the hand-written document of a file.
+
+    max_body: limit in bytes. contract: that of the API.
 
     Raises SetupError.
     """
@@ -71,7 +73,7 @@ def read(path: Path, subject: str, max_body: int) -> Any:
         if not is_zipfile(path):
             return load_yaml(path)
         with path.open("rb") as source:
-            return archive.load(source, max_body)
+            return archive.load(source, max_body, contract)
     except (OSError, DocumentError) as error:
         raise SetupError(subject, [str(error)]) from None
     except ApiError as error:

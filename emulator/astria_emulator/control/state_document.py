@@ -14,6 +14,7 @@ from astria_emulator.storage.refs import ENDED
 from astria_emulator.storage.state import State
 from astria_emulator.storage.store import Job, Row, split_times
 
+MOST_ATTEMPTS = 1000  # of an imported job; a store counts on from there
 UNCOUNTED = "setting"  # a table whose ids are fixed
 
 
@@ -102,7 +103,7 @@ def _read_jobs(jobs: Sequence[Mapping[str, Any]], rows: Sequence[Row]) -> list[J
     return [
         Job(
             *(id, job["kind"], job["table"], job["target"], 0, read_time(job["due"])),
-            attempt=job["attempt"],
+            attempt=min(job["attempt"], MOST_ATTEMPTS),
             progress=job["progress"],
             receiver=receiver_of(urls[job["target"]]) if job["kind"] == "send_callback" else "",
         )

@@ -44,6 +44,32 @@ TRANSITIONS: Mapping[tuple[str, str, str], Step] = {
     ("prompt", "generating", "finish"): Step("finished", ("trained_at",)),
     ("prompt", "generating", "fail"): Step("failed", ("trained_at",)),
 }
+# A job's kind -> the state in which its object is while it waits; in another one it does nothing.
+WAITS_IN: Mapping[str, str] = {
+    "start_tune": "queued",
+    "train_tune": "training",
+    "train_on_slot": "training",
+    "expire_tune": "trained",
+    "start_prompt": "queued",
+    "generate_prompt": "generating",
+    "generate_on_slot": "generating",
+    "send_callback": "recorded",
+    "release_callback": "recorded",
+}
+STARTED, TRAINED, EXPIRES = "started_training_at", "trained_at", "expires_at"
+# An object's table and state -> its times, and whether they are set; others may be either.
+TIMES: Mapping[tuple[str, str], Mapping[str, bool]] = {
+    ("tune", "queued"): {STARTED: False, TRAINED: False, EXPIRES: False},
+    ("tune", "training"): {STARTED: True, TRAINED: False, EXPIRES: False},
+    ("tune", "failed"): {TRAINED: False, EXPIRES: False},
+    ("tune", "trained"): {STARTED: True, TRAINED: True, EXPIRES: True},
+    ("tune", "expired"): {STARTED: True, TRAINED: True, EXPIRES: True},
+    ("prompt", "waiting"): {STARTED: False, TRAINED: False},
+    ("prompt", "queued"): {STARTED: False, TRAINED: False},
+    ("prompt", "generating"): {STARTED: True, TRAINED: False},
+    ("prompt", "finished"): {STARTED: True, TRAINED: True},
+    ("prompt", "failed"): {TRAINED: True},
+}
 FINAL = {"tune": frozenset({"failed", "expired"}), "prompt": frozenset({"finished", "failed"})}
 
 

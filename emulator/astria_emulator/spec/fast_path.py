@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, missing
 
-from astria_emulator.spec.fields import Items, Scalar
+from astria_emulator.spec.fields import Items, Named, Scalar
 
 PLAIN = frozenset({str, int, float, bool, type(None)})
 
@@ -49,7 +49,7 @@ def _written(field: Any, value: Any) -> Any:
         return [_written(field.inner, item) for item in value]
     if isinstance(field, fields.Nested):
         return dump(field.schema, value)
-    if isinstance(field, fields.Dict):
+    if isinstance(field, Named):
         return {key: _written(field.value_field, item) for key, item in value.items()}
     return value
 
@@ -79,13 +79,14 @@ def _value(field: Any, value: Any) -> Any:
             raise Declined
         return None
     if isinstance(field, Items):
-        if not isinstance(value, list) or len(value) < field.minimum:
+        if not isinstance(value, list) or not field.minimum <= len(value) <= field.maximum:
             raise Declined
         return [_value(field.inner, item) for item in value]
     if isinstance(field, fields.Nested):
         return _load(field.schema, value)
-    if isinstance(field, fields.Dict):
-        if not isinstance(value, dict):
+    if isinstance(field, Named):
+        if not isinstance(value, dict) or len(value) > field.maximum:
             raise Declined
-        return {key: _value(field.value_field, item) for key, item in value.items()}
+        name: Any = field.key_field
+        return {name.read(key): _value(field.value_field, item) for key, item in value.items()}
     return field.read(value)

@@ -43,8 +43,18 @@ CHECKS: Mapping[str, tuple[Callable[[Any], Check], Callable[[Any], str]]] = {
         lambda step: lambda v: v % step == 0,
         lambda step: f"must be a multiple of {step}",
     ),
+    # Before `pattern`, which takes long where the text is long.
+    "maxLength": (
+        lambda n: lambda v: not isinstance(v, str) or len(v) <= n,
+        lambda n: f"is too long (maximum is {n} characters)",
+    ),
     "pattern": (_matches, lambda _: "is invalid"),
     "minItems": (lambda n: lambda v: len(v) >= n, lambda n: f"is too short (minimum is {n})"),
+    "maxItems": (lambda n: lambda v: len(v) <= n, lambda n: f"is too long (maximum is {n})"),
+    "maxProperties": (
+        lambda n: lambda v: len(v) <= n,
+        lambda n: f"has too many keys (maximum is {n})",
+    ),
 }
 FORMATS = {"int32", "int64", "date-time", "uri", "email", "binary"}
 STRICT = "x-strict"  # of an object: what is not among its properties is refused, and not dropped
@@ -52,8 +62,8 @@ STRICT = "x-strict"  # of an object: what is not among its properties is refused
 # check by itself.
 SILENT = {
     "type", "format", "title", "description", "default", "example", "examples", "properties",
-    "required", "items", "additionalProperties", "allOf", "anyOf", "x-message", "x-clamp",
-    STRICT,
+    "required", "items", "additionalProperties", "propertyNames", "allOf", "anyOf", "x-message",
+    "x-clamp", STRICT,
 }  # fmt: skip
 
 
@@ -199,6 +209,8 @@ def _explain(value: Any, keyword: str, argument: Any) -> str:
     """
     if keyword == "pattern":
         return f"expected text that matches {argument}"
+    if keyword == "maxLength":
+        return f"got {len(value)}"
     if keyword == "enum":
         options = ", ".join(str(option) for option in argument if option is not None)
         return f"got {str(value)[:40]!r}: expected one of {options}"
@@ -229,15 +241,34 @@ class Items(fields.List[Any]):
         super().__init__(inner, allow_none=allows_null(schema), **kwargs)
         self.exact = exact
         self.minimum = schema.get("minItems", 0)
+        self.maximum = schema.get("maxItems", math.inf)
         self.error_messages = {**self.error_messages, "invalid": "is not an array"}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         if self.exact and not isinstance(value, list):
             raise self.make_error("invalid")
+        # Before its items: there may be millions, each with a message.
+        if isinstance(value, list) and len(value) > self.maximum:
+            raise ValidationError(CHECKS["maxItems"][1](self.maximum))
         loaded: list[Any] = super()._deserialize(value, attr, data, **kwargs)
         if len(loaded) < self.minimum:
             raise ValidationError(CHECKS["minItems"][1](self.minimum))
         return loaded
+
+
+class Named(fields.Dict):
+    """An object whose names a caller invents."""
+
+    def __init__(self, values: fields.Field[Any], schema: Node, **kwargs: Any):
+        names = Scalar({"type": "string", **schema.get("propertyNames", {})})
+        super().__init__(keys=names, values=values, allow_none=allows_null(schema), **kwargs)
+        self.maximum = schema.get("maxProperties", math.inf)
+        self.error_messages = {**self.error_messages, "invalid": "is not an object"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, Mapping) and len(value) > self.maximum:
+            raise ValidationError(CHECKS["maxProperties"][1](self.maximum))
+        return super()._deserialize(value, attr, data, **kwargs)  # type: ignore[no-untyped-call]
 
 
 def both(one: fields.Field[Any], other: fields.Field[Any]) -> fields.Field[Any]:
@@ -247,4 +278,5 @@ def both(one: fields.Field[Any], other: fields.Field[Any]) -> fields.Field[Any]:
         other.checks = one.checks + other.checks
     if isinstance(one, Items) and isinstance(other, Items):
         other.minimum = max(one.minimum, other.minimum)
+        other.maximum = min(one.maximum, other.maximum)
     return other

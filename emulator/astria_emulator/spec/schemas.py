@@ -15,6 +15,7 @@ from astria_emulator.spec.fields import (
     SILENT,
     STRICT,
     Items,
+    Named,
     Scalar,
     Upload,
     allows_null,
@@ -108,11 +109,7 @@ class Compiler:
             kwargs |= {"load_default": resolved["default"]}
         if kinds == ("object",):
             if isinstance(extra := resolved.get("additionalProperties"), Mapping):
-                field = fields.Dict(
-                    values=self.field(extra), allow_none=allows_null(resolved), **kwargs
-                )
-                field.error_messages = {**field.error_messages, "invalid": "is not an object"}
-                return field
+                return Named(self.field(extra), resolved, **kwargs)
             return fields.Nested(
                 self.object_class(schema), allow_none=allows_null(resolved), **kwargs
             )
@@ -163,7 +160,7 @@ class Compiler:
                 yield from self.unknown_keywords(option, f"{where}.anyOf")
             elif "required" not in option:
                 yield f"{where}: anyOf holds alternatives of `required`, or references"
-        for key in ("items", "additionalProperties"):
+        for key in ("items", "additionalProperties", "propertyNames"):
             if isinstance(child := schema.get(key), Mapping):
                 yield from self.unknown_keywords(child, f"{where}.{key}")
         for name, child in schema.get("properties", {}).items():
