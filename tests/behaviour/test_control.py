@@ -260,10 +260,10 @@ def test_callback_is_sent_once_more_when_asked(api, receiver):
 
 
 def test_long_body_is_not_kept_once_it_was_sent(api, receiver):
-    title = "x" * 110_000
-    api.tune(title=title, callback=receiver.url)
+    text = "漢" * 20_000
+    api.prompt(690204, text, negative_prompt=text, callback=receiver.url)
     api.finish()
-    assert receiver.received[0][1]["tune"]["title"] == title
+    assert receiver.received[0][1]["prompt"]["text"] == text
     [kept] = api.client.get("/_emulator/callbacks").json
     assert (kept["state"], kept["body"]) == ("delivered", None)
     assert api.client.post(f"/_emulator/callbacks/{kept['id']}/redeliver").status_code == 409

@@ -73,9 +73,21 @@ def test_property_names_are_those_of_all_parts() -> None:
         ({"type": "integer", "multipleOf": 8}, 9, "must be a multiple of 8"),
         ({"type": "string", "pattern": "^a"}, "b", "is invalid"),
         ({"type": "array", "minItems": 2, "items": {}}, [], "is too short (minimum is 2)"),
+        ({"type": "array", "maxItems": 1, "items": {}}, [1, 2], "is too long (maximum is 1)"),
+        ({"type": "string", "maxLength": 1}, "ab", "is too long (maximum is 1 characters)"),
+        (
+            {"type": "object", "maxProperties": 0, "additionalProperties": {"type": "string"}},
+            {"a": ""},
+            "has too many keys (maximum is 0)",
+        ),
         ({"type": "integer", "format": "int32"}, 2**31, "is out of range"),
         ({"type": "integer", "format": "int64"}, 2**63, "is out of range"),
-        # `x-message` is what an answer says, whatever has failed.
+        # `x-message` is what an answer says, whatever has failed but the length.
+        (
+            {"type": "string", "maxLength": 1, "pattern": "^a", "x-message": "is odd"},
+            "bb",
+            "is too long (maximum is 1 characters)",
+        ),
         ({"type": "string", "pattern": "^a", "x-message": "is odd"}, "b", "is odd"),
         ({"type": "string", "pattern": "^a", "x-message": "is odd"}, 1, "is odd"),
         ({"type": "integer", "maximum": 1, "x-message": "is odd"}, 2, "is odd"),
@@ -226,3 +238,9 @@ def test_long_text_is_matched_without_a_mark_for_each_round() -> None:
         assert tracemalloc.get_traced_memory()[1] < 1_000_000  # bytes; 35 million with marks
     finally:
         tracemalloc.stop()
+
+
+def test_list_that_is_too_long_is_refused_without_a_look_at_its_items() -> None:
+    items = {"type": "array", "maxItems": 2, "items": {"type": "string"}}
+    made = COMPILER.object_class({"type": "object", "properties": {"it": items}})
+    assert made().validate({"it": [1] * 1000}) == {"it": ["is too long (maximum is 2)"]}

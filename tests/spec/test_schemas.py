@@ -185,10 +185,22 @@ TRAPS = [
     ({"type": "string", "pattern": r"^\s$"}, [" ", "\u00a0", "\u2003", "\u3000"]),
     ({"type": "array", "items": {"type": "string"}}, [[], ["a"], [1], [None], "a", {}, None]),
     ({"type": "array", "minItems": 1, "items": {"type": "string"}}, [[], ["a"]]),
+    ({"type": "array", "maxItems": 1, "items": {"type": "string"}}, [[], ["a"], ["a", "b"]]),
+    ({"type": "string", "maxLength": 2}, ["", "ab", "abc", "\U0001f600\U0001f600"]),
+    ({"type": ["string", "number"], "maxLength": 2}, ["ab", "abc", 1234]),
     ({"type": ["array", "null"], "items": {"type": "string"}}, [[], None]),
     ({"type": "object", "properties": {}}, [{}, [], "a", None, {"x": 1}]),
     ({"type": ["object", "null"], "properties": {}}, [{}, None]),
     ({"additionalProperties": {"type": "integer"}, "type": "object"}, [{"a": 1}, {"a": ""}, []]),
+    (
+        {
+            "type": "object",
+            "maxProperties": 1,
+            "propertyNames": {"maxLength": 2},
+            "additionalProperties": {"type": "integer", "maximum": 2},
+        },
+        [{}, {"ab": 1}, {"abc": 1}, {"a": 1, "b": 2}, {"a": 3}],
+    ),
     (
         {
             "allOf": [

@@ -36,7 +36,14 @@ def problem_of(act: object, *args: object) -> str:
 def test_full_disk_gives_503_and_what_comes_later_is_stored(tmp_path: Path, make_app: Any) -> None:
     app = make_app(clock="", data=str(tmp_path))
     client, headers = app.test_client(), {"Authorization": "Bearer sd_test"}
-    tune = {"title": "x" * 9000, "name": "cat", "branch": "fast", "image_urls": ["http://x/1"]}
+    long = {f"key {number}": "x" * 1000 for number in range(9)}
+    tune = {
+        "title": "a",
+        "characteristics": long,
+        "name": "cat",
+        "branch": "fast",
+        "image_urls": ["http://x/1"],
+    }
 
     def make() -> Any:
         return client.post("/tunes", json={"tune": tune}, headers=headers)

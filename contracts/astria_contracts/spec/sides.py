@@ -18,6 +18,9 @@ LIMITS: Mapping[str, Callable[[Any, Any], bool]] = {
     "minimum": lambda value, limit: value >= limit,
     "maximum": lambda value, limit: value <= limit,
     "multipleOf": lambda value, limit: value % limit == 0,
+    # Of several types that a value may have, a text's.
+    "maxLength": lambda value, limit: not isinstance(value, str) or len(value) <= limit,
+    "maxProperties": lambda value, limit: len(value) <= limit,
     "pattern": lambda value, limit: re.search(limit, value) is not None,
     "minItems": lambda value, limit: len(value) >= limit,
     "maxItems": lambda value, limit: len(value) <= limit,

@@ -57,6 +57,17 @@ def sample(schema: Schema) -> Any:
     return "a text"
 
 
+def long_text(schema: Schema, length: int) -> str:
+    """A text of so many characters that fits a schema's pattern."""
+    text: str = pattern_of(schema)[0] if "pattern" in schema else "a"
+    return text.ljust(length, "a")
+
+
+def named(count: int) -> dict[str, str]:
+    """An object with so many names."""
+    return {f"name {number}": "a" for number in range(count)}
+
+
 def within(document: Document, constraint: Constraint) -> Iterator[Any]:
     """Values that satisfy a constraint, at its boundary."""
     schema = _resolved(document, constraint.schema)
@@ -67,6 +78,12 @@ def within(document: Document, constraint: Constraint) -> Iterator[Any]:
             yield schema[keyword]
         case "minItems":
             yield [sample(schema["items"])] * schema["minItems"]
+        case "maxItems":
+            yield [sample(schema["items"])] * schema["maxItems"]
+        case "maxLength":
+            yield long_text(schema, schema["maxLength"])
+        case "maxProperties":
+            yield named(schema["maxProperties"])
         case "multipleOf":
             yield schema["minimum"] + schema["multipleOf"]
         case _:
@@ -92,6 +109,12 @@ def beyond(document: Document, constraint: Constraint) -> Iterator[Any]:
             yield pattern_of(schema)[1]
         case "minItems":
             yield []
+        case "maxItems":
+            yield [sample(schema["items"])] * (schema["maxItems"] + 1)
+        case "maxLength":
+            yield long_text(schema, schema["maxLength"] + 1)
+        case "maxProperties":
+            yield named(schema["maxProperties"] + 1)
         case "required":
             yield NOTHING
         case "type" if schema.get("format") == "binary":

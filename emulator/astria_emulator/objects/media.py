@@ -132,7 +132,9 @@ def from_base64(url: str) -> Upload:
     Raises binascii.Error.
     """
     header, _, data = url.partition(",")
-    return Upload("", header.removeprefix("data:").partition(";")[0], base64.b64decode(data))
+    return Upload(
+        "", header.removeprefix("data:").partition(";")[0], base64.b64decode(data, validate=True)
+    )
 
 
 def keep_media(services: Services, row: Row, media: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,6 +156,16 @@ def copied_media(services: Services, row: Row, overrides: Mapping[str, Any]) -> 
             copies = [stored_artefact(services, key) for key in keys]
             media[name] = copies if isinstance(stored, list) else copies[0]
     return media
+
+
+def media_bytes(services: Services, row: Row) -> int:
+    """Return how many bytes the files of a prompt have; those that are drawn have none."""
+    keys = [key for of in row["files"].values() for key in ([of] if isinstance(of, str) else of)]
+    files = [file for key in keys if (file := services.files.get(key))]
+    try:
+        return sum(file.size for file in files)
+    except FileNotFoundError:  # erased in the meantime, and then it cannot be copied
+        return 0
 
 
 def stored_artefact(services: Services, key: str) -> Artefact:

@@ -186,9 +186,9 @@ class Scalar(fields.Field[Any]):
             value = int(value)
         for passes, message, keyword, argument in self.checks:
             if not passes(value):
-                raise ValidationError(
-                    Message(self.message or message, _explain(value, keyword, argument))
-                )
+                # The schema's own message says what a value is to be, not how long.
+                told = message if keyword == "maxLength" else self.message or message
+                raise ValidationError(Message(told, _explain(value, keyword, argument)))
         return value
 
     def write(self, value: Any) -> Any:

@@ -59,6 +59,8 @@ def found(operation, **request):
         ({"type": "string", "pattern": "^https?:"}, "http://x", "ftp://x"),
         ({"type": "array", "minItems": 1}, ["a"], []),
         ({"type": "array", "maxItems": 1}, ["a"], ["a", "b"]),
+        ({"type": "string", "maxLength": 1}, "a", "ab"),
+        ({"type": "object", "maxProperties": 1}, {"a": 1}, {"a": 1, "b": 2}),
         ({"type": "integer", "x-clamp": 10}, 10, 11),
     ],
 )
