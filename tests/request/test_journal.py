@@ -1,10 +1,17 @@
 """The journal of requests: what is kept of each, and what is not."""
 
 import io
+import sys
+from collections import deque
+from dataclasses import is_dataclass, replace
+from itertools import islice
 
 import pytest
 
-from astria_emulator.request.journal import SIZE
+from astria_emulator.request import journal as journal_module
+from astria_emulator.request.calls import Call
+from astria_emulator.request.journal import SIZE, Journal, Note
+from astria_emulator.request.uploads import Upload
 
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(20)
 
@@ -106,8 +113,6 @@ def test_newest_come_first_and_can_be_narrowed(api):
 
 
 def test_it_is_a_ring(make_app):
-    from astria_emulator.request.journal import Journal, Note
-
     kept = Journal()
     environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
     for _ in range(SIZE + 10):
@@ -153,3 +158,95 @@ def test_key_that_is_no_accounts_is_explained(api):
     [entry] = journal(api)
     assert "Bearer sd_" in entry["explanation"]
     assert "test-key" not in entry["explanation"]
+
+
+# -- how much is kept ------------------------------------------------------------------------------
+def held(node, seen):
+    """The bytes of memory of all that is reached from here."""
+    if id(node) in seen:
+        return 0
+    seen.add(id(node))
+    parts = node if isinstance(node, list | tuple | deque) else ()
+    if isinstance(node, dict):
+        parts = [*node, *node.values()]
+    elif is_dataclass(node):
+        parts = vars(node).values()
+    return sys.getsizeof(node) + sum(held(part, seen) for part in parts)
+
+
+MANY = 3000
+LONG = {
+    "value": {"fields": [("a", "x" * 60_000)]},
+    "wide": {"fields": [("a", "\U0001f600" * 60_000)]},
+    "name": {"fields": [("x" * 60_000, "a")]},
+    "file's name": {"fields": [("a", Upload("x" * 60_000, "image/jpeg", b""))]},
+    "files": {"fields": [(f"file {at}", Upload(f"{at}.jpg", "a/b", b"")) for at in range(MANY)]},
+    "fields": {"fields": [(f"field {at}", str(at)) for at in range(MANY)]},
+    "query": {"query": [("a", "x" * 60_000)]},
+    "query fields": {"query": [(f"field {at}", str(at)) for at in range(MANY)]},
+    "text": {"text": b'{"a": "' + b"x" * 60_000 + b'"}'},
+    "content type": {"content_type": "x" * 60_000},
+    "path parameter": {"path": {"id": "x" * 60_000}},
+    "header": {},
+    "header's name": {},
+    "path": {},
+    "explanation": {},
+}
+
+
+@pytest.mark.parametrize("place", LONG)
+def test_memory_is_bounded_whatever_is_long(place, monkeypatch):
+    monkeypatch.setattr(journal_module, "TOTAL_BYTES", 1_000_000)
+    kept = Journal()
+    for number in range(100):
+
+        def fresh(value, number=number):
+            """The value as another request has it: nothing is shared."""
+            if isinstance(value, str):
+                return value + str(number)
+            if isinstance(value, Upload):
+                return replace(value, name=value.name + str(number))
+            return tuple(fresh(part) for part in value)
+
+        call = {"path": {}, "query": (), "headers": {}, **LONG[place]}
+        for name in ("query", "fields"):
+            call[name] = [fresh(pair) for pair in call.get(name, ())]
+        note = Note(0.0, call=Call(**call))
+        note.explanation = fresh("x" * 60_000) if place == "explanation" else None
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a"}
+        environ |= {"HTTP_A": fresh("x" * 60_000)} if place == "header" else {}
+        environ |= {fresh("HTTP_" + "X" * 60_000): ""} if place == "header's name" else {}
+        environ |= {"PATH_INFO": fresh("/" + "x" * 60_000)} if place == "path" else {}
+        kept.add(note, environ, None, 200, 0.0)
+    assert 0 < held(kept._records, set()) < 1_000_000
+    assert kept.entries()[-1].id == 100
+
+
+def test_json_of_many_values_counts_as_what_it_is_once_it_is_parsed(monkeypatch):
+    monkeypatch.setattr(journal_module, "TOTAL_BYTES", 1_000_000)
+    kept = Journal()
+    for _ in range(30):
+        call = Call(path={}, query=(), headers={}, text=b"[" + b"[]," * 1500 + b"[]]")
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/a"}
+        kept.add(Note(0.0, call=call), environ, None, 200, 0.0)
+    assert held([entry.body for entry in kept.entries()], set()) < 1_000_000
+    call = Call(path={}, query=(), headers={}, text=b"[" + b"[]," * 3000 + b"[]]")
+    kept.add(Note(0.0, call=call), environ, None, 200, 0.0)
+    assert kept.entries()[-1].body is None
+
+
+def test_entries_are_parsed_only_as_far_as_they_are_asked_for(api, monkeypatch):
+    for _ in range(5):
+        api.get("/tunes")
+    read = []
+    monkeypatch.setattr(journal_module, "_read", lambda *record: read.append(record) or entry)
+    entry = journal_module.Entry(1, None, None, None, "GET", "/", {}, {}, None, 200, 0.0, (), None)
+    assert len(list(islice(api.client.application.services.journal.newest(), 2))) == 2
+    assert len(read) == 2
+
+
+def test_unknown_path_is_compared_and_told_in_part(api):
+    assert api.call("GET", "/" + "ab/c" * 5000).status_code == 404
+    [entry] = journal(api)
+    assert len(entry["explanation"]) < 500
+    assert len(entry["path"]) <= 2000

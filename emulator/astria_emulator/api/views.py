@@ -42,6 +42,7 @@ from astria_emulator.spec.openapi import Spec
 
 log = logging.getLogger(__name__)
 
+LONGEST_PATH = 200  # characters of an unknown path that are compared with the known ones
 EARLY_SECONDS = 5.0  # limit for the callbacks that a fault sends before the answer
 
 
@@ -105,7 +106,7 @@ def api_view(serving: Callable[[], Services], bound: BoundOperation) -> Callable
         except ApiError as error:
             request.environ[NOTE].explanation = error.explanation
             if isinstance(error, Invalid | Unauthorized):
-                log.info("%s refused: %s", bound.operation.id, error.explanation)
+                log.info("%s refused: %.1000s", bound.operation.id, error.explanation)
             return error_response(error)
 
     def call_handler(services: Services, request: Request, path: dict[str, str]) -> Answer:
@@ -173,13 +174,14 @@ def note_request(serving: Callable[[], Services], spec: Spec, response: Response
     if log.isEnabledFor(logging.INFO):
         # Never a key, a query string or a body.
         shown = request.path if request.path.isprintable() else repr(request.path)
-        log.info("%s %s %s %.1f ms", request.method, shown, status, seconds * 1000)
+        log.info("%s %.200s %s %.1f ms", request.method, shown, status, seconds * 1000)
     return response
 
 
 def describe_nearest(spec: Spec, method: str, path: str) -> str:
     """Return the explanation of an unknown address: the most similar operation."""
     ids = {f"{operation.method} {operation.path}": operation.id for operation in spec.operations}
+    path = path[:LONGEST_PATH]
     template = re.sub(r"/\d+", "/{id}", path)
     [nearest] = get_close_matches(f"{method} {template}", ids, n=1, cutoff=0.0)
     return f"there is no {method} {path}; the nearest is {nearest} ({ids[nearest]})"

@@ -11,25 +11,30 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.request.calls import MOST_VALUES
 from astria_emulator.request.uploads import Upload, media_type
+from astria_emulator.spec.coercion import count_values
 
 MAX_PARTS = 10_000
+LONGEST_NAME = 4000  # characters of a field's or a file's name
+LONGEST_BOUNDARY = 200  # RFC 2046 allows 70
 CHUNK = 1 << 18  # bytes read at a time
 
 
 def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
     """Return the fields in order.
 
-    Raises BadRequest.
+    Raises BadRequest and TooLarge.
     """
     try:
-        return parse_qsl(
+        fields = parse_qsl(
             body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS
         )
     except UnicodeDecodeError:
         raise BadRequest("the form is not valid UTF-8 text") from None
     except ValueError:
         raise BadRequest(f"the form has more than {MAX_PARTS} fields") from None
+    return _checked(fields)
 
 
 def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tuple[str, Any]]:
@@ -43,6 +48,8 @@ def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tupl
     part: Field | File | None = None
     pieces: list[bytes] = []
     size = 0
+    if len(boundary) > LONGEST_BOUNDARY:
+        raise BadRequest(f"the boundary has more than {LONGEST_BOUNDARY} characters")
     try:
         decoder = MultipartDecoder(boundary.encode("latin-1"), max_parts=MAX_PARTS)
         for event in _events(decoder, stream, len(boundary) + 16):
@@ -59,7 +66,7 @@ def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tupl
         raise TooLarge from None
     except (ValueError, LookupError) as error:
         raise BadRequest(f"the multipart body cannot be parsed: {error}") from None
-    return pairs
+    return _checked(pairs)
 
 
 def _events(decoder: MultipartDecoder, stream: IO[bytes], tail: int) -> Iterator[Any]:
@@ -99,3 +106,17 @@ def _finished(part: Field | File, data: bytes) -> Iterator[tuple[str, Any]]:
         yield part.name, data.decode()
     except UnicodeDecodeError:
         raise BadRequest(f"form field {part.name[:80]!r} is not valid UTF-8 text") from None
+
+
+def _checked(pairs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return fields whose names are not too long, and whose texts are not too much JSON.
+
+    Raises BadRequest and TooLarge.
+    """
+    names = [name for name, _ in pairs]
+    names += [value.name for _, value in pairs if isinstance(value, Upload)]
+    if max(map(len, names), default=0) > LONGEST_NAME:
+        raise BadRequest(f"a name in the form has more than {LONGEST_NAME} characters")
+    if sum(count_values(value) for _, value in pairs if isinstance(value, str)) > MOST_VALUES:
+        raise TooLarge(f"the form has more than {MOST_VALUES} values")
+    return pairs

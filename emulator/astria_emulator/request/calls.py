@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from astria_emulator.errors import BadRequest
-from astria_emulator.spec.coercion import check_text
+from astria_emulator.errors import BadRequest, TooLarge
+from astria_emulator.spec.coercion import check_text, count_values
 
 MAX_NESTING = 100  # Rails' own limit
+MOST_VALUES = 250_000  # of JSON, or of texts in forms that may be JSON
 TOO_DEEP = f"the JSON body nests deeper than {MAX_NESTING} levels"
 Pairs = Sequence[tuple[str, Any]]
 
@@ -29,11 +30,13 @@ class Call:
     has_body: bool = False
 
 
-def parse_json(text: bytes) -> Any:
+def parse_json(text: bytes, *, most: int = MOST_VALUES) -> Any:
     """Parse strictly: UTF-8, no NaN, no lone surrogates, no deep nesting.
 
-    Raises BadRequest.
+    most: values that are parsed. Raises BadRequest, and TooLarge where there are more.
     """
+    if count_values(text) > most:
+        raise TooLarge(f"the JSON has more than {most} values")
     try:
         # Given bytes, `loads` would let half of a surrogate pair pass.
         value = json.loads(text.decode("utf-8-sig"), parse_constant=_refuse)

@@ -1,20 +1,26 @@
 """The journal: the last requests and their answers."""
 
 import itertools
+import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from astria_emulator.errors import ApiError
-from astria_emulator.request.calls import Call, parse_json
+from astria_emulator.request.calls import Call, Pairs, parse_json
 from astria_emulator.request.forms import nest
 from astria_emulator.request.uploads import Upload
+from astria_emulator.spec.coercion import count_values
 
 SIZE = 1000  # requests
+TOTAL_BYTES = 32 << 20  # of memory, of all requests: the oldest are dropped
 KEPT_BYTES = 65_536  # of a body; of a longer one only the files' names are stored
+KEPT_VALUES = 2000  # of a body or a query; one with more is not stored
+KEPT_CHARACTERS = 2000  # of a path, a header and an explanation
+VALUE_BYTES = 200  # of memory, that a value takes besides its characters, at most
 SECRET = frozenset({"authorization", "cookie", "proxy-authorization"})
 NOTE = "emulator.note"  # where a request's Note is in its environ
 
@@ -60,11 +66,12 @@ class Entry:
 
 
 class Journal:
-    """A ring buffer of requests. Bodies and headers are parsed only when they are asked for."""
+    """A ring buffer of requests, and of memory. Bodies are parsed only when they are asked for."""
 
     def __init__(self, *, size: int = SIZE) -> None:
         self._lock = threading.Lock()
-        self._records: deque[tuple[Any, ...]] = deque(maxlen=size)
+        self._records: deque[tuple[int, tuple[Any, ...]]] = deque()  # each with its bytes
+        self._size, self._bytes = size, 0
         self._ids = itertools.count(1)
 
     def add(
@@ -76,35 +83,86 @@ class Journal:
         seconds: float,
     ) -> None:
         """Add a request that was answered."""
-        headers = [(name, environ[name]) for name in environ if name[:5] == "HTTP_"]
-        target = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        headers = [
+            (name[:KEPT_CHARACTERS], environ[name][:KEPT_CHARACTERS])
+            for name in environ
+            if name[:5] == "HTTP_"
+        ]
+        target = environ["REQUEST_METHOD"], environ["PATH_INFO"][:KEPT_CHARACTERS]
         if note.call:
             note.call = _shortened(note.call)
+        if note.explanation:
+            note.explanation = note.explanation[:KEPT_CHARACTERS]
+        size = _bytes_of([*headers, target, (note.explanation or "", "")]) + _bytes_of_call(note)
         with self._lock:
-            self._records.append((next(self._ids), at, note, target, headers, status, seconds))
+            self._bytes += size
+            self._records.append(
+                (size, (next(self._ids), at, note, target, headers, status, seconds))
+            )
+            while len(self._records) > self._size or self._bytes > TOTAL_BYTES:
+                self._bytes -= self._records.popleft()[0]
 
     def entries(self) -> list[Entry]:
         """Return all entries, oldest first."""
+        return [*self.newest()][::-1]
+
+    def newest(self, operation: str | None = None) -> Iterator[Entry]:
+        """Return the entries of an operation or of all, newest first, each parsed as it comes."""
         with self._lock:
             records = list(self._records)
-        return [_read(*record) for record in records]
+        for _, record in reversed(records):
+            if operation in (None, record[2].operation):
+                yield _read(*record)
 
     def reset(self) -> None:
         with self._lock:
             self._records.clear()
+            self._bytes = 0
             self._ids = itertools.count(1)
 
 
 def _shortened(call: Call) -> Call:
-    """Return a call without file contents, and without headers: they keep the connection alive."""
-    call = replace(call, headers={})
-    if call.fields:  # of a form
-        size = sum(len(value) for _, value in call.fields if isinstance(value, str))
-        fields = [(name, _file(value)) for name, value in call.fields]
-        if size > KEPT_BYTES:
-            fields = [(name, value) for name, value in fields if not isinstance(value, str)]
-        return replace(call, fields=fields)
-    return call if len(call.text) <= KEPT_BYTES else replace(call, text=b"")
+    """Return a call without what is long.
+
+    Nor are there files' contents, and headers: they keep the connection alive.
+    """
+    query = call.query if _is_short(call.query) else ()
+    fields: Pairs = [(name, _file(value)) for name, value in call.fields]
+    if not _is_short(fields):
+        fields = [(name, value) for name, value in fields if not isinstance(value, str)]
+    short = len(call.text) <= KEPT_BYTES and count_values(call.text) <= KEPT_VALUES
+    return Call(
+        path={},
+        query=query,
+        headers={},
+        fields=fields if _is_short(fields) else (),
+        text=call.text if short else b"",
+    )
+
+
+def _is_short(pairs: Pairs) -> bool:
+    size = sum(len(text) for pair in pairs for part in pair for text in _texts(part))
+    return len(pairs) <= KEPT_VALUES and size <= KEPT_BYTES
+
+
+def _bytes_of_call(note: Note) -> int:
+    """Return the memory that a shortened call takes, once it is parsed."""
+    if note.call is None:
+        return 0
+    text = note.call.text
+    parsed = len(text) + count_values(text) * VALUE_BYTES
+    return _bytes_of([*note.call.query, *note.call.fields]) + parsed
+
+
+def _bytes_of(pairs: Iterable[tuple[Any, Any]]) -> int:
+    return sum(
+        VALUE_BYTES + sum(sys.getsizeof(text) for part in pair for text in _texts(part))
+        for pair in pairs
+    )
+
+
+def _texts(part: Any) -> tuple[str, ...]:
+    return (part.name, part.content_type) if isinstance(part, _File) else (part,)
 
 
 @dataclass(frozen=True)
