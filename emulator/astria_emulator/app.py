@@ -34,7 +34,11 @@ from astria_emulator.work import jobs
 
 QUICK_BYTES = 65536
 HEALTH = f"{PREFIX}/health"
-SLOW = re.compile(rf"/+(_emulator\b|images\b|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)")
+# What draws or looks at pictures, and what one request may make many objects or copies with.
+SLOW = re.compile(
+    rf"/+(_emulator\b|images\b|themes\b|p/+[^/]+/+tunes\b|prompts/+\d+/+duplicate\b"
+    rf"|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)"
+)
 
 
 class Emulator(Flask):

@@ -152,3 +152,16 @@ def test_snapshots_need_the_token(make_api) -> None:
     assert client.get("/_emulator/snapshots").status_code == 403
     for method, path in (("PUT", "a"), ("DELETE", "a"), ("POST", "a/restore")):
         assert client.open(f"/_emulator/snapshots/{path}", method=method).status_code == 403
+
+
+def test_snapshots_have_only_so_many_rows_together(api, monkeypatch) -> None:
+    api.tune()
+    rows = len(api.client.application.services.state().rows)
+    monkeypatch.setattr(snapshots, "MOST_ROWS", 2 * rows)
+    take(api, "a")
+    take(api, "b")
+    answer = api.client.put("/_emulator/snapshots/c")
+    assert answer.status_code == 409
+    assert answer.json["error"] == f"snapshots have {2 * rows} rows together at most; delete one"
+    take(api, "b")
+    assert names(api) == ["a", "b"]

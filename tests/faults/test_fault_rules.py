@@ -1,5 +1,6 @@
 """When a rule injects its fault, and how rules are read, written and refused."""
 
+import threading
 from collections import Counter
 from fnmatch import filter as matching
 
@@ -7,6 +8,7 @@ import pytest
 
 from astria_emulator.config import Config
 from astria_emulator.errors import Invalid, SetupError
+from astria_emulator.faults import rules
 from astria_emulator.faults.answering import inject_into_answer
 from astria_emulator.faults.kinds import KINDS
 from astria_emulator.faults.reading import (
@@ -16,7 +18,7 @@ from astria_emulator.faults.reading import (
     rule_as_json,
     scenarios,
 )
-from astria_emulator.faults.rules import Faults, Rule
+from astria_emulator.faults.rules import LONGEST_SECONDS, Faults, Rule
 from astria_emulator.spec.loading import control_contract
 
 OPERATIONS = ("create_tune", "get_tune", "list_tunes", "file")
@@ -97,6 +99,42 @@ def test_latency_is_fixed_uniform_or_lognormal(settings, low, high):
     if "sigma" in settings:
         assert 0.7 < sorted(drawn)[150] < 1.4  # the median
         assert Counter(drawn)[5.0] > 10  # cut off
+
+
+def test_lognormal_latency_is_never_longer_than_can_be_waited_for():
+    faults = Faults(0)
+    faults.add(Rule("latency", settings={"seconds": 31_536_000, "sigma": 10}))
+    drawn = [faults.inject({"latency"}, "x", str).seconds() for _ in range(50)]
+    assert max(drawn) == LONGEST_SECONDS < threading.TIMEOUT_MAX
+
+
+def test_there_are_only_so_many_rules(api, monkeypatch):
+    monkeypatch.setattr(rules, "MOST_RULES", 2)
+    rule = {"fault": "server-error", "nth": [99]}
+    asked = [api.client.post("/_emulator/faults", json=rule) for _ in range(3)]
+    assert [answer.status_code for answer in asked] == [201, 201, 409]
+    assert asked[2].json["error"] == "there are 2 rules, and no more may be; delete one"
+    assert api.client.delete("/_emulator/faults/1").status_code == 200
+    assert api.client.post("/_emulator/faults", json=rule).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"fault": "latency", "seconds": 1, "operation": "*" * 101},
+        {"fault": "latency", "seconds": 1, "key": "k" * 1001},
+        {"fault": "latency", "seconds": 1, "nth": [1] * 1001},
+        {"fault": "training-fails", "message": "x" * 1001},
+        {"fault": "unprocessable", "messages": {f"a{at}": ["b"] for at in range(21)}},
+        {"fault": "unprocessable", "messages": {"a": ["b"] * 21}},
+        {"fault": "unprocessable", "messages": {"a": ["b" * 1001]}},
+        {"fault": "unprocessable", "messages": {"a" * 101: ["b"]}},
+    ],
+)
+def test_rule_that_is_too_long_is_refused(more):
+    with pytest.raises(Invalid, match="Unprocessable") as refused:
+        read_rule(more, OPERATIONS)
+    assert "too long" in str(refused.value.messages) or "too many" in str(refused.value.messages)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from astria_emulator.control.state_checks import check
-from astria_emulator.control.state_document import read, size_of, written
-from astria_emulator.errors import BadRequest, Invalid, disk_problem
+from astria_emulator.control.state_document import read, written
+from astria_emulator.errors import BadRequest, Invalid, TooLarge, disk_problem
 from astria_emulator.request.calls import parse_json
 from astria_emulator.spec.coercion import refuse_null_characters
 from astria_emulator.spec.openapi import Spec
@@ -30,6 +30,7 @@ ENCRYPTED = 1  # bit of a zip entry's flags
 SPREAD = 10  # an archive may hold so many times the bytes of the largest request body
 CHUNK = 1 << 18  # bytes
 PIECES = 10_000  # of JSON, written at a time
+MOST_VALUES = 10_000_000  # of JSON: a row has about 60
 TOLD = 20  # entries that are listed
 
 
@@ -62,7 +63,7 @@ def write(state: State, version: str) -> Iterator[bytes]:
         for file in state.files.files:
             if file.recipe is None:
                 entry = _entry(f"{BLOBS}{file.key}", ZIP_STORED)  # most are pressed already
-                entry.file_size = size_of(file)
+                entry.file_size = file.size
                 with archive.open(entry, "w") as out:
                     if file.path is None:
                         out.write(file.data or b"")
@@ -155,8 +156,8 @@ def _document(archive: ZipFile) -> Any:
         # Piece by piece, or an entry that says that it is short could be as long as it likes.
         text = b"".join(iter(partial(inner.read, CHUNK), b""))
     try:
-        document = parse_json(text)
+        document = parse_json(text, most=MOST_VALUES)
         refuse_null_characters(document)
-    except BadRequest as error:
-        raise BadRequest(f"{DOCUMENT}: {error.error}") from None
+    except (BadRequest, TooLarge) as error:
+        raise type(error)(f"{DOCUMENT}: {error.error}") from None
     return document

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from importlib import metadata
+from itertools import islice
 from typing import Any
 
 from astria_emulator.clock import VirtualClock
@@ -25,7 +26,6 @@ from astria_emulator.services import Caller, Services
 from astria_emulator.storage.snapshots import Snapshot, check_name
 
 CALLBACK_SECONDS = 15.0  # that `finish` waits for callbacks
-LISTED_JOBS = 1000  # in an answer
 Json = Mapping[str, Any]
 
 
@@ -149,8 +149,8 @@ def redeliver(services: Services, caller: Caller, *, id: int) -> Json:
     return dict(services.callbacks.send_again(delivery))
 
 
-def list_jobs(services: Services, caller: Caller) -> list[Json]:
-    return [asdict(job) for job in services.store.jobs(limit=LISTED_JOBS)]
+def list_jobs(services: Services, caller: Caller, *, query: Json) -> list[Json]:
+    return [asdict(job) for job in services.store.jobs(limit=query["limit"])]
 
 
 def read_tune(services: Services, caller: Caller, *, id: int) -> Json:
@@ -163,9 +163,8 @@ def read_tune(services: Services, caller: Caller, *, id: int) -> Json:
 
 
 def list_requests(services: Services, caller: Caller, *, query: Json) -> list[Json]:
-    id = query.get("operation")
-    entries = [e for e in reversed(services.journal.entries()) if id in (None, e.operation)]
-    return [asdict(entry) for entry in entries[: query["limit"]]]
+    entries = services.journal.newest(query.get("operation"))
+    return [asdict(entry) for entry in islice(entries, query["limit"])]
 
 
 def list_faults(services: Services, caller: Caller) -> list[Json]:

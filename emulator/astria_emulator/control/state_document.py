@@ -55,12 +55,7 @@ def _job(job: Job) -> dict[str, Any]:
 def _file(file: File) -> dict[str, Any]:
     if file.recipe is not None:
         return {"content_type": file.content_type, "recipe": file.recipe}
-    return {"content_type": file.content_type, "bytes": size_of(file)}
-
-
-def size_of(file: File) -> int:
-    """Of a file that is no recipe."""
-    return file.path.stat().st_size if file.path is not None else len(file.data or b"")
+    return {"content_type": file.content_type, "bytes": file.size}
 
 
 def _time(moment: datetime) -> str:

@@ -1,10 +1,18 @@
-"""Parse a prompt's text: `<lora:ID:scale>` tokens, `--flags`, `{{characteristics}}`."""
+"""Parse a prompt's text: `<lora:ID:scale>` tokens, `--flags`, `{{characteristics}}`.
+
+How much a text may become, and how many tunes it may name, is limited here: a request multiplies
+both by its prompts.
+"""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from astria_emulator.errors import Invalid
+
+MOST_TUNES = 50  # that a text names
+LONGEST_FILLED = 50_000  # characters of a text once it is filled in
 # `<faceid:123>` without a scale, and LoRAs by name (`<lora:add_detail:0.5>`), occur in the
 # documentation.
 _SCALE = r"-?(?:\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})"
@@ -79,16 +87,41 @@ def fill(text: str, characteristics: Mapping[str, Any] | None) -> str:
     """Replace `{{key}}` by the characteristic of that name.
 
     An unknown key is replaced by nothing, as in Mustache.
+
+    Raises Invalid when the text becomes too long.
     """
     values = characteristics or {}
+    length = len(text)
 
     def replacement(slot: re.Match[str]) -> str:
+        nonlocal length
         value = values.get(slot[1].strip())
-        return (
+        found = (
             "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
         )
+        length += len(found) - len(slot[0])
+        check_length(length)
+        return found
 
     return _SLOT.sub(replacement, text)
+
+
+def check_length(length: int) -> None:
+    """Raises Invalid when a text with its tokens and characteristics is too long."""
+    if length > LONGEST_FILLED:
+        told = f"is too long once it is filled in (maximum is {LONGEST_FILLED} characters)"
+        raise Invalid({"text": [told]})
+
+
+def named_ids(text: str) -> list[int]:
+    """Return the ids of the tunes that the tokens of a text name, each once.
+
+    Raises Invalid when there are too many.
+    """
+    ids = dict.fromkeys(token.tune_id for token in tokens(text) if token.tune_id)
+    if len(ids) > MOST_TUNES:
+        raise Invalid({"text": [f"names too many tunes (maximum is {MOST_TUNES})"]})
+    return list(ids)
 
 
 def video_fields(text: str) -> dict[str, Any]:

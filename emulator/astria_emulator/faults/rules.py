@@ -8,8 +8,12 @@ from hashlib import blake2b
 from random import Random
 from typing import Any
 
+from astria_emulator.errors import Conflict
 from astria_emulator.faults.kinds import KINDS
 from astria_emulator.storage.store import Row
+
+MOST_RULES = 100  # each request looks at all
+LONGEST_SECONDS = 31_536_000.0  # of a latency, which a lognormal time may exceed by far
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class InjectedFault:
         high, sigma = self["up_to"], self["sigma"]
         if sigma is not None:
             drawn = low * self.generator.lognormvariate(0.0, sigma)
-            return drawn if high is None else min(drawn, float(high))
+            return min(drawn, LONGEST_SECONDS if high is None else float(high))
         return low if high is None else self.generator.uniform(low, float(high))
 
 
@@ -98,7 +102,13 @@ class Faults:
             self._next_id = len(self._active) + 1
 
     def add(self, rule: Rule) -> ActiveRule:
+        """Activate one more rule.
+
+        Raises Conflict when there are too many.
+        """
         with self._lock:
+            if len(self._active) >= MOST_RULES:
+                raise Conflict(f"there are {MOST_RULES} rules, and no more may be; delete one")
             active = self._active[self._next_id] = ActiveRule(self._next_id, rule)
             self._next_id += 1
         return active

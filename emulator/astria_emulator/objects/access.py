@@ -5,7 +5,10 @@ from typing import Any
 
 from astria_emulator.errors import NotFound
 from astria_emulator.services import Caller, Services
-from astria_emulator.storage.store import Row
+from astria_emulator.storage.refs import template_ref
+from astria_emulator.storage.store import Query, Row
+
+MOST_TEMPLATES = 1000  # of a pack
 
 
 def own(services: Services, caller: Caller, table: str, id: int) -> Row:
@@ -41,6 +44,10 @@ def check_references(
                 look_up(services, caller, table, attributes[field])
             except NotFound:
                 messages[field] = ["must exist"]
+    if (pack_id := attributes.get("pack_id")) and "pack_id" not in messages:
+        last = Query(caller.account, ref=template_ref(pack_id), offset=MOST_TEMPLATES - 1, limit=1)
+        if services.store.find("prompt", last):
+            messages["pack_id"] = [f"has {MOST_TEMPLATES} templates, and takes no more"]
     return messages
 
 

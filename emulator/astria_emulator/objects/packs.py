@@ -8,7 +8,7 @@ from astria_emulator.domain.prompt_text import fill, token_for, without_tokens
 from astria_emulator.domain.rows import OrderRow, RunRow
 from astria_emulator.errors import Invalid, NotFound
 from astria_emulator.objects.access import check_references, visible
-from astria_emulator.objects.media import copied_media
+from astria_emulator.objects.media import copied_media, media_bytes
 from astria_emulator.objects.prompts import make_prompt, prompt_attributes
 from astria_emulator.objects.tunes import make_tune
 from astria_emulator.services import Caller, Services
@@ -16,6 +16,7 @@ from astria_emulator.storage.refs import template_ref
 from astria_emulator.storage.store import Query, Row
 
 Attributes = Mapping[str, Any]
+MOST_PROMPTS = 1000  # of one run
 TUNE_ATTRIBUTES = (
     *("title", "name", "callback", "preset", "characteristics"),
     *("images", "image_urls"),
@@ -92,16 +93,32 @@ class PackRun:
 
     def _use(self, tunes: Sequence[Row], templates: Sequence[Row]) -> dict[str, Any]:
         """Create each tune's prompts: from templates of its class, or from all where none is."""
-        prompts = []
+        pairs = []
         for tune in tunes:
             same_class = [row for row in templates if row["class_name"] == tune["name"]]
-            for template in same_class or templates:
-                prompts.append(self._prompt(tune, template, self._text(template, tune)))
+            pairs += [(tune, template) for template in same_class or templates]
+        self._check_amount([template for _, template in pairs])
+        prompts = [
+            self._prompt(tune, template, self._text(template, tune)) for tune, template in pairs
+        ]
         self._schedule_callback(prompts)
         return DONE
 
+    def _check_amount(self, templates: Sequence[Row]) -> None:
+        """Refuse to make too much of one request. `templates`: one for each prompt to be made.
+
+        Raises Invalid.
+        """
+        if len(templates) > MOST_PROMPTS:
+            raise Invalid({"tune_ids": [f"would make more than {MOST_PROMPTS} prompts"]})
+        sizes = {row.id: media_bytes(self.services, row) for row in templates}
+        if sum(sizes[row.id] for row in templates) > self.services.config.max_body:
+            told = "would copy more bytes of files than a request may have"
+            raise Invalid({"tune_ids": [told]})
+
     def _show_all(self, tunes: Sequence[Row], templates: Sequence[Row]) -> dict[str, Any]:
         """Create one prompt of each template with all tunes in it, joined by one order."""
+        self._check_amount(templates)
         order: OrderRow = {"tune_ids": [tune.id for tune in tunes]}
         row = self.services.store.insert("order", self.caller.account, order)
         tokens = [f"{token_for(tune['model_type'], tune.id)} {tune['name']}" for tune in tunes]

@@ -8,7 +8,14 @@ from typing import Any, cast
 
 from astria_emulator.domain.lifecycle import UNTIMED
 from astria_emulator.domain.prompt_rules import broken_rules
-from astria_emulator.domain.prompt_text import fill, token_for, tokens, video_fields
+from astria_emulator.domain.prompt_text import (
+    check_length,
+    fill,
+    named_ids,
+    token_for,
+    tokens,
+    video_fields,
+)
 from astria_emulator.domain.rows import Brief, NewPromptRow, PromptAttributes, PromptNulls
 from astria_emulator.errors import Invalid, Message, NotFound
 from astria_emulator.objects.access import check_references
@@ -62,6 +69,7 @@ def make_prompt(
         home = current_home
         attributes = with_video_fields(services, body)
         text, base = _rehome(services, home, attributes)
+        check_length(len(text))
         named = named_tunes(services, caller, f"{text} {attributes.get('video_prompt') or ''}")
         uses = (home, *named, base)
         branch = FAST if any(tune["branch"] == FAST for tune in uses) else base["branch"]
@@ -186,8 +194,7 @@ def named_tunes(services: Services, caller: Caller, text: str) -> list[Row]:
 
     Ids of tunes that the caller cannot use are left to the model, as LoRAs by name are.
     """
-    ids = dict.fromkeys(token.tune_id for token in tokens(text) if token.tune_id)
-    rows = [services.store.get("tune", id) for id in ids]
+    rows = [services.store.get("tune", id) for id in named_ids(text)]
     return [row for row in rows if row is not None and row.owner in (None, caller.account)]
 
 

@@ -93,7 +93,11 @@ def make_tune(services: Services, caller: Caller, body: Attributes) -> Creation:
         else:
             services.schedule("start_tune", row, now)
         for prompt in nested:
-            make_prompt(services, caller, row, prompt)
+            try:
+                make_prompt(services, caller, row, prompt)
+            except Invalid as error:
+                messages = {f"prompts.{field}": told for field, told in error.messages.items()}
+                raise Invalid(messages) from None
     log.info("tune %d: branch %s is served by the %s backend", row.id, branch, backend.name)
     return Creation(row)
 

@@ -46,6 +46,14 @@ class File:
                 raise disk_error(error) from error
         return self.data if self.data is not None else self.recipe or {}
 
+    @property
+    def size(self) -> int:
+        """How many bytes there are; a recipe has none.
+
+        Raises FileNotFoundError when they have been erased.
+        """
+        return self.path.stat().st_size if self.path is not None else len(self.data or b"")
+
 
 @dataclass(frozen=True)
 class HeldFiles:

@@ -10,6 +10,7 @@ from typing import Any
 from astria_emulator.errors import Conflict, Invalid, NotFound
 from astria_emulator.storage.state import State
 
+MOST_ROWS = 500_000  # of all snapshots; a database gives each its own copy
 MOST = 100  # each keeps the disk space of files that were deleted after it
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -40,6 +41,9 @@ class Snapshots:
         with self._lock:
             if len(self._snapshots.keys() - {snapshot.name}) >= MOST:
                 raise Conflict(f"there are {MOST} snapshots, and no more may be; delete one")
+            others = [kept for name, kept in self._snapshots.items() if name != snapshot.name]
+            if sum(len(kept.state.rows) for kept in [*others, snapshot]) > MOST_ROWS:
+                raise Conflict(f"snapshots have {MOST_ROWS} rows together at most; delete one")
             if self._snapshots:
                 newest = next(reversed(self._snapshots.values()))
                 snapshot = replace(snapshot, state=snapshot.state.sharing(newest.state))

@@ -126,7 +126,7 @@ def expire_tune(services: Services, job: Job, now: datetime) -> None:
     """Extend a tune's storage by 30 days, or erase its files and prompts; the tune stays."""
     with services.store.transaction():
         if target(services, job)["auto_extend"]:
-            row = advance(services, job, "extend", now)
+            row = advance(services, job, "extend", services.clock.now())
             services.schedule("expire_tune", row, row["expires_at"])
             return
         row = advance(services, job, "expire", now)
