@@ -19,13 +19,15 @@ WRONG = {
     "bare line feed": (GET + b"X: a\nY: b\r\n" + END, 400, "Bare CR or LF"),
     "no request line": (b"\x16\x03\x01\x02\0\x01\0\r\n\r\n", 400, "Start line is invalid"),
     "one word": (b"nonsense\r\n" + END, 400, "Start line is invalid"),
-    "bracket in the target": (b"GET http://[ HTTP/1.1\r\n" + HOST + END, 400, "cannot be read"),
+    "target that is not encoded": (
+        "GET /tunes?title=é HTTP/1.1\r\n\r\n".encode(), 400, "percent-encoded"),
+    "bracket in the target": (b"GET http://[ HTTP/1.1\r\nHost: [\r\n" + END, 400, "be read"),
     "length below zero": (POST + b"Content-Length: -1\r\n" + END, 400, "Content-Length is invalid"),
     "length with a sign": (POST + b"Content-Length: +1\r\n" + END, 400, "Content-Length is"),
     "length in words": (POST + b"Content-Length: ten\r\n" + END, 400, "Content-Length is invalid"),
     "two lengths": (POST + b"Content-Length: 5\r\nContent-Length: 6\r\n" + END, 400, "Content-"),
     "list of lengths": (POST + b"Content-Length: 5, 5\r\n" + END, 400, "Content-Length is invalid"),
-    "length of many digits": (POST + b"Content-Length: " + b"9" * 5000 + END * 2, 400, "be read"),
+    "length of many digits": (POST + b"Content-Length: " + b"9" * 5000 + END * 2, 400, "Length is"),
     "length beyond the limit": (POST + b"Content-Length: 9999999999\r\n" + END, 413, "Payload Too"),
     "expected body beyond the limit": (
         POST + b"Expect: 100-continue\r\nContent-Length: 9999999999\r\n" + END, 413, "Payload Too"),

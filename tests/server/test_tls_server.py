@@ -111,6 +111,24 @@ def test_connection_is_kept_for_more_requests(
             assert answer.startswith(b"HTTP/1.1 200")
 
 
+def test_requests_are_read_as_strictly_and_head_has_no_body(
+    https: tuple[str, Server], client: requests.Session
+) -> None:
+    context = ssl.create_default_context(cafile=str(client.verify))
+    kept = "HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    wrong = "HEAD /tunes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n"
+    with (
+        socket.create_connection(("127.0.0.1", https[1].port)) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as wrapped,
+    ):
+        wrapped.sendall((kept + wrong + kept).encode())
+        answers = b""
+        while data := wrapped.recv(4096):
+            answers += data
+    heads = answers.split(b"\r\n\r\n")
+    assert [head[:12] for head in heads] == [b"HTTP/1.1 404", b"HTTP/1.0 400", b""]
+
+
 def test_astrias_names_are_the_servers_with_tls_only(
     https: tuple[str, Server], client: requests.Session, make_api: Callable[..., Any]
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from astria_emulator.errors import TooLarge
 from astria_emulator.request.connection import CONNECTION
+from astria_emulator.server.http1 import BEGINNING, ChunkedBody, bare_in, check_head
 from astria_emulator.server.waitress_names import (
     BadRequest,
     ClientDisconnected,
@@ -18,14 +19,14 @@ from astria_emulator.server.waitress_names import (
     ErrorTask,
     HTTPChannel,
     HTTPRequestParser,
-    ServerNotImplemented,
+    ParsingError,
+    Task,
     WSGITask,
 )
 
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
 REQUEST_SECONDS = 300.0  # for all of a request
 HEADER_BYTES = 65536
-CHUNK_LINE_BYTES = 1024
 UNCOUNTED = 1_000_000  # bytes of a body that always may come
 BODIES_AT_ONCE = 5  # of the largest size: what all bodies that come may take on disk
 
@@ -39,10 +40,12 @@ class TooMany(Error):  # type: ignore[misc]
 
 
 class Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Reads a request within bounds of time and size, and refuses what waitress trips over."""
+    """Reads a request strictly, and within bounds of time and size."""
 
     completed: bool
     error: Error | None
+    body_rcv: Any
+    is_head = False  # whether it asks by HEAD, also where it could not be read further
 
     def __init__(self, adj: Any):
         super().__init__(adj)
@@ -50,20 +53,47 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self.refusal: Error | None = None  # what the next bytes are to be answered with
 
     def received(self, data: bytes) -> int:
-        """Take bytes; return how many were used."""
+        """Take bytes; return how many were used: all, where the request is refused."""
         try:
+            if self.body_rcv is None:
+                self._check_beginning(data)
             used: int = super().received(data)
-        except ValueError:  # as of `GET http://[`, and of a length with 5,000 digits
+        except ParsingError as reason:
+            self._refuse(BadRequest(str(reason)))
+        except ValueError:  # as of `GET http://[`
             self._refuse(BadRequest("The request cannot be read"))
-            return len(data)
-        if isinstance(self.error, ServerNotImplemented):
-            self.error = BadRequest("The transfer encoding is not known: chunked is")
         if not self.completed and (error := self.refusal or self._excess()):
             self._refuse(error)
-            return len(data)
         if self.completed:  # nothing is to come: waitress would wait for it
             self.expect_continue = False
-        return used
+        return len(data) if self.error else used
+
+    def _check_beginning(self, data: bytes) -> None:
+        """Check what has come of a head: waitress would wait for the empty line after it.
+
+        Raises ParsingError.
+        """
+        head = self.header_plus + data
+        if not (begin := BEGINNING.match(head)):
+            raise ParsingError("Start line is invalid")
+        self.is_head = head.startswith(b"HEAD ", begin.end() - 1)
+        # With the byte before it; all others have been looked at.
+        bare = bare_in(head[-len(data) - 1 :].removeprefix(b"\n"))
+        if bare and b"\r\n\r\n" not in head:
+            raise ParsingError(bare)
+
+    def parse_header(self, header_plus: bytes) -> None:
+        check_head(header_plus)
+        super().parse_header(header_plus)
+        # Waitress knows an option only where it stands alone.
+        options = {
+            text.strip(" \t").lower() for text in self.headers.get("CONNECTION", "").split(",")
+        }
+        for option in ("keep-alive", "close"):
+            if option in options:
+                self.headers["CONNECTION"] = option
+        if self.chunked:
+            self.body_rcv = ChunkedBody(self.body_rcv.getbuf())
 
     def _refuse(self, error: Error) -> None:
         self.error, self.completed, self.expect_continue = error, True, False
@@ -72,16 +102,22 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         seconds = time.monotonic() - self._begun
         if seconds > (REQUEST_SECONDS if self.headers_finished else HEAD_SECONDS):
             return TooSlow("")
-        if self.chunked and self.body_rcv is not None:
-            # Waitress copies both as often as bytes come.
-            if len(self.body_rcv.control_line) > CHUNK_LINE_BYTES:
-                return BadRequest("A chunk's first line is too long")
-            if len(self.body_rcv.trailer) > HEADER_BYTES:
-                return BadRequest("What follows the last chunk is too long")
         return None
 
 
-class JsonErrorTask(ErrorTask):  # type: ignore[misc]
+class HeadersOnly(Task):  # type: ignore[misc]
+    """Gives the answer to HEAD no body, and the Content-Length that the one to GET would have."""
+
+    def write(self, data: bytes) -> None:
+        # Of what could not be answered the channel still has the request.
+        if self.channel.requests[0].is_head:
+            super().write(b"")
+            self.chunked_response = False  # its end would be a body
+        else:
+            super().write(data)
+
+
+class JsonErrorTask(HeadersOnly, ErrorTask):  # type: ignore[misc]
     """What waitress itself refuses - too large, unreadable - in the API's form."""
 
     def execute(self) -> None:
@@ -100,12 +136,14 @@ class JsonErrorTask(ErrorTask):  # type: ignore[misc]
         self.write(body.encode())
 
 
-class Task(WSGITask):  # type: ignore[misc]
+class ApiTask(HeadersOnly, WSGITask):  # type: ignore[misc]
     """Answers a request; the application is lent its connection."""
 
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[CONNECTION] = self.channel
+        if self.request.is_head:
+            environ.pop("wsgi.file_wrapper", None)  # what it wraps is sent without `write`
         return environ
 
 
@@ -113,7 +151,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     """A connection; what its bodies take counts with those of all others."""
 
     parser_class = Parser
-    task_class = Task
+    task_class = ApiTask
     error_task_class = JsonErrorTask
     is_broken = False
 

@@ -1,8 +1,8 @@
 """The one door to waitress, and the list of what is used of it without being documented.
 
-Waitress documents its server's settings, and no class or method. What `http_server` and `channel`
-use beyond these settings is listed here, so pyproject.toml allows 3.0 only, and
-`tests/server/test_waitress_names.py` compares the list with waitress and with both modules.
+Waitress documents its server's settings, and no class or method. What `http_server`, `channel` and
+`http1` use beyond these settings is listed here, so pyproject.toml allows 3.0 only, and
+`tests/server/test_waitress_names.py` compares the list with waitress and with these modules.
 """
 
 from typing import Any
@@ -10,21 +10,23 @@ from typing import Any
 from waitress import server, wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import ClientDisconnected, HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import ChunkedReceiver
 from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask, Task, ThreadedTaskDispatcher, WSGITask
-from waitress.utilities import BadRequest, Error, ServerNotImplemented
+from waitress.utilities import BadRequest, Error
 
 __all__ = [
     "RELIED_ON",
     "BadRequest",
+    "ChunkedReceiver",
     "ClientDisconnected",
     "Error",
     "ErrorTask",
     "HTTPChannel",
     "HTTPRequestParser",
-    "ServerNotImplemented",
+    "ParsingError",
+    "Task",
     "WSGITask",
     "create_server",
     "wasyncore",
@@ -88,6 +90,8 @@ RELIED_ON: dict[Any, dict[str, str]] = {
     HTTPRequestParser: {
         "__init__": "(self, adj)",
         "received": "(self, data)",
+        "parse_header": "(self, header_plus)",
+        "header_plus": "",  # what has come of the head
         "completed": "",
         "error": "",
         "expect_continue": "",
@@ -100,8 +104,15 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "body_bytes_received": "",
     },
     ChunkedReceiver: {
-        "control_line": "",
-        "trailer": "",
+        "received": "(self, s)",
+        "getbuf": "(self)",
+        "buf": "",
+        "chunk_remainder": "",
+        "control_line": "",  # what has come of a line
+        "validate_chunk_end": "",
+        "all_chunks_received": "",
+        "completed": "",
+        "error": "",
     },
     Task: {
         "channel": "",
@@ -110,6 +121,7 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "content_length": "",
         "response_headers": "",
         "close_on_finish": "",
+        "chunked_response": "",
         "write": "(self, data)",
     },
     ErrorTask: {
