@@ -46,6 +46,7 @@ class Emulator(Flask):
 
     services: Services
     compiler: Compiler
+    downloads: Downloads
 
     def open(self, config: Config, *, outbox: Outbox | None = None) -> None:
         """Start with an empty server. `outbox` sends callbacks; by default over HTTP.
@@ -66,6 +67,7 @@ class Emulator(Flask):
     def close(self) -> None:
         """Stop the work. Whoever made the application calls this at the end."""
         self.services.close()
+        self.downloads.close()
 
     def is_quick(self, path: str, content_type: str | None, length: int) -> bool:
         """Whether a request with a body of `length` bytes can be answered without a wait.
@@ -100,7 +102,9 @@ def create_app(
     for bound in bind(app.compiler.spec.operations, all_handlers(), app.compiler):
         for path_pattern in (bound.operation.path, *bound.operation.aliases):
             route(app, path_pattern, bound.operation, api_view(serving, bound))
-    app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, file_view(serving, Downloads()))
+    app.downloads = Downloads()
+    view = file_view(serving, app.downloads)
+    app.add_url_rule(f"/<string(length={KEY_LENGTH}):key>", FILE, view)
     home = Response(status=302, headers={"Location": f"{PREFIX}/"})
     app.add_url_rule("/", "home", lambda: home)
     add_control_routes(app, serving, path)

@@ -97,7 +97,7 @@ class UnsupportedMediaType(ApiError):
 
 
 class Unavailable(ApiError):
-    """The database does not answer, or the disk takes nothing."""
+    """The database does not answer, the disk takes nothing, or too much waits already."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
 

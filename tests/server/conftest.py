@@ -23,8 +23,8 @@ def running(make_app: Any, caplog: Any) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
     with ExitStack() as opened:
 
-        def start(**given: Any) -> Running:
-            started.append(Running(make_app(**given), opened))
+        def start(*, app: Any = None, **given: Any) -> Running:
+            started.append(Running(app or make_app(**given), opened))
             return started[-1]
 
         yield start

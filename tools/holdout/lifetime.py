@@ -45,8 +45,8 @@ def drawing(change):
 def drawn_anew(source):
     fetches = itertools.count()
 
-    def read(self, file):
-        found = source(self, file)
+    def read(self, file, environ):
+        found = source(self, file, environ)
         is_drawn = file.recipe is not None and "picture" in file.recipe
         return BytesIO(found.read() + b"%d" % next(fetches)) if is_drawn else found
 

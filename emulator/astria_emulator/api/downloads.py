@@ -1,9 +1,8 @@
 """Serve files: uploads unchanged, and pictures drawn when they are first fetched."""
 
 import io
-import json
-import threading
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,8 @@ from werkzeug.utils import send_file
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.errors import NotFound
-from astria_emulator.mock.backend import render
+from astria_emulator.mock.rendering import Renderer
+from astria_emulator.request.connection import result_of
 from astria_emulator.storage.file_keys import KEY
 from astria_emulator.storage.files import File, Files
 
@@ -27,44 +27,60 @@ HEADERS = {
     ),
     "X-Content-Type-Options": "nosniff",
 }
-CACHED_DRAWINGS = 32
-DRAWING_AT_ONCE = 2  # the largest picture takes about 425 MB while it is drawn
+Source = io.BytesIO | Path
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file that is asked for; `source` is None where the client has it already."""
+
+    file: File
+    source: Source | None
 
 
 class Downloads:
     """Answers a file's address."""
 
     def __init__(self) -> None:
-        self._gate = threading.Semaphore(DRAWING_AT_ONCE)
-        self._drawn = lru_cache(CACHED_DRAWINGS)(self._draw)
+        self._renderer = Renderer()
 
-    def respond(self, files: Files, key: str, environ: dict[str, Any]) -> BaseResponse:
-        """Answer with a file, its ETag and the range that was asked for.
-
-        Raises NotFound.
-        """
+    def find(self, files: Files, key: str, environ: dict[str, Any]) -> Download | None:
+        """Return a file, once it is drawn; None where there is no such file."""
         file = files.get(key) if KEY.fullmatch(key) else None
         if file is None:
-            raise NotFound
+            return None
         # The key suffices: a picture is not drawn again for a cache that has it.
         if parse_etags(environ.get("HTTP_IF_NONE_MATCH")).contains_weak(key):
-            return BaseResponse(status=304, headers={"ETag": f'"{key}"', **HEADERS})
-        try:
-            response = send_file(self._source(file), environ, mimetype=file.content_type, etag=key)
-        except FileNotFoundError:  # erased in the meantime
-            raise NotFound from None
-        # Set for files on a disk, but the content of an address never changes.
-        response.headers.pop("Last-Modified", None)
-        response.headers.update(HEADERS)
-        return response
+            return Download(file, None)
+        return Download(file, self._source(file, environ))
 
-    def _source(self, file: File) -> io.BytesIO | Path:
+    def close(self) -> None:
+        """Forget what was drawn."""
+        self._renderer.close()
+
+    def _source(self, file: File, environ: dict[str, Any]) -> Source:
         if file.path is not None:
             return file.path
         if file.data is not None:
             return io.BytesIO(file.data)
-        return io.BytesIO(self._drawn(json.dumps(file.recipe, sort_keys=True)))
+        return io.BytesIO(result_of(environ, partial(self._renderer.begin, file.recipe or {})))
 
-    def _draw(self, recipe: str) -> bytes:
-        with self._gate:
-            return render(json.loads(recipe))
+
+def respond(download: Download | None, environ: dict[str, Any]) -> BaseResponse:
+    """Answer with a file, its ETag and the range that was asked for.
+
+    Raises NotFound.
+    """
+    if download is None:
+        raise NotFound
+    key, kind = download.file.key, download.file.content_type
+    if download.source is None:
+        return BaseResponse(status=304, headers={"ETag": f'"{key}"', **HEADERS})
+    try:
+        response = send_file(download.source, environ, mimetype=kind, etag=key)
+    except FileNotFoundError:  # erased in the meantime
+        raise NotFound from None
+    # Set for files on a disk, but the content of an address never changes.
+    response.headers.pop("Last-Modified", None)
+    response.headers.update(HEADERS)
+    return response

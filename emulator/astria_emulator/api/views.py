@@ -13,7 +13,7 @@ from flask import Request, Response
 from werkzeug.wrappers import Response as BaseResponse
 
 from astria_emulator.api.answers import Answer
-from astria_emulator.api.downloads import Downloads
+from astria_emulator.api.downloads import Downloads, respond
 from astria_emulator.api.operations import BoundOperation
 from astria_emulator.api.web import (
     PREFIX,
@@ -139,8 +139,9 @@ def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable
 
     def view(key: str) -> BaseResponse:
         services, request = serving(), current_request()
+        download = downloads.find(services.files, key, request.environ)
         request.environ[NOTE].operation = FILE
-        make = partial(downloads.respond, services.files, key, request.environ)
+        make = partial(respond, download, request.environ)
         if faults := inject_into_answer(services.faults, FILE, lambda key: False):
             request.environ[NOTE].faults = faults.names
             return faults.answer(connection_of(request.environ), make, lambda: None)

@@ -7,10 +7,12 @@ import json
 import socket
 import struct
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from typing import Any
 
 from astria_emulator.errors import TooLarge
-from astria_emulator.request.connection import CONNECTION
+from astria_emulator.request.connection import CONNECTION, RESULT_OF, Suspended
 from astria_emulator.server.http1 import BEGINNING, ChunkedBody, bare_in, check_head
 from astria_emulator.server.waitress_names import (
     BadRequest,
@@ -51,6 +53,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         super().__init__(adj)
         self._begun = time.monotonic()
         self.refusal: Error | None = None  # what the next bytes are to be answered with
+        self._work: Future[Any] | None = None
 
     def received(self, data: bytes) -> int:
         """Take bytes; return how many were used: all, where the request is refused."""
@@ -94,6 +97,14 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
                 self.headers["CONNECTION"] = option
         if self.chunked:
             self.body_rcv = ChunkedBody(self.body_rcv.getbuf())
+
+    def result_of(self, begin: Callable[[], Future[Any]]) -> Any:
+        """Return the result of work, or raise Suspended until it has ended."""
+        if self._work is None:
+            self._work = begin()
+        if not self._work.done():
+            raise Suspended(self._work)
+        return self._work.result()
 
     def _refuse(self, error: Error) -> None:
         self.error, self.completed, self.expect_continue = error, True, False
@@ -142,6 +153,7 @@ class ApiTask(HeadersOnly, WSGITask):  # type: ignore[misc]
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ[CONNECTION] = self.channel
+        environ[RESULT_OF] = self.request.result_of
         if self.request.is_head:
             environ.pop("wsgi.file_wrapper", None)  # what it wraps is sent without `write`
         return environ
@@ -154,6 +166,13 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     task_class = ApiTask
     error_task_class = JsonErrorTask
     is_broken = False
+
+    def service(self) -> None:
+        """Answer the first request. No thread waits for what is being drawn."""
+        try:
+            super().service()
+        except Suspended as suspended:
+            suspended.work.add_done_callback(lambda _: self.server.add_task(self))
 
     def wait(self, seconds: float) -> None:
         """Let so much time pass; not in the thread that serves all connections."""

@@ -15,7 +15,7 @@ from astria_emulator.server.channel import HEADER_BYTES, Channel
 from astria_emulator.server.tls_server import TlsServer
 from astria_emulator.server.waitress_names import HTTPChannel, create_server, wasyncore
 
-THREADS = 16  # two draw pictures at a time, and may keep others waiting
+THREADS = 16
 CONNECTIONS = 300
 FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
 FILES_EACH_TLS = 5  # and the two sockets of what is in front
