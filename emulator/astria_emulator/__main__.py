@@ -70,7 +70,13 @@ def serve(**flags: Any) -> None:
         tls = certificates().server_context(config) if config.tls else None
         limit = config.max_body
         server = Server(
-            app, config.host, config.port, max_body=limit, is_quick=app.is_quick, tls=tls
+            app,
+            config.host,
+            config.port,
+            max_body=limit,
+            is_quick=app.is_quick,
+            may_fetch=app.may_fetch,
+            tls=tls,
         )
     except OSError as error:
         app.close()

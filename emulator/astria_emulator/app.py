@@ -83,6 +83,11 @@ class Emulator(Flask):
         large = length > QUICK_BYTES
         return self.services.is_quick and not (form or large or SLOW.match(path))
 
+    def may_fetch(self, method: str, path: str) -> bool:
+        """Whether the answer to a request may wait for files of other servers."""
+        is_sent = method in ("POST", "PUT", "PATCH") and not path.startswith(PREFIX)
+        return is_sent and self.services.may_fetch
+
 
 def create_app(
     config: Config | None = None, *, spec_path: Path | None = None, outbox: Outbox | None = None

@@ -93,6 +93,11 @@ class Services:
         in_memory = not config.data and config.backend == "mock" and not config.clock
         return in_memory and not self.faults and self.assumed("fetching") == "never"
 
+    @property
+    def may_fetch(self) -> bool:
+        """Whether files of other servers are fetched, as a real backend needs them to train on."""
+        return self.assumed("fetching") != "never" or self.config.backend != "mock"
+
     def assumed(self, name: str) -> str:
         return self.config.assumed[name]
 

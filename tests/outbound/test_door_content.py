@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from astria_emulator.outbound import door
 from astria_emulator.outbound.door import FetchedFile
 from tests import PATIENCE_SECONDS
 from tests.outbound.raw_servers import (
@@ -220,3 +221,12 @@ def test_body_that_ends_too_early_is_not_taken(answer: bytes, listen: Listen) ->
 )  # fmt: skip
 def test_fetch_ends_in_time_when_the_body_drips(answer: bytes, listen: Listen) -> None:
     assert error_of("fetch", listen(drip(OK + answer, b"1")), timeout=0.2) == "timed out"
+
+
+@pytest.mark.parametrize("answer", [b"Content-Length: 900\r\n\r\n", b"\r\n"])
+def test_body_that_comes_too_slowly_is_not_taken(
+    answer: bytes, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "GRACE_SECONDS", 0.0)
+    monkeypatch.setattr(door, "LEAST_RATE", 1e12)
+    assert "slower than 1e+12 bytes" in error_of("fetch", listen(drip(OK + answer, b"1")))

@@ -10,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
+from astria_emulator import Config
+from astria_emulator.app import Emulator
+from astria_emulator.server.certificates import path_of, server_context
+from astria_emulator.server.http_server import Server
 from tests import PATIENCE_SECONDS
-from tests.server.processes import Process, command, environment
+from tests.server.processes import KEY, Process, command, environment
 from tests.server.raw_clients import Running
 
 
@@ -64,3 +69,32 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
         popen.kill()
         popen.wait()
         popen.stdout.close()  # type: ignore[union-attr]
+
+
+# -- HTTPS -----------------------------------------------------------------------------------------
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return Config(tls=True, tls_dir=str(tmp_path / "tls"))
+
+
+@pytest.fixture
+def https(make_app: Callable[..., Emulator], config: Config) -> Iterator[tuple[str, Server]]:
+    app = make_app(clock="", tls=True, tls_dir=config.tls_dir, train_seconds=0)
+    server = Server(
+        app, "127.0.0.1", 0, max_body=50_000_000, is_quick=app.is_quick, tls=server_context(config)
+    )
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield f"https://localhost:{server.port}", server
+    server.stop()
+    thread.join(PATIENCE_SECONDS)
+    assert not thread.is_alive()
+
+
+@pytest.fixture
+def client(config: Config) -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False  # it would win over the next line
+        session.verify = str(path_of(config))
+        session.headers.update(KEY)
+        yield session

@@ -29,7 +29,7 @@ class Running:
 
     def __init__(self, app: Any, opened: ExitStack):
         limit = app.services.config.max_body_mb * MEGABYTE
-        self.server = Server(app, "127.0.0.1", 0, max_body=limit)
+        self.server = Server(app, "127.0.0.1", 0, max_body=limit, may_fetch=app.may_fetch)
         self._opened = opened
         self._thread = threading.Thread(target=self.server.run, daemon=True)
         self._thread.start()

@@ -44,6 +44,8 @@ TAKEN = {
     "trailer": chunked(CHUNKED, body=b"5\r\nhello\r\n0\r\nX-Sum: 7\r\n\r\n"),
     "HTTP/1.0": OLD + LENGTH + b"\r\nhello",
     "HTTP/1.0 that is kept": OLD + LENGTH + b"Connection: Keep-Alive\r\n\r\nhello",
+    "HTTP/1.0 that is kept by a list": OLD + LENGTH + b"Connection: TE, keep-alive\r\n\r\nhello",
+    "HTTP/1.0 with other options": OLD + LENGTH + b"Connection: TE, X\r\n\r\nhello",
     "last one": GET + b"Connection: close\r\n\r\n",
     "last one by a list": GET + b"Connection: TE, Close\r\n\r\n",
     "last one by two fields": GET + b"Connection: keep-alive\r\nConnection: close\r\n\r\n",

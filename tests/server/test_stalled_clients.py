@@ -12,7 +12,9 @@ from PIL import Image
 from urllib3 import encode_multipart_formdata
 
 from astria_emulator.server import channel as channel_module
+from astria_emulator.server import crowding
 from astria_emulator.server import http_server as server_module
+from astria_emulator.server.crowding import Pace
 from tests import wait_until
 from tests.server.raw_clients import (
     CHUNKED,
@@ -74,7 +76,7 @@ def test_client_that_goes_in_the_middle_leaves_nothing(running: Any, name: str) 
     assert server.serves()  # and so has no tune
 
 
-@pytest.mark.parametrize("limit", ["HEAD_SECONDS", "REQUEST_SECONDS"])
+@pytest.mark.parametrize("limit", ["HEAD_SECONDS", "REQUEST_SECONDS", "SLOW_SECONDS"])
 def test_request_that_drips_is_refused(running: Any, monkeypatch: Any, limit: str) -> None:
     server = running()
     head = POST + b"Content-Length: 1000\r\n"
@@ -85,30 +87,65 @@ def test_request_that_drips_is_refused(running: Any, monkeypatch: Any, limit: st
     assert answer_of(client) == (408, {"status": 408, "error": "Request Timeout"})
 
 
-def test_clients_that_do_not_read_hold_no_thread(running: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(server_module, "THREADS", 2)
+def test_client_that_idled_before_its_request_is_in_time(running: Any, monkeypatch: Any) -> None:
     server = running()
+    client = server.connect()
+    assert server.serves()
+    monkeypatch.setattr(Pace, "behind", lambda self, now: channel_module.SLOW_SECONDS + 1)
+    client.sendall(POST + b"Content-Length: %d\r\n" % len(TUNE) + END)
+    assert server.serves()  # and so the head is read before the body
+    client.sendall(TUNE)
+    assert answer_of(client)[0] == 201
+
+
+def path_of_upload(server: Running, size: int) -> bytes:
+    """The path of a file of so many bytes and a few more."""
     out = BytesIO()
     Image.new("RGB", (8, 8)).save(out, "JPEG")
-    file = ("1.jpg", out.getvalue() + bytes(20 * MEGABYTE))
+    file = ("1.jpg", out.getvalue() + bytes(size))
     form, kind = encode_multipart_formdata({"prompt[text]": "a", "prompt[input_image]": file})
     head = POST.replace(b"/tunes", b"/tunes/690204/prompts").replace(JSON, b"")
     lines = b"Content-Type: %s\r\nContent-Length: %d\r\n" % (kind.encode(), len(form))
     status, made = server.ask(head + lines + END + form)
     assert status == 201
-    path = made["input_image"].partition("127.0.0.1")[2].encode()
+    path: bytes = made["input_image"].partition("127.0.0.1")[2].encode()
+    return path
+
+
+def test_clients_that_do_not_read_hold_no_thread(running: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(server_module, "THREADS", 2)
+    server = running()
+    path = path_of_upload(server, 20 * MEGABYTE)
     ask = b"GET %s HTTP/1.1\r\n" % path + HOST + b"Range: bytes=0-\r\n" + END
     clients = [server.connect(ask) for _ in range(4)]
     assert {client.recv(12) for client in clients} == {b"HTTP/1.1 206"}
     assert server.serves()
     server.at_idle()
     assert server.serves()  # and so has closed them
-    for client in clients:
-        size = 0
-        with contextlib.suppress(ConnectionError):
-            while data := client.recv(MEGABYTE):
-                size += len(data)
-        assert size < 20 * MEGABYTE
+    assert all(rest_of(client) < 20 * MEGABYTE for client in clients)
+
+
+def rest_of(client: socket.socket) -> int:
+    """How many bytes come before the connection is closed."""
+    size = 0
+    with contextlib.suppress(ConnectionError):
+        while data := client.recv(MEGABYTE):
+            size += len(data)
+    return size
+
+
+def test_client_that_reads_too_slowly_is_closed(running: Any, monkeypatch: Any) -> None:
+    server = running()
+    path = path_of_upload(server, 20 * MEGABYTE)
+    client = server.connect(b"GET %s HTTP/1.1\r\n" % path + HOST + END)
+    assert client.recv(12) == b"HTTP/1.1 200"
+    server.at_idle(0)
+    [reading] = channels(server)
+    reading.last_activity += 3600  # it takes a byte now and then
+    monkeypatch.setattr(Pace, "behind", lambda self, now: server_module.IDLE_SECONDS + 1)
+    server.at_idle(0)
+    assert server.serves()  # and so has closed it
+    assert rest_of(client) < 20 * MEGABYTE
 
 
 def channels(server: Running) -> list[Any]:
@@ -127,19 +164,19 @@ def test_server_serves_on_after_more_connections_than_it_takes(
     assert server.serves()
 
 
-def test_server_that_is_full_closes_idle_connections_soon(running: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(server_module, "CONNECTIONS", 20)
+def test_health_is_answered_while_one_client_has_all_connections(
+    running: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(crowding, "LATE_SECONDS", 0.0)
+    monkeypatch.setattr(crowding, "LOOK_SECONDS", 0.0)
     server = running()
-    for _ in range(15):
-        server.connect()
-    assert server.serves()
-    server.at_idle(10)
-    assert len(channels(server)) >= 15  # there is room
-    for _ in range(8):
-        server.connect()
-    wait_until(lambda: server.server._server.in_connection_overflow)
-    server.at_idle(10)
-    assert server.serves()
+    for begun in (b"", GET[:10], POST + b"Content-Length: 1000\r\n" + END):
+        clients = [server.connect(begun) for _ in range(320)]
+        health = b"GET /_emulator/health HTTP/1.1\r\n" + HOST + END
+        assert server.ask(health)[0] == 200
+        assert len(channels(server)) < server_module.CONNECTIONS
+        for client in clients:
+            client.close()
 
 
 def test_connections_are_no_more_than_there_are_files_for(monkeypatch: Any) -> None:

@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ import requests
 from PIL import Image
 
 from astria_emulator import Config
-from astria_emulator.app import Emulator
 from astria_emulator.server.certificates import path_of, server_context
 from astria_emulator.server.http_server import Server
 from astria_emulator.server.tls_server import TlsServer, _forward
@@ -27,34 +26,6 @@ from tests import PATIENCE_SECONDS
 
 KEY = {"Authorization": "Bearer sd_test"}
 TUNE = {"title": "Jane", "name": "woman", "branch": "fast", "image_urls": ["http://a.test/1"]}
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Config:
-    return Config(tls=True, tls_dir=str(tmp_path / "tls"))
-
-
-@pytest.fixture
-def https(make_app: Callable[..., Emulator], config: Config) -> Iterator[tuple[str, Server]]:
-    app = make_app(clock="", tls=True, tls_dir=config.tls_dir, train_seconds=0)
-    server = Server(
-        app, "127.0.0.1", 0, max_body=50_000_000, is_quick=app.is_quick, tls=server_context(config)
-    )
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    yield f"https://localhost:{server.port}", server
-    server.stop()
-    thread.join(PATIENCE_SECONDS)
-    assert not thread.is_alive()
-
-
-@pytest.fixture
-def client(config: Config) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.trust_env = False  # it would win over the next line
-        session.verify = str(path_of(config))
-        session.headers.update(KEY)
-        yield session
 
 
 def picture(side: int) -> bytes:
@@ -109,24 +80,6 @@ def test_connection_is_kept_for_more_requests(
             while not answer.endswith(b"[]"):
                 answer += wrapped.recv(4096)
             assert answer.startswith(b"HTTP/1.1 200")
-
-
-def test_requests_are_read_as_strictly_and_head_has_no_body(
-    https: tuple[str, Server], client: requests.Session
-) -> None:
-    context = ssl.create_default_context(cafile=str(client.verify))
-    kept = "HEAD /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    wrong = "HEAD /tunes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity\r\n\r\n"
-    with (
-        socket.create_connection(("127.0.0.1", https[1].port)) as plain,
-        context.wrap_socket(plain, server_hostname="localhost") as wrapped,
-    ):
-        wrapped.sendall((kept + wrong + kept).encode())
-        answers = b""
-        while data := wrapped.recv(4096):
-            answers += data
-    heads = answers.split(b"\r\n\r\n")
-    assert [head[:12] for head in heads] == [b"HTTP/1.1 404", b"HTTP/1.0 400", b""]
 
 
 def test_astrias_names_are_the_servers_with_tls_only(

@@ -139,8 +139,8 @@ def file_view(serving: Callable[[], Services], downloads: Downloads) -> Callable
 
     def view(key: str) -> BaseResponse:
         services, request = serving(), current_request()
-        download = downloads.find(services.files, key, request.environ)
         request.environ[NOTE].operation = FILE
+        download = downloads.find(services.files, key, request.environ)
         make = partial(respond, download, request.environ)
         if faults := inject_into_answer(services.faults, FILE, lambda key: False):
             request.environ[NOTE].faults = faults.names

@@ -4,13 +4,14 @@ Fetched files then count as uploads. Fetching ends before a transaction begins, 
 waits for the network while holding the store's lock.
 """
 
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from astria_emulator.backend import Artefact, name_in
-from astria_emulator.errors import Invalid, Message, NotFound
+from astria_emulator.errors import Invalid, Message, NotFound, Unavailable
 from astria_emulator.objects.media import (
     MEDIA,
     NESTED,
@@ -33,8 +34,12 @@ LISTS = {"image_urls": "images", "image_reference_urls": "image_references"}
 TIMEOUT_SECONDS = 10.0
 REQUEST_SECONDS = 30.0  # for all files of one request
 WORKERS = 4  # fetches at a time
+REQUESTS = 24  # that fetch at a time, of the server's 32 threads for them: others are answered
+RETRY_SECONDS = 5  # when a request beyond these may be sent again
 LOGGED_REASONS = 10  # for each field
 REFUSAL = "could not be fetched"
+
+_free = threading.Semaphore(REQUESTS)  # in the whole process
 
 
 def load_files(
@@ -44,13 +49,14 @@ def load_files(
 
     Addresses stay as they are where fetching is assumed to be "never", unless files are `needed`
     to train on.
-    Raises TooLarge, and Invalid that names every address without a usable file.
+    Raises TooLarge, Unavailable where too many requests fetch, and Invalid that names every address
+    without a usable file.
     """
     attributes = read_uploads(services.config, attributes)
     if services.assumed("fetching") == "never" and not needed:
         return attributes
-    addresses = dict.fromkeys(address for _, address in _addresses(attributes))
-    outcomes = _fetch_all(services, caller, addresses)
+    addresses = [*dict.fromkeys(address for _, address in _addresses(attributes))]
+    outcomes = _fetch_all(services, caller, addresses) if addresses else {}
     reasons: dict[str, dict[str, str]] = {}
     messages: dict[str, list[str]] = {}
     for field, address in _addresses(attributes):
@@ -104,11 +110,11 @@ def _with_files(attributes: Attributes, files: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> dict[str, Outcome]:
-    """Fetch each address once, a few at a time; together no more bytes than a body may have."""
-    addresses = list(addresses)
-    if not addresses:
-        return {}
+def _fetch_all(services: Services, caller: Caller, addresses: Sequence[str]) -> dict[str, Outcome]:
+    """Fetch each address, a few at a time; together no more bytes than a body may have.
+
+    Raises Unavailable.
+    """
     end = time.monotonic() + REQUEST_SECONDS
     share = services.config.max_body // len(addresses)
     max_bytes = min(share, services.config.max_file)
@@ -129,8 +135,13 @@ def _fetch_all(services: Services, caller: Caller, addresses: Iterable[str]) -> 
             return str(reason)
         return Upload(name_in(address), media_type(file.content_type), file.data)
 
-    with ThreadPoolExecutor(min(WORKERS, len(addresses)), thread_name_prefix="fetch") as pool:
-        return dict(zip(addresses, pool.map(fetch, addresses), strict=True))
+    if not _free.acquire(blocking=False):
+        raise Unavailable(headers={"Retry-After": str(RETRY_SECONDS)})
+    try:
+        with ThreadPoolExecutor(min(WORKERS, len(addresses)), thread_name_prefix="fetch") as pool:
+            return dict(zip(addresses, pool.map(fetch, addresses), strict=True))
+    finally:
+        _free.release()
 
 
 def _own_key(services: Services, caller: Caller, address: str) -> str | None:

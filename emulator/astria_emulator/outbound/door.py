@@ -28,6 +28,8 @@ PORTS = {"http": 80, "https": 443}
 NETLOC = re.compile(r"(.*@)?(\[[\da-fA-F:.]+\]|[^\[\]:]*)(:\d*)?")
 LONGEST_HOST = 253  # characters of a name (RFC 1035)
 CHUNK = 1 << 16  # bytes read at a time
+LEAST_RATE = 1000.0  # bytes a second of a fetched file
+GRACE_SECONDS = 3.0  # that it may be behind that rate
 LOGGED_LENGTH = 200  # characters of an address in a log
 # Texts for errors that have none, or only text that the other side sent.
 ERROR_TEXTS = {
@@ -176,11 +178,13 @@ def _read_body(response: http.client.HTTPResponse, max_bytes: int) -> bytes:
     too_large = Failed(f"larger than {max_bytes / 1_000_000:.4g} MB; {flags}")
     if response.length is not None and response.length > max_bytes:
         raise too_large
-    pieces, size = [], 0
+    pieces, size, begin = [], 0, time.monotonic()
     while piece := response.read1(CHUNK):
         size += len(piece)
         if size > max_bytes:
             raise too_large
+        if time.monotonic() - begin > GRACE_SECONDS + size / LEAST_RATE:
+            raise Failed(f"slower than {LEAST_RATE:g} bytes a second")
         pieces.append(piece)
     if response.length:
         raise Failed("the answer ends too early")

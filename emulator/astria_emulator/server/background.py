@@ -27,7 +27,9 @@ def serving(
     """
     limit = app.services.config.max_body
     served = application or app
-    server = Server(served, host, port, max_body=limit, is_quick=app.is_quick, tls=tls)
+    server = Server(
+        served, host, port, max_body=limit, is_quick=app.is_quick, may_fetch=app.may_fetch, tls=tls
+    )
     thread = threading.Thread(target=server.run, name="server", daemon=True)
     thread.start()
     try:

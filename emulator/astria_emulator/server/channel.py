@@ -13,6 +13,7 @@ from typing import Any
 
 from astria_emulator.errors import TooLarge
 from astria_emulator.request.connection import CONNECTION, RESULT_OF, Suspended
+from astria_emulator.server.crowding import Pace
 from astria_emulator.server.http1 import BEGINNING, ChunkedBody, bare_in, check_head
 from astria_emulator.server.waitress_names import (
     BadRequest,
@@ -28,6 +29,7 @@ from astria_emulator.server.waitress_names import (
 
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
 REQUEST_SECONDS = 300.0  # for all of a request
+SLOW_SECONDS = 60.0  # that a client may be behind the least rate
 HEADER_BYTES = 65536
 UNCOUNTED = 1_000_000  # bytes of a body that always may come
 BODIES_AT_ONCE = 5  # of the largest size: what all bodies that come may take on disk
@@ -51,7 +53,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def __init__(self, adj: Any):
         super().__init__(adj)
-        self._begun = time.monotonic()
+        self.begun = time.monotonic()
         self.refusal: Error | None = None  # what the next bytes are to be answered with
         self._work: Future[Any] | None = None
 
@@ -81,20 +83,19 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             raise ParsingError("Start line is invalid")
         self.is_head = head.startswith(b"HEAD ", begin.end() - 1)
         # With the byte before it; all others have been looked at.
-        bare = bare_in(head[-len(data) - 1 :].removeprefix(b"\n"))
-        if bare and b"\r\n\r\n" not in head:
+        tail = b"" if b"\r\n\r\n" in head else head[-len(data) - 1 :].removeprefix(b"\n")
+        if bare := bare_in(tail):
             raise ParsingError(bare)
 
     def parse_header(self, header_plus: bytes) -> None:
         check_head(header_plus)
         super().parse_header(header_plus)
         # Waitress knows an option only where it stands alone.
-        options = {
-            text.strip(" \t").lower() for text in self.headers.get("CONNECTION", "").split(",")
-        }
-        for option in ("keep-alive", "close"):
-            if option in options:
-                self.headers["CONNECTION"] = option
+        options = self.headers.get("CONNECTION", "").lower().split(",")
+        if len(options) > 1:
+            named = {option.strip(" \t") for option in options}
+            kept = "keep-alive" if "keep-alive" in named else ""
+            self.headers["CONNECTION"] = "close" if "close" in named else kept
         if self.chunked:
             self.body_rcv = ChunkedBody(self.body_rcv.getbuf())
 
@@ -110,7 +111,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         self.error, self.completed, self.expect_continue = error, True, False
 
     def _excess(self) -> Error | None:
-        seconds = time.monotonic() - self._begun
+        seconds = time.monotonic() - self.begun
         if seconds > (REQUEST_SECONDS if self.headers_finished else HEAD_SECONDS):
             return TooSlow("")
         return None
@@ -167,12 +168,27 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     error_task_class = JsonErrorTask
     is_broken = False
 
+    def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None):
+        super().__init__(server, sock, addr, adj, map=map)
+        self._pace = Pace()
+
+    def behind(self, now: float) -> float | None:
+        """Return how many seconds the client is behind the least rate; None: it waits for us."""
+        return None if self.requests and not self.total_outbufs_len else self._pace.behind(now)
+
     def service(self) -> None:
         """Answer the first request. No thread waits for what is being drawn."""
         try:
             super().service()
         except Suspended as suspended:
             suspended.work.add_done_callback(lambda _: self.server.add_task(self))
+        else:
+            self._pace.restart()
+
+    def send(self, data: bytes, do_close: bool = True) -> int:
+        sent: int = super().send(data, do_close=do_close)
+        self._pace.moved(sent)
+        return sent
 
     def wait(self, seconds: float) -> None:
         """Let so much time pass; not in the thread that serves all connections."""
@@ -186,16 +202,26 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def write_soon(self, data: Any) -> int:
         if self.is_broken:
             raise ClientDisconnected
+        if not self.total_outbufs_len:
+            self._pace.restart()
         written: int = super().write_soon(data)
         return written
 
     def received(self, data: bytes) -> bool:
+        self._pace.moved(len(data))
+        if self.request is not None and self._is_slow(self.request):
+            self.request.refusal = TooSlow("")
         if self.request is not None and self.request.body_bytes_received > UNCOUNTED:
             held = sum(channel.held for channel in [*self.server.active_channels.values()])
             if held > BODIES_AT_ONCE * self.adj.max_request_body_size:
                 self.request.refusal = TooMany("")
         taken: bool = super().received(data)
         return taken
+
+    def _is_slow(self, request: Parser) -> bool:
+        """Whether it is behind by too much, not counting what the client idled before it."""
+        now = time.monotonic()
+        return min(self._pace.behind(now), now - request.begun) > SLOW_SECONDS
 
     @property
     def held(self) -> int:

@@ -12,19 +12,27 @@ from collections.abc import Callable
 from typing import Any
 
 from astria_emulator.server.channel import HEADER_BYTES, Channel
+from astria_emulator.server.crowding import LOOK_SECONDS, Crowd
 from astria_emulator.server.tls_server import TlsServer
-from astria_emulator.server.waitress_names import HTTPChannel, create_server, wasyncore
+from astria_emulator.server.waitress_names import (
+    HTTPChannel,
+    ThreadedTaskDispatcher,
+    create_server,
+    wasyncore,
+)
 
 THREADS = 16
+FETCHING_THREADS = 32  # for requests that may wait for files of other servers
 CONNECTIONS = 300
 FILES_EACH = 3  # that a connection may have open: the socket, a long body, a long answer
 FILES_EACH_TLS = 5  # and the two sockets of what is in front
 DRAIN_SECONDS = 5.0  # for answers that are under way; stopping.py limits the whole stop
-IDLE_SECONDS = 60  # without a byte either way
-IDLE_SECONDS_WHEN_FULL = 5
+IDLE_SECONDS = 60  # without a byte either way, or behind the least rate
 CLEANUP_SECONDS = 5  # between two looks for what is idle
 IN_MEMORY = 131_072  # bytes of a body; longer ones are in files until they have come
 
+# Of a request's method and path: whether its answer may wait for a network.
+MayFetch = Callable[[str, str], bool]
 # Of a request's path, content type and bytes of its body: whether nothing makes its answer wait.
 IsQuick = Callable[[str, str | None, int], bool]
 
@@ -43,6 +51,7 @@ class Server:
         *,
         max_body: int,
         is_quick: IsQuick = lambda path, content_type, length: False,
+        may_fetch: MayFetch = lambda method, path: False,
         tls: ssl.SSLContext | None = None,
     ):
         # A name may have several addresses; waitress would make a server of another kind of them.
@@ -73,10 +82,12 @@ class Server:
         self._server.maintenance = self.close_stalled
         # To hand a request over to another thread costs CPU time: Emulator.is_quick says how much.
         self._is_quick = is_quick
+        self._may_fetch = may_fetch
+        self._fetching = ThreadedTaskDispatcher()  # its threads start when they are needed
         self._quick: list[HTTPChannel] = []
         self._stalled: list[HTTPChannel] = []
+        self._crowd = Crowd(limit, self._peer_of)
         self._loop_thread = 0
-        self._hand_over = self._server.add_task
         self._server.add_task = self._dispatch
         self.port: int = self._server.effective_port
         self._tls = None
@@ -108,7 +119,8 @@ class Server:
         """
         self._loop_thread = threading.get_ident()
         while not self._stopping:
-            self._turn(1.0)
+            is_full = self._crowd.is_full(len(self._server.active_channels))
+            self._turn(LOOK_SECONDS if is_full else 1.0)
         if self._tls:
             self._tls.stop()
         self._server.accepting = False
@@ -118,6 +130,7 @@ class Server:
         while self._is_busy() and time.monotonic() < deadline:
             self._turn(0.05)
         self._server.task_dispatcher.shutdown()
+        self._fetching.shutdown()
         self._stop_has_ended.wait()  # it uses the trigger that is closed now
         wasyncore.close_all(self._sockets)
         if self._tls:
@@ -129,6 +142,8 @@ class Server:
         soon = time.time() + CLEANUP_SECONDS
         self._server.next_channel_cleanup = min(self._server.next_channel_cleanup, soon)
         wasyncore.loop(timeout=timeout, use_poll=True, map=self._sockets, count=1)
+        channels = self._server.active_channels.values()
+        self._stalled += self._crowd.to_close(channels, time.monotonic())
         while self._stalled:
             self._stalled.pop().handle_close()
         while self._quick:
@@ -147,6 +162,13 @@ class Server:
         else:
             self._hand_over(channel)
 
+    def _hand_over(self, channel: HTTPChannel) -> None:
+        request, dispatcher = channel.requests[0], self._server.task_dispatcher
+        if not request.error and self._may_fetch(request.command, request.path):
+            dispatcher = self._fetching
+            dispatcher.set_thread_count(FETCHING_THREADS)
+        dispatcher.add_task(channel)
+
     def _waits_for_nothing(self, request: Any) -> bool:
         if request.error:  # it may have no path
             return False
@@ -154,12 +176,12 @@ class Server:
         return self._is_quick(request.path, content_type, request.content_length)
 
     def close_stalled(self, now: float) -> None:
-        """Close connections that are idle, also those that do not take their answer."""
-        is_full = self._server.in_connection_overflow
-        latest = now - (IDLE_SECONDS_WHEN_FULL if is_full else IDLE_SECONDS)
+        """Close connections that are idle or slow, also those that do not take their answer."""
+        latest = now - IDLE_SECONDS
         for channel in [*self._server.active_channels.values()]:
             channel.last_activity = min(channel.last_activity, now)  # if the clock was set back
-            if channel.last_activity < latest:
+            behind = channel.behind(time.monotonic()) or 0.0
+            if channel.last_activity < latest or behind > IDLE_SECONDS:
                 if channel.total_outbufs_len:
                     # To be told to close it would have to take some more. To close it here would
                     # leave its number to a new connection, and what is told of it as well.
@@ -167,6 +189,12 @@ class Server:
                     self._server.pull_trigger()
                 elif not channel.requests:
                     channel.will_close = True
+
+    def _peer_of(self, channel: Channel) -> str:
+        """Return the address of a channel's client, also behind TLS."""
+        host, port = channel.addr[:2]
+        peers: dict[int, str] = self._tls.peers if self._tls else {}
+        return peers.get(port, str(host))
 
     def _is_busy(self) -> bool:
         channels = self._server.active_channels.values()

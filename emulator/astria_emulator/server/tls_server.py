@@ -5,6 +5,7 @@ import logging
 import socket
 import ssl
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
@@ -37,6 +38,9 @@ class TlsServer:
         self.port: int = self._socket.getsockname()[1]
         self._open: set[asyncio.Task[None]] = set()
         self._free_connections = asyncio.Semaphore(connections)
+        self.peers: dict[int, str] = {}  # the client's address by our port in front of the server
+        self._shaking: dict[asyncio.Task[None], str] = {}  # the client's, the oldest first
+        self._most_shaking = max(connections // 4, 1)
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(_log_exception)
         self._thread = threading.Thread(target=self._loop.run_forever, name="tls", daemon=True)
@@ -59,29 +63,46 @@ class TlsServer:
             while True:
                 await self._free_connections.acquire()
                 try:
-                    accepted, _ = await self._loop.sock_accept(self._socket)
+                    accepted, address = await self._loop.sock_accept(self._socket)
                 except OSError as error:  # such as too many open files
                     log.warning("no connection could be accepted: %s", type(error).__name__)
                     self._free_connections.release()
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
-                task = self._loop.create_task(self._serve(accepted))
+                task = self._loop.create_task(self._serve(accepted, address[0]))
                 self._open.add(task)
                 task.add_done_callback(self._ended)
+                self._shaking[task] = address[0]
+                await asyncio.sleep(0)  # it begins: one that has not begun would not close
+                self._end_handshakes()
         finally:
             self._socket.close()
 
+    def _end_handshakes(self) -> None:
+        """End the oldest handshake of the client that has most, where there are too many."""
+        if len(self._shaking) > self._most_shaking:
+            most = Counter(self._shaking.values()).most_common(1)[0][0]
+            oldest = next(task for task, peer in self._shaking.items() if peer == most)
+            del self._shaking[oldest]
+            oldest.cancel()
+
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._open.discard(task)
+        self._shaking.pop(task, None)
         self._free_connections.release()
 
-    async def _serve(self, accepted: socket.socket) -> None:
+    async def _serve(self, accepted: socket.socket, peer: str) -> None:
         opened: list[asyncio.StreamWriter] = []
+        port = 0
         try:
             reader, writer = await self._shake_hands(accepted)
             opened.append(writer)
+            if task := asyncio.current_task():
+                self._shaking.pop(task, None)
             behind = await asyncio.open_connection("127.0.0.1", self._behind, limit=CHUNK)
             opened.append(behind[1])
+            port = behind[1].get_extra_info("sockname")[1]
+            self.peers[port] = peer
             await asyncio.gather(_forward(reader, behind[1]), _forward(behind[0], writer))
         except OSError as error:
             log.debug("a connection ended: %s", type(error).__name__)
@@ -90,6 +111,7 @@ class TlsServer:
                 stream.close()
             closing = (stream.wait_closed() for stream in opened)
             await asyncio.gather(*closing, return_exceptions=True)
+            self.peers.pop(port, None)
 
     async def _shake_hands(self, accepted: socket.socket) -> Streams:
         reader = asyncio.StreamReader(CHUNK, self._loop)

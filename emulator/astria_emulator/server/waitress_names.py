@@ -27,6 +27,7 @@ __all__ = [
     "HTTPRequestParser",
     "ParsingError",
     "Task",
+    "ThreadedTaskDispatcher",
     "WSGITask",
     "create_server",
     "wasyncore",
@@ -53,7 +54,6 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         # Read.
         "effective_port": "",
         "active_channels": "",
-        "in_connection_overflow": "",
         # To stop listening, and yet to serve the connections that are open.
         "accepting": "",
         "del_channel": "(self, map=None)",
@@ -62,10 +62,14 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "close": "(self)",
     },
     ThreadedTaskDispatcher: {
+        "set_thread_count": "(self, count)",
+        "add_task": "(self, task)",
         "shutdown": "(self, cancel_pending=True, timeout=5)",
     },
     HTTPChannel: {
         # Overridden.
+        "__init__": "(self, server, sock, addr, adj, map=None)",
+        "send": "(self, data, do_close=True)",
         "parser_class": "",
         "task_class": "",
         "error_task_class": "",
@@ -76,6 +80,7 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "handle_close": "(self)",
         # Read, and `last_activity` and `will_close` set.
         "server": "",
+        "addr": "",
         "adj": "",
         "socket": "",
         "requests": "",  # that have come and are not answered
@@ -96,6 +101,7 @@ RELIED_ON: dict[Any, dict[str, str]] = {
         "error": "",
         "expect_continue": "",
         "headers_finished": "",
+        "command": "",  # the method
         "path": "",
         "headers": "",  # by names as in WSGI, without HTTP_
         "content_length": "",
