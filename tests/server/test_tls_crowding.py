@@ -9,6 +9,7 @@ import pytest
 import requests
 
 from astria_emulator import Config
+from astria_emulator.server import http_server as server_module
 from astria_emulator.server import tls_server as tls_module
 from astria_emulator.server.certificates import server_context
 from astria_emulator.server.http_server import Server
@@ -80,6 +81,28 @@ def test_server_knows_whose_a_connection_is(
     peers = server._tls.peers
     opened.close()
     wait_until(lambda: not peers)
+
+
+def test_client_that_does_not_end_tls_does_not_delay_the_stop(
+    https: tuple[str, Server],
+    context: ssl.SSLContext,
+    opened: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tls_module, "IDLE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr(tls_module, "DRAIN_SECONDS", 0.0)
+    monkeypatch.setattr(server_module, "DRAIN_SECONDS", 0.0)
+    server = https[1]
+    plain = socket.create_connection(("127.0.0.1", server.port), PATIENCE_SECONDS)
+    opened.enter_context(plain)
+    wrapped = opened.enter_context(context.wrap_socket(plain, server_hostname="localhost"))
+    wrapped.sendall(b"GET /a")
+    wait_until(lambda: len(channels(server)) == 1)
+    tls = server._tls
+    assert tls is not None
+    server.stop()
+    tls._thread.join(PATIENCE_SECONDS / 2)
+    assert not tls._thread.is_alive()
 
 
 def channels(server: Server) -> list[object]:

@@ -106,6 +106,10 @@ class TlsServer:
             await asyncio.gather(_forward(reader, behind[1]), _forward(behind[0], writer))
         except OSError as error:
             log.debug("a connection ended: %s", type(error).__name__)
+        except asyncio.CancelledError:
+            for stream in opened:  # to close would wait for the client's own end of TLS
+                stream.transport.abort()
+            raise
         finally:
             for stream in opened:
                 stream.close()
