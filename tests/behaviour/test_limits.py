@@ -179,11 +179,12 @@ def test_request_that_may_make_much_is_not_answered_where_all_are_read(make_app,
 def test_list_of_jobs_has_a_limit(api):
     for title in "abc":
         api.tune(title=title)
+    api.finish()
     listed = api.client.get("/_emulator/jobs").json
     assert len(listed) == 3
     assert api.client.get("/_emulator/jobs?limit=2").json == listed[:2]
-    assert api.client.get(f"/_emulator/{path}?limit=5000").json == listed
-    assert api.client.get(f"/_emulator/{path}?limit=0").status_code == 400
+    assert api.client.get("/_emulator/jobs?limit=5000").json == listed
+    assert api.client.get("/_emulator/jobs?limit=0").status_code == 400
 
 
 def test_storage_is_extended_by_centuries_in_one_step(api, monkeypatch):
