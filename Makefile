@@ -10,7 +10,7 @@ SERVE ?=
 FUZZ_SECONDS ?= 300
 BOTH := $(MAKE) --jobs 2 --output-sync=target  # one core each; each tells when it is done
 
-.PHONY: help serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash fuzz lint format bench lock licences sbom clean
+.PHONY: help serve serve-real test test-emulator test-real test-stores test-sqlite test-postgres contracts false-alarms holdout crash soak fuzz-http fuzz lint format bench lock licences sbom clean
 
 serve: $(VENV)/installed  ## Serve the API; flags go into SERVE="--port 9000"
 	$(BIN)/astria-emulator serve $(SERVE)
@@ -46,6 +46,13 @@ holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read
 crash: $(VENV)/tested  ## Attack servers 300 times under load, and look for what is lost, done twice or left over
 	$(BIN)/python -m tools.crash $(CRASH)
 	$(BIN)/python -m tools.crash --postgres --servers 2 $(CRASH)
+
+soak: $(VENV)/tested  ## Use a server for 15 minutes, and look for memory that a reset does not give back
+	$(BIN)/python -m tools.soak $(SOAK)
+
+fuzz-http: $(VENV)/tested  ## Send 100,000 malformed requests, plain and over TLS, and check every answer
+	$(BIN)/python -m tools.fuzz_http $(FUZZ)
+	$(BIN)/python -m tools.fuzz_http --tls $(FUZZ)
 
 fuzz: $(VENV)/tested  ## Look for bytes that break the reading of requests, for FUZZ_SECONDS
 	$(BIN)/python -m tools.fuzz_forms -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1000 $(FUZZ)

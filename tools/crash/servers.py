@@ -20,8 +20,8 @@ class Server:
     It may be killed by one thread while another one waits for it: `start` begins it anew.
     """
 
-    def __init__(self, port: int, settings: list[str], temporary: Path):
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, settings: list[str], temporary: Path, *, tls: bool = False):
+        self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "astria_emulator", "serve", "--port", str(port)]
         self._command += settings
         self._environment = {**os.environ, "TMPDIR": str(temporary)}
@@ -36,12 +36,16 @@ class Server:
             )
             while self._process.poll() is None:
                 try:
-                    requests.get(f"{self.url}/_emulator/health", timeout=5)
+                    requests.get(f"{self.url}/_emulator/health", timeout=5, verify=False)
                     return
                 except requests.RequestException:
                     time.sleep(0.02)
             time.sleep(0.5)
         raise SystemExit("a server did not start")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def kill(self) -> None:
         self._process.kill()
