@@ -40,6 +40,8 @@ SLOW = re.compile(
     rf"|[0-9a-z]{{{KEY_LENGTH}}}(\.json)?/*$)"
 )
 
+TUNE = re.compile(r"/+tunes/+\d+(\.json)?/*$")  # a change of it changes all of its prompts
+
 
 class Emulator(Flask):
     """A Flask application that carries its services."""
@@ -81,7 +83,8 @@ class Emulator(Flask):
             return True
         form = content_type is not None and not content_type.startswith(JSON)
         large = length > QUICK_BYTES
-        return self.services.is_quick and not (form or large or SLOW.match(path))
+        slow = SLOW.match(path) or (length and TUNE.match(path))
+        return self.services.is_quick and not (form or large or slow)
 
     def may_fetch(self, method: str, path: str) -> bool:
         """Whether the answer to a request may wait for files of other servers."""

@@ -5,8 +5,10 @@ from io import BytesIO
 
 import pytest
 
+from astria_emulator.api.handlers import workspaces
 from astria_emulator.domain.prompt_text import LONGEST_FILLED, MOST_TUNES
 from astria_emulator.objects import access, packs
+from astria_emulator.request import bodies
 from astria_emulator.request.bodies import LONGEST_BOUNDARY, LONGEST_NAME
 from astria_emulator.request.calls import MOST_VALUES
 from astria_emulator.spec.coercion import MOST_IN_TEXT
@@ -44,6 +46,30 @@ def test_long_boundary_is_a_bad_request(api):
     kind = f"multipart/form-data; boundary={'x' * (LONGEST_BOUNDARY + 1)}"
     told = refused(api, "/tunes", 400, data=b"a", content_type=kind)["error"]
     assert told == f"the boundary has more than {LONGEST_BOUNDARY} characters"
+
+
+def test_form_of_too_many_escapes_is_too_large(api, monkeypatch):
+    monkeypatch.setattr(bodies, "MOST_ESCAPES", 10)
+    sent = {"content_type": URLENCODED}
+    refused(api, "/tunes", 422, data=b"a=" + b"%41" * 10, **sent)
+    refused(api, "/tunes", 413, data=b"a=" + b"%41" * 11, **sent)
+
+
+@pytest.mark.parametrize("line", [b"\r\n", b"\n"])
+@pytest.mark.parametrize("count", [1, 2], ids=["one part", "two parts"])
+def test_headers_of_parts_that_are_too_long_are_too_large(api, monkeypatch, line, count):
+    def form(more: int) -> bytes:
+        name = b'Content-Disposition: form-data; name="a"' + line + b"X: "
+        long = b"x" * (1000 // count + more - len(name))
+        part = b"--x" + line + name + long + line + line + b"value" + line
+        return part * count + b"--x--" + line
+
+    monkeypatch.setattr(bodies, "LONGEST_HEADERS", 1000)
+    for chunk in (7, 1 << 18):
+        monkeypatch.setattr(bodies, "CHUNK", chunk)
+        sent = {"content_type": "multipart/form-data; boundary=x"}
+        refused(api, "/tunes", 422, data=form(-10), **sent)
+        refused(api, "/tunes", 413, data=form(+10), **sent)
 
 
 @pytest.mark.parametrize(
@@ -110,6 +136,17 @@ def test_text_that_names_too_many_tunes_is_refused(api):
     assert told == {"text": [f"names too many tunes (maximum is {MOST_TUNES})"]}
 
 
+# -- workspaces ------------------------------------------------------------------------------------
+def test_account_has_only_so_many_workspaces(api, other, monkeypatch):
+    monkeypatch.setattr(workspaces, "MOST_WORKSPACES", 2)
+    body = {"workspace": {"title": "W"}}
+    for _ in range(2):
+        api.post("/workspaces", body)
+    told = {"base": ["there are 2 workspaces, and no more may be"]}
+    assert refused(api, "/workspaces", json=body) == told
+    other.post("/workspaces", body)
+
+
 # -- packs -----------------------------------------------------------------------------------------
 @pytest.fixture
 def pack(api, lora):
@@ -167,12 +204,17 @@ def test_run_copies_only_so_many_bytes(make_api, photo):
         ("/p/260/tunes", False),
         ("//p//260//tunes.json", False),
         ("/themes", False),
+        ("/tunes/5000001", True),
         ("/prompts/45000001/duplicate", False),
         ("/_emulator/state", False),
     ],
 )
 def test_request_that_may_make_much_is_not_answered_where_all_are_read(make_app, path, is_quick):
     assert make_app(clock="").is_quick(path, None, 0) is is_quick
+
+
+def test_change_of_a_tune_is_not_answered_where_all_are_read(make_app):
+    assert not make_app(clock="").is_quick("/tunes/5000001.json", "application/json", 20)
 
 
 # -- the control surface ---------------------------------------------------------------------------

@@ -3,12 +3,13 @@
 The only door to the multipart parser.
 """
 
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
+from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData, State
 
 from astria_emulator.errors import BadRequest, TooLarge
 from astria_emulator.request.calls import MOST_VALUES
@@ -17,6 +18,9 @@ from astria_emulator.spec.coercion import count_values
 
 MAX_PARTS = 10_000
 LONGEST_NAME = 4000  # characters of a field's or a file's name
+MOST_ESCAPES = 3_000_000  # in a form; base64 of the largest file has two million
+LONGEST_HEADERS = 2 << 20  # bytes, of all parts of a form together
+BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
 LONGEST_BOUNDARY = 200  # RFC 2046 allows 70
 CHUNK = 1 << 18  # bytes read at a time
 
@@ -26,6 +30,8 @@ def read_urlencoded(body: bytes) -> list[tuple[str, str]]:
 
     Raises BadRequest and TooLarge.
     """
+    if body.count(b"%") > MOST_ESCAPES:
+        raise TooLarge(f"the form has more than {MOST_ESCAPES} escapes")
     try:
         fields = parse_qsl(
             body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_PARTS
@@ -70,9 +76,21 @@ def read_multipart(stream: IO[bytes], boundary: str, max_part: int) -> list[tupl
 
 
 def _events(decoder: MultipartDecoder, stream: IO[bytes], tail: int) -> Iterator[Any]:
+    room = LONGEST_HEADERS
+
+    def next_event() -> Any:
+        """The next event, unless it is of headers that take long to parse."""
+        nonlocal room
+        if decoder.state is State.PART:
+            end = BLANK_LINE.search(decoder.buffer, 0, room)
+            if end is None and len(decoder.buffer) > room:
+                raise TooLarge(f"the headers of the form's parts exceed {LONGEST_HEADERS} bytes")
+            room -= end.start() if end else 0
+        return decoder.next_event()
+
     for data in _chunks(stream, tail):
         decoder.receive_data(data)
-        while not isinstance(event := decoder.next_event(), NeedData):
+        while not isinstance(event := next_event(), NeedData):
             yield event
             if isinstance(event, Epilogue):
                 return
