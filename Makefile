@@ -43,9 +43,8 @@ test-sqlite test-postgres: test-%: $(VENV)/tested
 holdout: $(VENV)/tested  ## Say which bugs, planted by somebody who had not read it, the contract suite finds
 	$(BIN)/python -m tools.holdout $(HOLDOUT)
 
-crash: $(VENV)/tested  ## Attack servers 300 times under load, and look for what is lost, done twice or left over
+crash: $(VENV)/tested  ## Attack servers 600 times under load, and look for what is lost, done twice or left over
 	$(BIN)/python -m tools.crash $(CRASH)
-	$(BIN)/python -m tools.crash --postgres --servers 2 $(CRASH)
 
 soak: $(VENV)/tested  ## Use a server for 15 minutes, and look for memory that a reset does not give back
 	$(BIN)/python -m tools.soak $(SOAK)

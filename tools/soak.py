@@ -24,7 +24,8 @@ from typing import Any
 import requests
 
 from tests.databases import postgres_database, server_problem
-from tools.crash.clients import Ledger, photograph, receive
+from tools.crash.clients import receive
+from tools.crash.ledger import Ledger, photograph
 from tools.crash.servers import Server, free_port
 
 MOST_GROWTH = 0.2
@@ -63,7 +64,7 @@ class User:
 
     def upload(self) -> None:
         form = {"tune[title]": self._title(), "tune[name]": "woman", "tune[branch]": "fast"}
-        photo = photograph(self._random.randrange(256)) + self._random.randbytes(200_000)
+        photo = photograph(self._title()) + self._random.randbytes(200_000)
         files = {"tune[images][]": ("a.png", photo, "image/png")}
         self._note(self.ask("POST", "/tunes", data=form, files=files))
 

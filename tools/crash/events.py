@@ -1,247 +1,292 @@
-"""What befalls the servers: each event ends with all of them at work again."""
+"""What happens to servers, their clients, their database and their disk.
+
+Each kind is a function of the scene. It returns what came of it, or "" where that is seen at the
+end only. When it returns, nothing is frozen, cut or full any more, and all servers run.
+"""
 
 import random
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from urllib.parse import urlsplit
 
 import requests
 
-from tools.crash.clients import MARK, Client, Ledger, photograph
+from tools.crash.checks import list_tunes
+from tools.crash.clients import (
+    HEADERS,
+    TIMEOUT_SECONDS,
+    UNANSWERED,
+    Client,
+    Load,
+    cut_connections,
+    expect,
+    upload,
+)
 from tools.crash.disk import Disk
+from tools.crash.ledger import UNSURE, Ledger, World
 from tools.crash.proxy import Proxy
 from tools.crash.servers import Server
 
-LIFE_SECONDS = (0.1, 0.6)  # shortest and longest, before an event
-FREEZE_SECONDS = (0.5, 6.0)  # of a server: more than it keeps a lock, or less
-DATABASE_SECONDS = (0.5, 10.0)
-DISK_SECONDS = (0.3, 1.5)
-STEP_SECONDS = (0.0, 0.15)  # from the begin of a step to the kill within it
-SETTLE_SECONDS = 300.0
-LARGE = "3.1:1"  # a picture that takes long to draw
+LONGEST_DELAY = 0.5  # seconds from the begin of something to the kill of its server
+SNAPSHOT = "/_emulator/snapshots/crash"
+UPLOAD_BYTES = 4_000_000
 
 
 @dataclass
-class World:
-    """The servers, who uses them, and what they stand on."""
+class Scene:
+    """All that an event may touch.
+
+    disk: None where none can be mounted. proxy: to the database; None with SQLite.
+    """
 
     random: random.Random
     servers: list[Server]
-    clients: list[Client]
+    load: Load
     ledger: Ledger
+    disk: Disk | None
+    hook: str
     proxy: Proxy | None = None
-    disk: Disk | None = None
+    end_sessions: Callable[[], object] = lambda: None  # of the database, by itself
 
-    def pause(self, seconds: tuple[float, float]) -> None:
-        time.sleep(self.random.uniform(*seconds))
-
-    def any_server(self) -> Server:
+    def server(self) -> Server:
         return self.random.choice(self.servers)
 
-    @contextmanager
-    def quiet(self) -> Iterator[None]:
-        """Let all clients pause, and all work end."""
-        with ExitStack() as held:
-            for client in self.clients:
-                held.enter_context(client.turn)
-            self.settle()
-            yield
+    def seconds(self, *longer: float) -> float:
+        """How long something is frozen: mostly short, and at times as long as one of `longer`."""
+        if longer and self.random.random() < 0.15:
+            return self.random.choice(longer)
+        return self.random.uniform(0.05, 1.0)
 
-    def settle(self) -> None:
-        """Wait until all work has ended, also that of killed servers."""
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while time.monotonic() < deadline:
-            ended = self.control("POST", "finish").json()["callbacks_ended"]
-            jobs = self.control("GET", "jobs").json()
-            if ended and all(job["kind"] == "expire_tune" for job in jobs):
-                return
-            time.sleep(0.2)
-        raise SystemExit(f"work is left: {jobs[:5]}")
-
-    def control(self, method: str, path: str, **more: Any) -> requests.Response:
-        """Ask the first server until it answers."""
-        while True:
-            with suppress(requests.RequestException):
-                url = f"{self.servers[0].url}/_emulator/{path}"
-                answer = requests.request(method, url, timeout=120, **more)
-                if answer.status_code != 503:
-                    return answer
-            time.sleep(0.05)
+    def wait(self) -> None:
+        """Let the clients work for a moment."""
+        time.sleep(self.random.uniform(0.1, 0.5))
 
 
-def restart(world: World, server: Server) -> None:
+# -- under load ------------------------------------------------------------------------------------
+def kill(scene: Scene) -> str:
+    server = scene.server()
     server.kill()
     server.start()
-    note_unknown(world)
+    return ""
 
 
-def note_unknown(world: World) -> None:
-    """Note the deliveries that may or may not have been sent."""
-    for row in world.control("GET", "callbacks").json():
-        if row["state"] == "unknown":
-            world.ledger.unknown.add(requests.utils.urlparse(row["url"]).path)
+def kill_all(scene: Scene) -> str:
+    for server in scene.servers:
+        server.kill()
+    for server in scene.servers:
+        server.start()
+    return ""
 
 
-# -- servers ---------------------------------------------------------------------------------------
-def kill(world: World) -> None:
-    restart(world, world.any_server())
+def stop(scene: Scene) -> str:
+    server = scene.server()
+    ended = server.stop()
+    server.start()
+    return "" if ended else "SIGTERM did not end it"
 
 
-def freeze(world: World) -> None:
-    server = world.any_server()
-    server.freeze()
-    world.pause(FREEZE_SECONDS)
-    server.wake()
-    note_unknown(world)
+def freeze_server(scene: Scene) -> str:
+    # Longer than it may keep its lock, and than others wait for its work.
+    scene.server().freeze(scene.seconds(6.0, 15.0))
+    return ""
 
 
-def kill_within(world: World, step: Callable[[Server], object]) -> None:
-    """Kill the first server in the middle of a step."""
-    server = world.servers[0]
+def cut_clients(scene: Scene) -> str:
+    cut_connections(scene.server().url, scene.hook, scene.random)
+    return ""
 
-    def do() -> None:
-        with suppress(requests.RequestException, OSError):
-            step(server)
 
-    thread = threading.Thread(target=do)
+def freeze_database(scene: Scene) -> str:
+    assert scene.proxy
+    scene.proxy.moving.clear()
+    time.sleep(scene.seconds(6.0, 15.0))
+    scene.proxy.moving.set()
+    return ""
+
+
+def cut_database(scene: Scene) -> str:
+    assert scene.proxy
+    scene.proxy.cut()
+    return ""
+
+
+def end_sessions(scene: Scene) -> str:
+    scene.end_sessions()
+    return ""
+
+
+def fill_disk(scene: Scene) -> str:
+    assert scene.disk
+    with scene.disk.full():
+        time.sleep(scene.seconds(3.0))
+    return ""
+
+
+def make_read_only(scene: Scene) -> str:
+    assert scene.disk
+    with scene.disk.read_only():
+        time.sleep(scene.seconds(3.0))
+    return ""
+
+
+# -- kills during something, under load ------------------------------------------------------------
+def _kill_during(scene: Scene, act: Callable[[str], object]) -> str:
+    """Do something with a server's address on a thread, and kill the server meanwhile."""
+    server = scene.server()
+
+    def attempt() -> None:
+        with suppress(*UNANSWERED, OSError):
+            act(server.url)
+
+    thread = threading.Thread(target=attempt)
     thread.start()
-    world.pause(STEP_SECONDS)
-    restart(world, server)
+    time.sleep(scene.random.uniform(0, LONGEST_DELAY))
+    server.kill()
     thread.join()
+    server.start()
+    return ""
 
 
-def kill_in_upload(world: World) -> None:
-    """A photograph of nobody's: its tune may be there or not, and is deleted."""
-    form = {"tune[title]": "uploaded", "tune[name]": "woman", "tune[branch]": "fast"}
-    files = {"tune[images][]": ("a.png", photograph(1) + MARK * 20_000, "image/png")}
-    client = world.clients[0]
-    with client.turn:
-        kill_within(world, lambda server: post(server, "/tunes", data=form, files=files))
-        for tune in client.ask("GET", "/tunes?limit=120").json():
-            if tune["title"] == "uploaded":
-                client.ask("DELETE", f"/tunes/{tune['id']}")
+def kill_during_upload(scene: Scene) -> str:
+    title = f"{UNSURE}{scene.random.randrange(1 << 32)}"
+
+    def send(url: str) -> None:
+        head, body = upload(url, title, scene.hook, UPLOAD_BYTES)
+        with socket.create_connection((urlsplit(url).hostname, urlsplit(url).port)) as connection:
+            connection.sendall(head)
+            for start in range(0, len(body), 1 << 16):
+                connection.sendall(body[start : start + (1 << 16)])
+                time.sleep(LONGEST_DELAY / 100)  # some 60 pieces
+            connection.recv(1000)
+
+    return _kill_during(scene, send)
 
 
-def kill_in_drawing(world: World) -> None:
-    with world.clients[0].turn:
-        body = {"prompt": {"text": "large", "ar": LARGE, "super_resolution": True}}
-        answer = world.clients[0].ask("POST", "/tunes/690204/prompts", json=body)
-        if answer.status_code != 201:
-            return
-        id = answer.json()["id"]
-        world.control("POST", "finish")
-        images = world.clients[0].ask("GET", f"/prompts/{id}").json()["images"]
-        kill_within(world, lambda server: get(server, "/" + images[0].rpartition("/")[2]))
-        world.clients[0].ask("DELETE", f"/prompts/{id}")
+def kill_during_drawing(scene: Scene) -> str:
+    def draw(url: str) -> None:
+        get = partial(requests.get, headers=HEADERS, timeout=TIMEOUT_SECONDS)
+        for tune in get(f"{url}/tunes?limit=10").json():
+            for prompt in get(f"{url}/tunes/{tune['id']}/prompts").json():
+                for picture in prompt["images"]:
+                    get(url + urlsplit(picture).path)
+
+    return _kill_during(scene, draw)
 
 
-def kill_in_export(world: World) -> None:
-    kill_within(world, lambda server: get(server, "/_emulator/state"))
+def kill_during_export(scene: Scene) -> str:
+    return _kill_during(scene, lambda url: requests.get(f"{url}/_emulator/state", timeout=60))
 
 
-def kill_in_import(world: World) -> None:
-    """The state of now, so that it is the same before and after."""
-    with world.quiet():
-        archive = world.control("GET", "state").content
+def kill_during_snapshot(scene: Scene) -> str:
+    return _kill_during(scene, lambda url: requests.put(url + SNAPSHOT, timeout=60))
+
+
+# -- what replaces everything: killed meanwhile, it has happened wholly or not at all --------------
+def reset(scene: Scene) -> str:
+    return _replace(scene, World(), lambda url: requests.post(f"{url}/_emulator/reset", timeout=60))
+
+
+def import_state(scene: Scene) -> str:
+    client = scene.load.clients[0]
+    with scene.load.paused():
+        then = scene.ledger.world.copy(scene.ledger.received)
+        state = client.ask("GET", "/_emulator/state")
+        expect(state, 200)
+        client.create_lasting_tune()
+    scene.wait()
+
+    def put(url: str) -> requests.Response:
         headers = {"Content-Type": "application/zip"}
-        kill_within(
-            world,
-            lambda server: requests.put(
-                f"{server.url}/_emulator/state", data=archive, headers=headers, timeout=60
-            ),
+        return requests.put(
+            f"{url}/_emulator/state", data=state.content, headers=headers, timeout=60
         )
 
-
-def kill_in_restore(world: World) -> None:
-    with world.quiet():
-        world.control("PUT", "snapshots/now")
-        kill_within(world, lambda server: post(server, "/_emulator/snapshots/now/restore"))
+    return _replace(scene, then, put)
 
 
-def kill_in_reset(world: World) -> None:
-    """All or nothing: one tune that is left stands for all."""
-    with world.quiet():
-        before = world.clients[0].ask("GET", "/tunes?limit=120").json()
-        kill_within(world, lambda server: post(server, "/_emulator/reset"))
-        if before and not world.clients[0].ask("GET", "/tunes").json():
-            world.ledger.forget()
-            for client in world.clients:
-                client.forget()
+def restore(scene: Scene) -> str:
+    server = scene.server()
+    with scene.load.paused():
+        then = scene.ledger.world.copy(scene.ledger.received)
+        expect(Client([server], scene.ledger, scene.hook, -1).ask("PUT", SNAPSHOT), 200)
+        scene.load.clients[0].create_lasting_tune()
+    scene.wait()
+    restore_it = f"{SNAPSHOT}/restore"
+    return _replace(scene, then, lambda url: requests.post(url + restore_it, timeout=60), server)
 
 
-# -- connections -----------------------------------------------------------------------------------
-def cut_clients(world: World) -> None:
-    """Break off uploads in their middle."""
-    head = b"POST /tunes HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sd_crash\r\n"
-    body = b"Content-Type: application/json\r\nContent-Length: 900000\r\n\r\n" + MARK * 10_000
-    for _ in range(20):
-        port = int(world.any_server().url.rpartition(":")[2])
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as connection:
-            connection.sendall(head + body)
+def _replace(
+    scene: Scene,
+    then: World,
+    act: Callable[[str], requests.Response],
+    server: Server | None = None,
+) -> str:
+    """Replace everything by the world of `then`, and say which of the two is there afterwards."""
+    server = server or scene.server()
+    statuses: list[int] = []
+
+    def attempt() -> None:
+        with suppress(*UNANSWERED):
+            statuses.append(act(server.url).status_code)
+
+    with scene.load.paused():
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        if scene.random.random() < 0.8:
+            time.sleep(scene.random.uniform(0, LONGEST_DELAY))
+            server.kill()
+            thread.join()
+            server.start()
+        thread.join()
+        return settle_on(scene, then, statuses)
 
 
-def freeze_database(world: World) -> None:
-    assert world.proxy
-    world.proxy.moving.clear()
-    world.pause(DATABASE_SECONDS)
-    world.proxy.moving.set()
+def settle_on(scene: Scene, then: World, statuses: list[int]) -> str:
+    """Go on from the world before or after a replacement, whichever is there."""
+    listed = {(tune["id"], tune["title"]) for tune in list_tunes(scene.load.clients[0])}
+    there = {one for one in listed if not one[1].startswith(UNSURE)}
+    before, after = scene.ledger.world.alive() ^ there, then.alive() ^ there
+    if not after:
+        scene.ledger.adopt(then)
+        for client in scene.load.clients:
+            client.adopt()
+    if statuses and statuses[0] not in (200, 503):
+        return f"it was answered {statuses[0]}"
+    if statuses == [200] and after:
+        return f"it was answered 200, and {len(after)} tunes differ from what it brings back"
+    if before and after:
+        return f"half done: {len(before)} tunes differ from before, {len(after)} from after"
+    return ""
 
 
-def cut_database(world: World) -> None:
-    assert world.proxy
-    world.proxy.cut()
-
-
-# -- the disk --------------------------------------------------------------------------------------
-def fill_disk(world: World) -> None:
-    assert world.disk
-    with world.disk.full():
-        world.pause(DISK_SECONDS)
-
-
-def make_disk_read_only(world: World) -> None:
-    assert world.disk
-    with world.disk.read_only():
-        world.pause(DISK_SECONDS)
-
-
-def get(server: Server, path: str) -> bytes:
-    return requests.get(server.url + path, headers=KEY, timeout=60).content
-
-
-def post(server: Server, path: str, **more: Any) -> None:
-    requests.post(server.url + path, headers=KEY, timeout=60, **more)
-
-
-KEY = {"Authorization": "Bearer sd_crash"}
-EVENTS: Mapping[str, Callable[[World], None]] = {
+UNDER_LOAD = {
     "kill": kill,
-    "freeze a server": freeze,
-    "kill in an upload": kill_in_upload,
-    "kill in a drawing": kill_in_drawing,
-    "kill in an export": kill_in_export,
-    "kill in an import": kill_in_import,
-    "kill in a restore": kill_in_restore,
-    "kill in a reset": kill_in_reset,
+    "kill all servers": kill_all,
+    "stop": stop,
+    "freeze a server": freeze_server,
     "cut clients": cut_clients,
+    "kill during an upload": kill_during_upload,
+    "kill during drawing": kill_during_drawing,
+    "kill during an export": kill_during_export,
+    "kill during a snapshot": kill_during_snapshot,
+    "reset": reset,
+    "import": import_state,
+    "restore": restore,
+}
+OF_DATABASE = {
     "freeze the database": freeze_database,
     "cut the database": cut_database,
-    "fill the disk": fill_disk,
-    "make the disk read-only": make_disk_read_only,
+    "end its sessions": end_sessions,
 }
-OF_DATABASE = frozenset({"freeze the database", "cut the database"})
-OF_DISK = frozenset({"fill the disk", "make the disk read-only"})
+OF_DISK = {"fill the disk": fill_disk, "make the disk read-only": make_read_only}
 
 
-def possible(world: World) -> list[str]:
-    """The events that can befall a world."""
-    without = frozenset[str]()
-    if world.proxy is None:
-        without |= OF_DATABASE
-    if world.disk is None:
-        without |= OF_DISK
-    return [name for name in EVENTS if name not in without]
+def kinds(scene: Scene) -> dict[str, Callable[[Scene], str]]:
+    """The kinds of events that are possible here."""
+    of_database = OF_DATABASE if scene.proxy else {}
+    return UNDER_LOAD | of_database | (OF_DISK if scene.disk else {})

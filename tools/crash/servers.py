@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
+STOP_SECONDS = 60.0  # a server promises 8; this is what a busy machine may make of it
 
 
 class Server:
@@ -20,11 +22,20 @@ class Server:
     It may be killed by one thread while another one waits for it: `start` begins it anew.
     """
 
-    def __init__(self, port: int, settings: list[str], temporary: Path, *, tls: bool = False):
+    def __init__(
+        self,
+        port: int,
+        settings: list[str],
+        temporary: Path,
+        *,
+        tls: bool = False,
+        log: IO[str] | None = None,
+    ):
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
         self._command = [sys.executable, "-m", "astria_emulator", "serve", "--port", str(port)]
         self._command += settings
         self._environment = {**os.environ, "TMPDIR": str(temporary)}
+        self._log = log
         self.start()
 
     def start(self) -> None:
@@ -32,7 +43,11 @@ class Server:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=subprocess.DEVNULL
+                self._command,
+                cwd=ROOT,
+                env=self._environment,
+                stdout=subprocess.DEVNULL,
+                stderr=self._log,
             )
             while self._process.poll() is None:
                 try:
@@ -51,18 +66,24 @@ class Server:
         self._process.kill()
         self._process.wait()
 
-    def freeze(self) -> None:
+    def freeze(self, seconds: float) -> None:
         self._process.send_signal(signal.SIGSTOP)
-
-    def wake(self) -> None:
+        time.sleep(seconds)
         self._process.send_signal(signal.SIGCONT)
 
-    def stop(self) -> float:
-        """Stop in the orderly way; return the seconds that it took."""
-        begun = time.monotonic()
+    def stop(self) -> bool:
+        """Stop in the orderly way; return whether it ended."""
         self._process.terminate()
-        self._process.wait()
-        return time.monotonic() - begun
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return False
+        return True
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
 
 
 def free_port() -> int:
