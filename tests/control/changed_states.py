@@ -98,7 +98,7 @@ def changed(document: Any, path: Path, value: Any) -> Any:
     for step in path[:-1]:
         at = at[step]
     if value is DELETED:
-        del at[path[-1]]
+        at.pop(path[-1], None) if isinstance(at, dict) else at.pop(path[-1])
     else:
         at[path[-1]] = value
     return document

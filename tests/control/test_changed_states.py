@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from astria_emulator import Config, create_app
 from astria_emulator.control import handlers
-from astria_emulator.control.row_checks import shapes
+from astria_emulator.control.row_checks import ROWS, fields_of, shapes
 from astria_emulator.domain.gallery import load_gallery
 from tests.conftest import START, Api
 from tests.control.changed_states import (
@@ -81,12 +81,18 @@ def test_export_as_it_is_can_be_used(api: Api, source: dict[str, bytes]) -> None
     use(api)
 
 
+NAMES = {name for component in ROWS.values() for name in fields_of(component)}
+NAMES |= {"cost_mc", "args", "debug_images", "comments", "rendered", "id", "preset", "theme"}
+
+
 @settings(SHARED, max_examples=150)
 @given(data=st.data())
 def test_changed_export_is_refused_or_can_be_used(
     api: Api, source: dict[str, bytes], document: Any, data: st.DataObject
 ) -> None:
     path = data.draw(st.sampled_from(sorted(paths(document), key=str)))
+    if data.draw(st.booleans()) and "data" in path[3:4]:
+        path = (*path[:4], data.draw(st.sampled_from(sorted(NAMES))))  # a field of any table
     value = data.draw(st.sampled_from(VALUES))
     answer = imported(api, packed(source, changed(document, path, value)))
     assert answer.status_code in (200, 400, 422), answer.text
@@ -117,6 +123,8 @@ def test_changed_export_is_refused_or_can_be_used(
         ("prompt", {}, "branch", "none such", "is not included in the list"),
         ("prompt", {}, "cost_mc", "much", "is no field of a prompt"),
         ("tune", {}, "id", 7, "is no field of a tune"),
+        ("delivery", {}, "image_keys", 7, "is no field of a delivery"),
+        ("prompt", {}, "caption_names", ["a"], "is no field of a prompt"),
         ("delivery", {}, "body", "text", "is not an object"),
         # Rules that no schema tells.
         ("prompt", {"branch": "sd15"}, "w", 1024, "must be less than or equal to 768"),

@@ -168,12 +168,13 @@ class RowChecks:
         for name in times_of(table) & row["data"].keys():
             if row["data"][name] is not None:
                 yield f"{place}.data.{name}", "belongs under times"
-        for name in row["data"].keys() - known:
+        unknown = row["data"].keys() - known
+        for name in unknown:
             yield f"{place}.data.{name[:40]}", f"is no field of a {table}"
         fields = row["data"] | row["times"]
         wrong = list(self._wrong_shapes(table, fields, f"{place}.data"))
         yield from wrong
-        if not wrong:  # all fields are there, and of their types
+        if not wrong and not unknown:  # all fields are there, and of their types
             yield from self._named(table, fields, owner, f"{place}.data")
             yield from self._files_of(fields, f"{place}.data")
             yield from _of_state(table, fields, f"{place}.data")
@@ -205,7 +206,7 @@ class RowChecks:
                 yield f"{place}.{name}", "is no key of these files"
         for kind in ("image", "caption"):
             names = fields.get(f"{kind}_names")
-            if names and len(names) != len(fields[f"{kind}_keys"]):
+            if names and len(names) != len(fields.get(f"{kind}_keys") or ()):
                 yield f"{place}.{kind}_names", f"has not one name for each of {kind}_keys"
 
 
