@@ -6,15 +6,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
+from sqlalchemy import Integer, bindparam, select
+from sqlalchemy.engine.default import DefaultDialect
 
 from astria_emulator.errors import Unavailable
 from astria_emulator.storage.sql import sqlite
 from astria_emulator.storage.sql.postgres import LOCK, SLOW_SECONDS, Limits, Postgres
+from astria_emulator.storage.sql.session import Session
 from astria_emulator.storage.sql.sqlite import Sqlite
 from astria_emulator.storage.sql.store import LEASE_MICROS, SqlStore
-from astria_emulator.storage.sql.watchdog import Watchdog
+from astria_emulator.storage.sql.watchdog import Wait, Watchdog
 from tests import PATIENCE_SECONDS, wait_until
 from tests.databases import postgres_database
 from tools.crash.proxy import Proxy
@@ -65,6 +69,19 @@ def test_frozen_process_loses_the_lock_and_its_changes(url: str) -> None:
             transaction.__exit__(None, None, None)
         assert [row["title"] for row in other.rows()] == ["kept"]
         assert frozen.insert("tune", 1, {"title": "later"}).id > 0  # it goes on
+
+
+@pytest.mark.parametrize(("wait", "calls"), [(Wait(0), ["execute"] * 2), (None, ["executemany"])])
+def test_many_statements_are_sent_one_after_the_other(wait: Wait | None, calls: list[str]) -> None:
+    """Of a pipeline PostgreSQL does not see that it stands idle. SQLite is in this process."""
+    cursor = Mock(rowcount=2 // len(calls))
+    session = Session(cursor, DefaultDialect(), wait)
+    assert session.run(select(bindparam("a", type_=Integer)), {"a": 1}, {"a": 2}) == 2
+    assert [call[0] for call in cursor.method_calls] == calls
+
+
+def test_frozen_process_that_takes_no_more_of_an_answer_is_cut_off() -> None:
+    assert "-c tcp_user_timeout=8000" in Limits().of_connection["options"]
 
 
 def test_lock_that_is_not_released_is_waited_for_only_so_long(url: str) -> None:

@@ -182,6 +182,22 @@ def test_abandoned_folder_is_erased_and_one_in_use_is_not(tmp_path: Path) -> Non
         assert {path.name for path in tmp_path.iterdir()} == {used.path.name, f"{PREFIX}of-a-user"}
 
 
+@pytest.mark.parametrize("inside", [(), (f"{MARKER}-1",), ("photo",)])
+def test_folder_without_a_marker_is_erased_only_if_it_is_old_and_empty(
+    tmp_path: Path, inside: tuple[str, ...]
+) -> None:
+    """As of a process that was killed before it wrote the marker."""
+    folder = tmp_path / f"{PREFIX}a"
+    folder.mkdir()
+    for name in inside:
+        (folder / name).write_text("x")
+    erase_abandoned(tmp_path, [PREFIX])
+    assert folder.exists()
+    os.utime(folder, (1, 1))
+    erase_abandoned(tmp_path, [PREFIX])
+    assert folder.exists() is (inside == ("photo",))
+
+
 def test_folders_and_markers_are_for_their_owner_only(tmp_path: Path) -> None:
     before = os.umask(0)
     try:

@@ -1,11 +1,15 @@
 """No row names bytes that a loss of power takes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from astria_emulator.errors import Unavailable
 from astria_emulator.storage import folder_files
 from astria_emulator.storage.folder_files import FolderFiles
+from astria_emulator.storage.sql.session import Session
 from astria_emulator.storage.store import Query, Store
 from tests.storage.disks import LosingDisk
 
@@ -34,6 +38,30 @@ def test_what_is_committed_outlives_a_loss_of_power(
         file = files.get(row["key"])
         assert file
         assert file.content
+
+
+def test_commit_that_took_effect_and_was_not_confirmed_keeps_its_files(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the database freezes after it has committed."""
+    files = FolderFiles(store, 0, tmp_path / "files")
+    database = store._database  # type: ignore[attr-defined]
+    write = database.write
+
+    @contextmanager
+    def unconfirmed() -> Iterator[Session]:
+        with write() as session:
+            yield session
+        monkeypatch.setattr(database, "write", write)
+        raise Unavailable
+
+    monkeypatch.setattr(database, "write", unconfirmed)
+    with pytest.raises(Unavailable):
+        files.put("p/1", "image/png", b"photograph")
+    [row] = store.find("file", Query(None))
+    file = files.get(row["key"])
+    assert file
+    assert file.content == b"photograph"
 
 
 def test_each_file_and_folder_is_synced_once_for_a_request(

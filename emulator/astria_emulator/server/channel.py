@@ -4,6 +4,7 @@ What waitress itself refuses, or trips over, is answered in the API's form.
 """
 
 import json
+import logging
 import socket
 import struct
 import time
@@ -27,6 +28,8 @@ from astria_emulator.server.waitress_names import (
     WSGITask,
 )
 
+log = logging.getLogger(__name__)
+
 HEAD_SECONDS = 30.0  # for all of a request's head, however slowly it drips
 REQUEST_SECONDS = 300.0  # for all of a request
 SLOW_SECONDS = 60.0  # that a client may be behind the least rate
@@ -37,6 +40,10 @@ BODIES_AT_ONCE = 5  # of the largest size: what all bodies that come may take on
 
 class TooSlow(Error):  # type: ignore[misc]
     code, reason = 408, "Request Timeout"
+
+
+class NoRoom(Error):  # type: ignore[misc]
+    code, reason = 503, "Service Unavailable"
 
 
 class TooMany(Error):  # type: ignore[misc]
@@ -67,6 +74,9 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
             self._refuse(BadRequest(str(reason)))
         except ValueError:  # as of `GET http://[`
             self._refuse(BadRequest("The request cannot be read"))
+        except OSError as trouble:  # a long body is in a file until it has come
+            log.warning("a request's body: %s", trouble.strerror)
+            self._refuse(NoRoom(""))
         if not self.completed and (error := self.refusal or self._excess()):
             self._refuse(error)
         if self.completed:  # nothing is to come: waitress would wait for it

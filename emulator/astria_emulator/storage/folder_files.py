@@ -58,7 +58,7 @@ class FolderFiles:
         if isinstance(content, Path):
             content.stat()  # FileNotFoundError is no error of the disk
         with raising_unavailable():
-            self._store.on_rollback(partial(erase, path))
+            self._store.on_rollback(partial(self._erase_unnamed, path))
             path.parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
             if isinstance(content, Path):
                 link(content, path)  # not moved: the transaction may be rolled back

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -29,6 +30,7 @@ MARKER = ".astria-emulator"
 MARKER_TEXT = (
     "This folder belongs to astria-emulator, which erases what is in it. Keep nothing else here.\n"
 )
+UNFINISHED_SECONDS = 60.0  # within which each folder gets its marker
 # Of the temporary folders of all parts of this program.
 TEMPORARY = ("astria-files-", "astria-held-", "astria-real-", "astria-state-", "astria-tls-")
 
@@ -176,8 +178,12 @@ def erase_abandoned(parent: Path, prefixes: Iterable[str] = TEMPORARY) -> None:
     for prefix in prefixes:
         for folder in parent.glob(f"{prefix}*"):
             try:
-                if is_marked(folder) and not folder.is_symlink():
+                if folder.is_symlink():
+                    continue
+                if is_marked(folder):
                     _erase_if_abandoned(folder)
+                elif _is_unfinished(folder):
+                    _erase_folder(folder)
             except OSError as error:  # another user's, or gone
                 log.debug("%s: %s", folder, error)
 
@@ -185,6 +191,12 @@ def erase_abandoned(parent: Path, prefixes: Iterable[str] = TEMPORARY) -> None:
 def temporary_parent() -> Path:
     """The folder in which temporary folders are made by default."""
     return Path(tempfile.gettempdir())
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Whether a process was killed between the making of a folder and its marker, some time ago."""
+    is_old = folder.stat().st_mtime < time.time() - UNFINISHED_SECONDS
+    return is_old and all(path.name.startswith(MARKER) for path in folder.iterdir())
 
 
 def _erase_if_abandoned(folder: Path) -> None:

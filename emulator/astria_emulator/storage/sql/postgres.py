@@ -51,6 +51,7 @@ class Limits:
             "idle_in_transaction_session_timeout": self.idle,
             "lock_timeout": self.lock,
             "statement_timeout": self.answer,
+            "tcp_user_timeout": self.answer,  # of a frozen client that takes no more of an answer
         }
         options = [PLANS, *(f"-c {name}={int(value * 1000)}" for name, value in millis.items())]
         return {

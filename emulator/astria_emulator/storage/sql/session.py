@@ -22,6 +22,7 @@ class Session:
 
     def __init__(self, cursor: Any, dialect: Dialect, wait: Wait | None = None):
         self._cursor, self._dialect = cursor, dialect
+        self._is_remote = wait is not None
         self._for_answer = wait.for_answer if wait else nullcontext
         self._used = time.monotonic()
 
@@ -36,13 +37,17 @@ class Session:
     def run(self, statement: ClauseElement, *records: Record) -> int:
         """Run a statement for each record; return how many rows it changed."""
         sql, fixed = _compiled(statement, self._dialect)
-        with self._for_answer():
-            if len(records) > 1:
-                self._cursor.executemany(sql, [fixed | record for record in records])
-            else:
-                self._cursor.execute(sql, fixed | (records[0] if records else {}))
+        if len(records) > 1 and not self._is_remote:
+            self._cursor.executemany(sql, [fixed | record for record in records])
+            return int(self._cursor.rowcount)
+        changed = 0
+        # One after the other: of a pipeline PostgreSQL does not see that its sender is frozen.
+        for record in records or ({},):
+            with self._for_answer():
+                self._cursor.execute(sql, fixed | record)
+            changed += self._cursor.rowcount
         self._used = time.monotonic()
-        return int(self._cursor.rowcount)
+        return changed
 
     def stay_awake(self) -> None:
         """Let the database see, during long work between two statements, that it goes on."""
