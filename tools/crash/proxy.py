@@ -50,8 +50,13 @@ class Proxy:
                     threading.Thread(target=self._forward, args=ends, daemon=True).start()
 
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
+        try:
             while data := source.recv(65536):
                 self.moving.wait()
                 target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # one of them was killed
+        finally:  # else the other one would wait for it, and hold what it holds
+            for end in (source, target):
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
