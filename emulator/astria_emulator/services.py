@@ -19,6 +19,7 @@ from astria_emulator.outbound.callbacks import Callbacks
 from astria_emulator.request.journal import Journal
 from astria_emulator.spec.schemas import Compiler
 from astria_emulator.storage.files import Files
+from astria_emulator.storage.gc_tuning import tidy_up_soon
 from astria_emulator.storage.heartbeat import Heartbeat
 from astria_emulator.storage.snapshots import Snapshots
 from astria_emulator.storage.state import State, take
@@ -133,6 +134,7 @@ class Services:
                 self.idempotency = setting["idempotency"]
         self.faults.reset()
         self.journal.reset()
+        tidy_up_soon()
 
     def _clear(self) -> None:
         self.files.reset()

@@ -1,16 +1,13 @@
 """Draw pictures on two threads of their own, each picture once for all who ask for it."""
 
-import ctypes
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from typing import Any
 
 from astria_emulator.backend import Recipe
 from astria_emulator.errors import Unavailable
 from astria_emulator.mock.backend import render
+from astria_emulator.storage.gc_tuning import give_memory_back
 
 # The largest picture takes about 200 MB while it is drawn. The C library keeps memory for each
 # thread that draws.
@@ -60,22 +57,4 @@ def _draw(recipe: Recipe) -> bytes:
     try:
         return render(recipe)
     finally:
-        give_memory_back()
-
-
-def _trimmer() -> Callable[[int], Any]:
-    with suppress(AttributeError, OSError, TypeError):  # it is glibc's own
-        trim: Callable[[int], Any] = ctypes.CDLL(None).malloc_trim
-        return trim
-    return lambda _: None
-
-
-_trim = _trimmer()
-
-
-def give_memory_back() -> None:
-    """Give memory that is free to the operating system, which takes a millisecond.
-
-    After pictures of 4096 x 4096 the C library would keep about 150 MB for each thread.
-    """
-    _trim(0)
+        give_memory_back()  # 4096 x 4096 would keep about 150 MB for each thread

@@ -39,8 +39,7 @@ class SqlStore:
         # Claims of this process, by job and attempt: those it works on, and those it gave up.
         self._running: set[Claim] = set()
         self._released: set[Claim] = set()
-        # A row that does not change is parsed once, and its JSON is written once.
-        self._read = lru_cache(CACHED_ROWS)(read_row)
+        self._read = lru_cache(CACHED_ROWS)(read_row)  # one that does not change is parsed once
         self._shared = SharedRows()
 
     def problem(self) -> str | None:
@@ -163,6 +162,7 @@ class SqlStore:
         with self._transactions.write() as work:
             counters = {name: work.counters.get(name, 1) for name in ("epoch", "job")}
             work.reset(**counters | {"epoch": counters["epoch"] + 1})
+            self.on_commit(self._read.cache_clear)
 
     # -- jobs --------------------------------------------------------------------------------------
     def add_job(
