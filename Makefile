@@ -49,7 +49,7 @@ crash: $(VENV)/tested  ## Attack servers 600 times under load, and look for what
 soak: $(VENV)/tested  ## Use a server for 15 minutes, and look for memory that a reset does not give back
 	$(BIN)/python -m tools.soak $(SOAK)
 
-fuzz-http: $(VENV)/tested  ## Send 100,000 malformed requests, plain and over TLS, and check every answer
+fuzz-http: $(VENV)/tested  ## Send 100,000 odd and malformed requests, plain and again over TLS, and check every answer
 	$(BIN)/python -m tools.fuzz_http $(FUZZ)
 	$(BIN)/python -m tools.fuzz_http --tls $(FUZZ)
 

@@ -1,41 +1,14 @@
-"""Send malformed and odd requests to a server, plain or over TLS, and check every answer.
+"""Requests for every operation with odd paths, headers and bodies, from a seed."""
 
-    python -m tools.fuzz_http --requests 100000 [--tls] [--data] [--seed 0]
-
-A request whose framing is whole must get one answer, and no second one; the others one or none.
-No answer is a 5xx, but for 503 with Retry-After, and none takes long. The same seed sends the same
-bytes. Ends with 0 and a summary, or with 1 and the bytes that did it.
-"""
-
-import argparse
 import json
 import random
 import re
-import socket
-import ssl
-import tempfile
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import requests
 
 from astria_emulator.spec.loading import control_contract
 from astria_emulator.spec.openapi import Spec, default_path
-from tools.crash.servers import Server, free_port
-from tools.soak import resident_mb
+from tools.fuzz_http.framing import Case, framed
 
-THREADS = 8
-ANSWER_SECONDS = 60.0  # a busy machine
-SILENT_SECONDS = 0.3  # after which a request that may be unfinished is given up
-MOST_MB = 600.0
-MOST_FAILURES = 20
-STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
 # What would make the server fail on purpose, or wait.
 LEFT_OUT = frozenset({"add_fault", "play_scenario", "finish", "advance_clock"})
 # fmt: off
@@ -78,12 +51,16 @@ class Generator:
         operations = [operation for spec in specs for operation in spec.operations]
         self._targets = [(o.method, o.path) for o in operations if o.id not in LEFT_OUT]
 
-    def request(self) -> tuple[bytes, bool]:
-        """Return a request's bytes, and whether its framing is whole."""
+    def case(self) -> Case:
+        kind = self._random.random()
+        if kind < 0.3:
+            return framed(self._random)
         whole = self._whole()
-        if self._random.random() < 0.7:
-            return whole, True
-        return self._mutated(whole), False
+        if kind < 0.8:
+            return Case(whole, least=1)
+        sent = self._mutated(whole)
+        # Each end of a head may end one: the framing may say anything.
+        return Case(sent, most=1 + len(re.findall(rb"\n\r?\n", sent)), may_wait=True)
 
     def _whole(self) -> bytes:
         draw = self._random
@@ -167,107 +144,3 @@ class Generator:
                 case _:
                     result[at : at + 1] = draw.randbytes(1)
         return bytes(result)
-
-
-@dataclass
-class Findings:
-    """What the answers were; `failures`: those that must not be, with their requests."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-    slowest: float = 0.0
-
-    def check(self, sent: bytes, answer: bytes, seconds: float, *, is_whole: bool) -> None:
-        self.slowest = max(self.slowest, seconds)
-        statuses = [match[1].decode() for match in STATUS.finditer(answer)]
-        finals = [status for status in statuses if status != "100"]
-        self.statuses[finals[0] if finals else "none"] += 1
-        told = b"retry-after:" in answer.lower()
-        if any(status >= "500" and not (status == "503" and told) for status in finals):
-            self.failures.append(f"{finals}: {sent[:2000]!r} -> {answer[:500]!r}")
-        elif is_whole and len(finals) != 1:
-            self.failures.append(f"{len(finals)} answers: {sent[:2000]!r} -> {answer[:500]!r}")
-
-
-def exchange(address: tuple[str, int], sent: bytes, context: Any, *, is_whole: bool) -> bytes:
-    """Send a request on a connection of its own; return all that comes back."""
-    answer = b""
-    with ExitStack() as stack:
-        connection: socket.socket = stack.enter_context(
-            socket.create_connection(address, timeout=ANSWER_SECONDS)
-        )
-        if context:
-            connection = stack.enter_context(context.wrap_socket(connection))
-        with suppress(ConnectionError, ssl.SSLError):
-            connection.sendall(sent)
-        connection.settimeout(ANSWER_SECONDS if is_whole else SILENT_SECONDS)
-        with suppress(TimeoutError, ConnectionError, ssl.SSLError):
-            while data := connection.recv(65536):
-                answer += data
-    return answer
-
-
-def requests_of(seed: int, count: int) -> Iterator[tuple[bytes, bool]]:
-    generator = Generator(seed)
-    return (generator.request() for _ in range(count))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--requests", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--tls", action="store_true")
-    parser.add_argument("--data", action="store_true", help="on SQLite instead of in memory")
-    options = parser.parse_args()
-    findings, lock, context = Findings(), threading.Lock(), None
-    with ExitStack() as stack:
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        settings = ["--log-level", "error", "--train-seconds", "0", "--prompt-seconds", "0"]
-        settings += ["--data", str(root / "data")] if options.data else []
-        if options.tls:
-            settings += ["--tls", "--tls-dir", str(root / "tls")]
-            context = ssl.create_default_context()
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        server = Server(free_port(), settings, root, tls=options.tls)
-        stack.callback(server.kill)
-        address = "127.0.0.1", int(server.url.rpartition(":")[2])
-
-        def work(seed: int) -> None:
-            for sent, is_whole in requests_of(seed, options.requests // THREADS):
-                begun = time.monotonic()
-                answer = exchange(address, sent, context, is_whole=is_whole)
-                with lock:
-                    seconds = time.monotonic() - begun
-                    findings.check(sent, answer, seconds, is_whole=is_whole)
-                    if len(findings.failures) >= MOST_FAILURES:
-                        return
-
-        begun = time.monotonic()
-        threads = [
-            threading.Thread(target=work, args=[options.seed * THREADS + at])
-            for at in range(THREADS)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        seconds = time.monotonic() - begun
-        if not requests.get(f"{server.url}/_emulator/health", timeout=60, verify=False).ok:
-            findings.failures.append("it is not healthy afterwards")
-        if (megabytes := resident_mb(server.pid)) > MOST_MB:
-            findings.failures.append(f"it has {megabytes:.0f} MB of memory afterwards")
-    summary = {
-        "requests": findings.statuses.total(),
-        "statuses": dict(sorted(findings.statuses.items())),
-        "seconds": round(seconds),
-        "slowest": round(findings.slowest, 2),
-        "MB": round(megabytes),
-        "failures": len(findings.failures),
-    }
-    print(json.dumps(summary))
-    if findings.failures:
-        raise SystemExit("\n".join(findings.failures))
-
-
-if __name__ == "__main__":
-    main()
