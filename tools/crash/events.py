@@ -194,7 +194,7 @@ def reset(scene: Scene) -> str:
 def import_state(scene: Scene) -> str:
     client = scene.load.clients[0]
     with scene.load.paused():
-        then = scene.ledger.world.copy(scene.ledger.received)
+        then = scene.ledger.copy_world()
         state = client.ask("GET", "/_emulator/state")
         expect(state, 200)
         client.create_lasting_tune()
@@ -212,7 +212,7 @@ def import_state(scene: Scene) -> str:
 def restore(scene: Scene) -> str:
     server = scene.server()
     with scene.load.paused():
-        then = scene.ledger.world.copy(scene.ledger.received)
+        then = scene.ledger.copy_world()
         expect(Client([server], scene.ledger, scene.hook, -1).ask("PUT", SNAPSHOT), 200)
         scene.load.clients[0].create_lasting_tune()
     scene.wait()

@@ -24,11 +24,6 @@ class World:
     deleted: set[int] = field(default_factory=set)
     delivered: set[str] = field(default_factory=set)  # callbacks that had come before the copy
 
-    def copy(self, received: Counter[str]) -> "World":
-        made = deepcopy(self)
-        made.delivered = set(received)
-        return made
-
     def callbacks(self) -> Iterator[str]:
         for id, title in self.tunes.items():
             if id not in self.deleting:
@@ -63,6 +58,14 @@ class Ledger:
         self.world.prompts.setdefault(tune, {})[id] = text
         self.during[text] = self.event
         self.totals["prompts"] += 1
+
+    def copy_world(self) -> World:
+        """The world as it is now, for a state that is about to be taken."""
+        made = deepcopy(self.world)
+        # A call that came once in an earlier world may still be due in this one.
+        counts = list(self.received.items())
+        made.delivered = {path for path, n in counts if n > self.repeated[path]}
+        return made
 
     def adopt(self, world: World) -> None:
         """Go on from a state that was restored. Calls that had not come then may come again."""
