@@ -129,6 +129,15 @@ def test_archive_that_holds_too_much_is_refused() -> None:
     assert "--max-body-mb" in problems(long)["state.json"][0]
 
 
+def test_archive_that_lists_too_many_entries_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 2)
+    assert load(GOOD)
+    for chunk in (5, 100, 1000):
+        monkeypatch.setattr(archive, "CHUNK", chunk)
+        entries = [("state.json", b"{}"), ("blobs/", b""), ("x", b"")]
+        assert problems(zipped(*entries)) == {"base": ["more than 2 entries are in it"]}
+
+
 def test_entry_that_says_that_it_is_short_is_not_believed() -> None:
     data = zipped(("state.json", b" " * 5_000_000))
     short = data.replace(struct.pack("<L", 5_000_000), struct.pack("<L", 10))

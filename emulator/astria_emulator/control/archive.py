@@ -25,6 +25,8 @@ from astria_emulator.storage.state import State
 
 DOCUMENT, BLOBS = "state.json", "blobs/"
 BLOB = re.compile(rf"{BLOBS}([0-9a-z]{{{KEY_LENGTH}}})")
+ENTRY = b"PK\x01\x02"  # begins each entry of a zip's list
+MOST_ENTRIES = 200_000
 METHODS = frozenset({ZIP_STORED, ZIP_DEFLATED})
 ENCRYPTED = 1  # bit of a zip entry's flags
 SPREAD = 10  # an archive may hold so many times the bytes of the largest request body
@@ -100,6 +102,8 @@ def load(source: IO[bytes], max_body: int, contract: Spec) -> State:
     contract: that of the API.
     Raises BadRequest where it is no such archive, and Invalid with what is wrong in it.
     """
+    if _entries(source) > MOST_ENTRIES:
+        raise Invalid({"base": [f"more than {MOST_ENTRIES} entries are in it"]})
     try:
         with ZipFile(source) as archive:
             blobs = _blobs(archive, max_body)
@@ -114,6 +118,16 @@ def load(source: IO[bytes], max_body: int, contract: Spec) -> State:
             raise
         raise BadRequest(f"this is no zip archive that can be read: {error}") from None
     return read(document, folder)
+
+
+def _entries(source: IO[bytes]) -> int:
+    """Return how many entries an archive lists at most, before each takes memory."""
+    found, rest = 0, b""
+    source.seek(0)
+    while chunk := source.read(CHUNK):
+        found += (rest + chunk).count(ENTRY)
+        rest = chunk[1 - len(ENTRY) :]
+    return found
 
 
 def _blobs(archive: ZipFile, max_body: int) -> dict[str, ZipInfo]:
