@@ -15,6 +15,7 @@ from astria_emulator.domain.gallery import load_gallery
 from tests.conftest import START, Api
 from tests.control.changed_states import (
     CALLBACK,
+    DELETED,
     SMALL,
     VALUES,
     VIDEO,
@@ -126,6 +127,10 @@ def test_changed_export_is_refused_or_can_be_used(
         ("delivery", {}, "image_keys", 7, "is no field of a delivery"),
         ("prompt", {}, "caption_names", ["a"], "is no field of a prompt"),
         ("delivery", {}, "body", "text", "is not an object"),
+        ("delivery", {}, "body", DELETED, "is missing"),
+        ("prompt", {}, "backend", "a\nb", "is invalid"),
+        ("tune", {}, "backend", "\u00e4", "is invalid"),
+        ("pack", {}, "token", "", "is invalid"),
         # Rules that no schema tells.
         ("prompt", {"branch": "sd15"}, "w", 1024, "must be less than or equal to 768"),
         ("prompt", {"branch": "flux1"}, "negative_prompt", "rain", "not supported on Flux"),
@@ -139,6 +144,7 @@ def test_changed_export_is_refused_or_can_be_used(
         ("prompt", {}, "workspace_id", 9, "is no workspace that it may name"),
         ("prompt", {}, "order_id", 9, "is no order that it may name"),
         ("tune", {}, "root_base_id", 5_000_001, "is no tune that it may name"),
+        ("tune", {"state": "queued"}, "base_tune_id", 5_999_999, "is not earlier than the tune"),
         ("prompt", {}, "image_keys", ["x" * 28], "is no key of these files"),
         ("prompt", {}, "files", {"input_image": "x" * 28}, None),
         ("tune", {}, "ckpt_key", "x" * 28, "is no key of these files"),
@@ -166,6 +172,18 @@ def test_row_that_could_not_be_found_is_refused(
     answer = imported(api, packed(source, changed(document, ("tables", table, 0, "refs"), [])))
     assert answer.status_code == 422
     assert answer.json.keys() == {f"tables.{table}[0].refs"}
+
+
+@pytest.mark.parametrize("more", [690_204, 5_000_099, "pack:260"])
+def test_prompt_that_is_found_by_what_it_does_not_name_is_refused(
+    api: Api, source: dict[str, bytes], document: Any, more: int | str
+) -> None:
+    rows = document["tables"]["prompt"]
+    at = next(n for n, row in enumerate(rows) if 690_204 not in row["refs"])
+    path = ("tables", "prompt", at, "refs")
+    answer = imported(api, packed(source, changed(document, path, [*rows[at]["refs"], more])))
+    assert answer.status_code == 422
+    assert answer.json.keys() == {f"tables.prompt[{at}].refs"}
 
 
 def test_object_of_an_account_that_is_not_there_is_refused(

@@ -77,7 +77,7 @@ KEY_REF = re.compile("key:[0-9a-f]{64}")  # a user's only ref
 REFS: Mapping[str, Callable[[Fields], Sequence[int | str]]] = {
     "tune": lambda f: [title_ref(f["title"])],
     "prompt": lambda f: [
-        *(f["tune_id"], f["home_tune_id"]),
+        *(f["tune_id"], f["home_tune_id"], *(tune["id"] for tune in f["tunes"])),
         *([template_ref(f["pack_id"])] if f["pack_id"] else []),
     ],
     "pack": lambda f: [slug_ref(f["slug"])],
@@ -178,6 +178,8 @@ class RowChecks:
             yield from self._named(table, fields, owner, f"{place}.data")
             yield from self._files_of(fields, f"{place}.data")
             yield from _of_state(table, fields, f"{place}.data")
+            if table == "tune":
+                yield from _earlier(row["id"], fields, f"{place}.data")
             yield from _refs(table, row, fields, f"{place}.refs")
 
     def _wrong_shapes(self, table: str, fields: Fields, place: str) -> Problems:
@@ -232,10 +234,21 @@ def _of_state(table: str, fields: Fields, place: str) -> Problems:
             yield f"{place}.{field}", texts[0]
 
 
+def _earlier(id: int, fields: Fields, place: str) -> Problems:
+    """What a tune is made on must be older than the tune, or two could wait for each other."""
+    for name in ("base_tune_id", "home_base_id"):
+        if (fields[name] or 0) >= id:
+            yield f"{place}.{name}", "is not earlier than the tune"
+
+
 def _refs(table: str, row: Fields, fields: Fields, place: str) -> Problems:
     if table == "user" and not (len(row["refs"]) == 1 and KEY_REF.fullmatch(str(row["refs"][0]))):
         yield place, "is not the hash of one key"
     if table in REFS and not set(REFS[table](fields)) <= set(row["refs"]):
         yield place, f"is not what a {table} is found by"
+    elif table == "prompt":  # its work uses all tunes that are here, whoever's they are
+        same = {ref for ref in row["refs"] if str(ref).startswith("same:")}
+        if set(row["refs"]) - same - set(REFS[table](fields)):
+            yield place, "is more than a prompt is found by"
     if table == "setting" and row["id"] != 1:
         yield place, "is of a second setting"
